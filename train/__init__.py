@@ -1,0 +1,1 @@
+"""Gymnasium task → trained, quantised policy."""

@@ -1,0 +1,145 @@
+"""The policy as a Brevitas module: the single definition that training, export and evaluation share."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from train.backend import Answer
+from train.contract import ActivationType, Binary, Contract, FixedPoint, IntArray, Sign, WeightType
+from train.policy import Policy
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from brevitas.core.zero_point import ZeroZeroPoint
+    from brevitas.inject import ExtendedInjector
+    from brevitas.inject.enum import (
+        BitWidthImplType,
+        FloatToIntImplType,
+        QuantType,
+        RestrictValueType,
+        ScalingImplType,
+        ScalingPerOutputType,
+    )
+    from brevitas.nn import QuantIdentity, QuantLinear, QuantReLU
+    from brevitas.quant.binary import SignedBinaryActPerTensorConst, SignedBinaryWeightPerTensorConst
+    from brevitas.quant.solver import ActQuantSolver, BiasQuantSolver, WeightQuantSolver
+
+
+class _PowerOfTwo(ExtendedInjector):  # type: ignore[misc]
+    """Integers of a fixed width with a constant power-of-two scale: Brevitas has no such quantiser ready."""
+
+    quant_type = QuantType.INT
+    bit_width_impl_type = BitWidthImplType.CONST
+    zero_point_impl = ZeroZeroPoint
+    scaling_impl_type = ScalingImplType.CONST
+    restrict_scaling_type = RestrictValueType.POWER_OF_TWO
+    scaling_per_output_type = ScalingPerOutputType.TENSOR
+    narrow_range = False
+    signed = True
+
+
+class PolicyNetwork(nn.Module):
+    """observation → hidden layer → activation → logits, with the quantisers that ``contract`` asks for.
+
+    A ``None`` in the contract leaves that tensor real-valued.
+    """
+
+    def __init__(self, contract: Contract, features: int, hidden: int, actions: int) -> None:
+        super().__init__()
+        self.contract = contract
+        self.observation = QuantIdentity(
+            act_quant=_activation_quantiser(contract.observation, FloatToIntImplType.ROUND), return_quant_tensor=True
+        )
+        self.hidden = _linear(features, hidden, contract.hidden_weight, contract.hidden_bias)
+        self.activation = _activation(contract.activation)
+        self.output = _linear(hidden, actions, contract.output_weight, contract.output_bias)
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Logits, shape (batch, actions), of real-valued ``observations``, shape (batch, features)."""
+        logits = self.output(self.activation(self.hidden(self.observation(observations))))
+        return logits.value if hasattr(logits, "value") else logits
+
+
+class TorchBackend:
+    """The reference: the Brevitas module in float64, whose 53-bit mantissa holds every sum exactly."""
+
+    name = "torch"
+
+    def __init__(self, policy: Policy) -> None:
+        self._network = copy.deepcopy(load_network(policy)).double().eval()
+        self._observation_lsb = policy.contract.observation.lsb
+        self._logit_lsb = policy.contract.logit_lsb
+
+    def infer(self, observations: IntArray) -> Answer:
+        """See :class:`train.backend.Backend`."""
+        with torch.no_grad():
+            logits = self._network(torch.from_numpy(observations * self._observation_lsb)).numpy() / self._logit_lsb
+        return Answer.of_logits(np.rint(logits).astype(np.int64))
+
+
+def load_network(policy: Policy) -> PolicyNetwork:
+    """The Brevitas module that holds ``policy``'s parameters."""
+    network = PolicyNetwork(policy.contract, policy.features, policy.spec.hidden, policy.actions)
+    with torch.no_grad():
+        for layer, weight, bias in (
+            (network.hidden, policy.hidden_weight, policy.hidden_bias),
+            (network.output, policy.output_weight, policy.output_bias),
+        ):
+            layer.weight.copy_(torch.from_numpy(weight))
+            layer.bias.copy_(torch.from_numpy(bias))
+    return network
+
+
+def _linear(inputs: int, outputs: int, weight: WeightType, bias: FixedPoint | None) -> QuantLinear:
+    return QuantLinear(inputs, outputs, bias=True, weight_quant=_weight_quantiser(weight), bias_quant=_bias_quantiser(bias))
+
+
+def _activation(kind: ActivationType) -> nn.Module:
+    if kind is None:
+        return nn.ReLU()
+    if isinstance(kind, Sign):
+        return QuantIdentity(act_quant=_injector(SignedBinaryActPerTensorConst, scaling_const=1.0), return_quant_tensor=True)
+    return QuantReLU(act_quant=_activation_quantiser(kind, FloatToIntImplType.FLOOR), return_quant_tensor=True)
+
+
+def _weight_quantiser(kind: WeightType) -> type[Any] | None:
+    if kind is None:
+        return None
+    if isinstance(kind, Binary):
+        return _injector(SignedBinaryWeightPerTensorConst, scaling_const=kind.scale)
+    return _injector(_PowerOfTwo, WeightQuantSolver, **_constant_scale(kind))
+
+
+def _bias_quantiser(kind: FixedPoint | None) -> type[Any] | None:
+    if kind is None:
+        return None
+    return _injector(
+        _PowerOfTwo, BiasQuantSolver, requires_input_scale=False, requires_input_bit_width=False, **_constant_scale(kind)
+    )
+
+
+def _constant_scale(kind: FixedPoint) -> dict[str, Any]:
+    return {
+        "bit_width": kind.bits,
+        "scaling_const": 2.0 ** (kind.integer_bits - 1),
+        "float_to_int_impl_type": FloatToIntImplType.ROUND,
+    }
+
+
+def _activation_quantiser(kind: FixedPoint, rounding: FloatToIntImplType) -> type[Any]:
+    top = 2.0 ** (kind.integer_bits - kind.signed)
+    return _injector(
+        _PowerOfTwo, ActQuantSolver, bit_width=kind.bits, signed=kind.signed,
+        min_val=-top if kind.signed else 0.0, max_val=top, float_to_int_impl_type=rounding,
+    )
+
+
+def _injector(*bases: type[Any], **settings: Any) -> type[Any]:
+    # Brevitas configures a quantiser by subclassing its injector.
+    return type("Quantiser", bases, settings)
