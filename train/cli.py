@@ -6,7 +6,6 @@ import errno
 import sys
 from pathlib import Path
 
-import click
 import typer
 
 from train.errors import ProjectError
@@ -23,11 +22,9 @@ def run(app: typer.Typer, program: str) -> None:
     """
     try:
         status = app(prog_name=program, standalone_mode=False)
-    except click.exceptions.Abort:
+    except (typer.Abort, KeyboardInterrupt):
         _stop("interrupted; finished stages are kept, run the same command again to go on", INTERRUPTED)
-    except KeyboardInterrupt:
-        _stop("interrupted; finished stages are kept, run the same command again to go on", INTERRUPTED)
-    except click.ClickException as error:
+    except typer.TyperException as error:
         _stop(f"{' '.join(error.format_message().split())} (see '{program} --help')", error.exit_code)
     except ProjectError as error:
         _stop(str(error), 1)

@@ -63,7 +63,8 @@ class PolicyNetwork(nn.Module):
     def forward(self, observations: Tensor) -> Tensor:
         """Logits, shape (batch, actions), of real-valued ``observations``, shape (batch, features)."""
         logits = self.output(self.activation(self.hidden(self.observation(observations))))
-        return logits.value if hasattr(logits, "value") else logits
+        value: Tensor = logits.value if hasattr(logits, "value") else logits
+        return value
 
 
 class TorchBackend:
@@ -97,14 +98,16 @@ def load_network(policy: Policy) -> PolicyNetwork:
 
 
 def _linear(inputs: int, outputs: int, weight: WeightType, bias: FixedPoint | None) -> QuantLinear:
-    return QuantLinear(inputs, outputs, bias=True, weight_quant=_weight_quantiser(weight), bias_quant=_bias_quantiser(bias))
+    quantisers = {"weight_quant": _weight_quantiser(weight), "bias_quant": _bias_quantiser(bias)}
+    return QuantLinear(inputs, outputs, bias=True, **quantisers)
 
 
-def _activation(kind: ActivationType) -> nn.Module:
+def _activation(kind: ActivationType) -> Any:
     if kind is None:
         return nn.ReLU()
     if isinstance(kind, Sign):
-        return QuantIdentity(act_quant=_injector(SignedBinaryActPerTensorConst, scaling_const=1.0), return_quant_tensor=True)
+        quantiser = _injector(SignedBinaryActPerTensorConst, scaling_const=1.0)
+        return QuantIdentity(act_quant=quantiser, return_quant_tensor=True)
     return QuantReLU(act_quant=_activation_quantiser(kind, FloatToIntImplType.FLOOR), return_quant_tensor=True)
 
 

@@ -47,7 +47,11 @@ class PolicySpec:
         if self.method not in METHODS:
             raise ProjectError(f"unknown method '{self.method}'; choose one of {', '.join(METHODS)}")
         for name, low, high in (
-            ("hidden", 1, 4096), ("seed", 0, 2**31 - 1), ("bits", 2, 16), ("clusters", 1, 65536), ("percentile", 0, 100),
+            ("hidden", 1, 4096),
+            ("seed", 0, 2**31 - 1),
+            ("bits", 2, 16),
+            ("clusters", 1, 65536),
+            ("percentile", 0, 100),
         ):
             if not low <= getattr(self, name) <= high:
                 raise ProjectError(f"{name.upper()}={getattr(self, name)} is out of range; give {low} … {high}")
@@ -89,7 +93,11 @@ class Policy:
 
     def save(self, path: Path) -> None:
         """Write the policy to ``path`` (safetensors)."""
-        header = {"format": FORMAT, "spec": json.dumps(asdict(self.spec)), "contract": json.dumps(self.contract.to_json())}
+        header = {
+            "format": FORMAT,
+            "spec": json.dumps(asdict(self.spec)),
+            "contract": json.dumps(self.contract.to_json()),
+        }
         save_file({name: np.ascontiguousarray(getattr(self, name), dtype=np.float32) for name in _ARRAYS}, path, header)
 
 

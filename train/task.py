@@ -181,7 +181,7 @@ def load_task(name: str) -> Task:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProjectError(f"{path}: not valid TOML: {_line(error)}") from error
-    task = _build(Task, {"name": path.stem, **data}, str(path), "")
+    task: Task = _build(Task, {"name": path.stem, **data}, str(path), "")
     _check(task, str(path))
     return task
 
