@@ -122,9 +122,8 @@ def _weight_quantiser(kind: WeightType) -> type[Any] | None:
 def _bias_quantiser(kind: FixedPoint | None) -> type[Any] | None:
     if kind is None:
         return None
-    return _injector(
-        _PowerOfTwo, BiasQuantSolver, requires_input_scale=False, requires_input_bit_width=False, **_constant_scale(kind)
-    )
+    own_scale = {"requires_input_scale": False, "requires_input_bit_width": False}
+    return _injector(_PowerOfTwo, BiasQuantSolver, **own_scale, **_constant_scale(kind))
 
 
 def _constant_scale(kind: FixedPoint) -> dict[str, Any]:
