@@ -1,0 +1,302 @@
+"""Reads a QONNX graph back as integers: the network that RTL is traced from and whose operations are counted.
+
+Only the integers and the powers of two that they stand for leave this module, so that whoever builds on
+it cannot round a second time.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from qonnx.custom_op.general.quant import quant
+
+from train.contract import ActivationType, FixedPoint, FloatArray, IntArray, Sign, is_power_of_two
+from train.errors import ProjectError
+
+MAXIMUM_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One fully connected layer and the activation after it."""
+
+    weight: IntArray
+    """Shape (outputs, inputs), in units of ``weight_lsb``."""
+    weight_lsb: float
+    """Value of one unit of ``weight``: a power of two."""
+    bias: IntArray
+    """Shape (outputs,), in units of ``bias_lsb``."""
+    bias_lsb: float
+    """Value of one unit of ``bias``: a power of two."""
+    activation: ActivationType
+    """Type that the sums are cut to: floor and saturation for :class:`FixedPoint` (an unsigned one is the
+    quantised ReLU), ±1 for :class:`Sign`, None for sums left as they are."""
+
+    def sum_lsb(self, input_lsb: float) -> float:
+        """Value of one unit of the layer's exact sums, for inputs in units of ``input_lsb``."""
+        return min(input_lsb * self.weight_lsb, self.bias_lsb)
+
+    def sums(self, inputs: IntArray, input_lsb: float) -> IntArray:
+        """Exact sums of products and bias, before the activation.
+
+        Args:
+            inputs: int64, shape (batch, inputs), in units of ``input_lsb``.
+            input_lsb: value of one unit of ``inputs``.
+
+        Returns:
+            int64, shape (batch, outputs), in units of :meth:`sum_lsb`.
+        """
+        unit = self.sum_lsb(input_lsb)
+        products = inputs @ self.weight.T
+        return products * _ratio(input_lsb * self.weight_lsb, unit) + self.bias * _ratio(self.bias_lsb, unit)
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerNetwork:
+    """A chain of layers on integers; the last layer's results are the logits."""
+
+    input: FixedPoint
+    layers: tuple[Layer, ...]
+
+    @property
+    def features(self) -> int:
+        """Number of inputs."""
+        return int(self.layers[0].weight.shape[1])
+
+    @property
+    def actions(self) -> int:
+        """Number of logits."""
+        return int(self.layers[-1].weight.shape[0])
+
+    @property
+    def logit_lsb(self) -> float:
+        """Value of one unit of an integer logit: a power of two."""
+        lsb = self.input.lsb
+        for layer in self.layers:
+            lsb = layer.sum_lsb(lsb) if layer.activation is None else layer.activation.lsb
+        return lsb
+
+    def infer(self, observations: IntArray) -> IntArray:
+        """Logits of integer observations.
+
+        Args:
+            observations: int64, shape (batch, features), in units of ``input.lsb``.
+
+        Returns:
+            int64, shape (batch, actions), in units of ``logit_lsb``.
+        """
+        values, lsb = observations, self.input.lsb
+        for layer in self.layers:
+            sums, lsb = layer.sums(values, lsb), layer.sum_lsb(lsb)
+            values = activate(sums, lsb, layer.activation)
+            lsb = lsb if layer.activation is None else layer.activation.lsb
+        return values
+
+
+def activate(sums: IntArray, lsb: float, kind: ActivationType) -> IntArray:
+    """Cut ``sums`` (int64, any shape, in units of ``lsb``) to ``kind``; the result is in units of its lsb."""
+    if kind is None:
+        return sums
+    if isinstance(kind, Sign):
+        return np.where(sums >= 0, 1, -1).astype(np.int64)
+    if kind.lsb >= lsb:
+        cut = sums // _ratio(kind.lsb, lsb)
+    else:
+        # Saturate first, coarsely: the multiplication below must not leave 64 bits.
+        bound = (1 << kind.bits) // _ratio(lsb, kind.lsb) + 1
+        cut = np.clip(sums, -bound, bound) * _ratio(lsb, kind.lsb)
+    return np.clip(cut, kind.minimum, kind.maximum)
+
+
+def read_network(path: Path) -> IntegerNetwork:
+    """Read the QONNX graph in ``path``: an input Quant, then layers of Gemm (or MatMul, Add) with an
+    activation (Relu and Quant, Quant, BipolarQuant, or none after the last layer).
+
+    Raises:
+        ProjectError: no such file, or the graph has anything else; the message names the node.
+    """
+    graph = load_graph(path)
+    return _Reader(graph, path.name).network()
+
+
+def load_graph(path: Path) -> onnx.GraphProto:
+    """The graph of an ONNX file.
+
+    Raises:
+        ProjectError: the file is missing, too large or no ONNX file.
+    """
+    if not path.is_file():
+        raise ProjectError(f"{path}: no such file; export the policy first")
+    if path.stat().st_size > MAXIMUM_BYTES:
+        raise ProjectError(f"{path}: larger than {MAXIMUM_BYTES} bytes; this is none of our graphs")
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except (DecodeError, ValueError) as error:
+        raise ProjectError(f"{path}: not a whole ONNX file; export the policy again") from error
+    if not model.graph.node:
+        raise ProjectError(f"{path}: an ONNX file without a graph; export the policy again")
+    return model.graph
+
+
+class _Reader:
+    """Follows the one chain of nodes from the graph's input to its output."""
+
+    def __init__(self, graph: onnx.GraphProto, name: str) -> None:
+        self._name = name
+        self._graph = graph
+        self._constants = {item.name: numpy_helper.to_array(item).astype(np.float64) for item in graph.initializer}
+        self._maker = {output: node for node in graph.node for output in node.output}
+        inputs = [item.name for item in graph.input if item.name not in self._constants]
+        if len(inputs) != 1 or len(graph.output) != 1:
+            raise ProjectError(f"{name}: {len(inputs)} inputs, {len(graph.output)} outputs; only one each is supported")
+        self._chain = self._follow(inputs[0])
+
+    def network(self) -> IntegerNetwork:
+        """The whole graph."""
+        _, node = self._next()
+        if node.op_type != "Quant":
+            raise self._refusal(node, "comes first, where a Quant must say the input's type")
+        input_type = self._fixed_point(node, roundings=("ROUND", "FLOOR"))
+        layers = []
+        lsb = input_type.lsb
+        while self._chain:
+            layers.append(self._layer(lsb))
+            lsb = layers[-1].sum_lsb(lsb) if layers[-1].activation is None else layers[-1].activation.lsb
+        if not layers:
+            raise ProjectError(f"{self._name}: no Gemm or MatMul after the input; nothing to build")
+        self._check_types(layers)
+        return IntegerNetwork(input_type, tuple(layers))
+
+    def _follow(self, tensor: str) -> list[tuple[str, onnx.NodeProto]]:
+        # (incoming tensor, node) from the input to the output, each tensor used once.
+        chain: list[tuple[str, onnx.NodeProto]] = []
+        output = self._graph.output[0].name
+        while tensor != output:
+            users = [node for node in self._graph.node if tensor in node.input]
+            if len(users) != 1 or len(users[0].output) != 1:
+                raise ProjectError(f"{self._name}: tensor '{tensor}' has {len(users)} users; only chains are supported")
+            chain.append((tensor, users[0]))
+            tensor = users[0].output[0]
+        return chain
+
+    def _next(self) -> tuple[str, onnx.NodeProto]:
+        if not self._chain:
+            raise ProjectError(f"{self._name}: the graph ends too early; export the policy again")
+        return self._chain.pop(0)
+
+    def _next_is(self, kind: str) -> bool:
+        return bool(self._chain) and self._chain[0][1].op_type == kind
+
+    def _layer(self, input_lsb: float) -> Layer:
+        tensor, node = self._next()
+        if node.op_type not in ("Gemm", "MatMul") or node.input[0] != tensor:
+            raise self._refusal(node, "is not supported here; a layer begins with Gemm or MatMul")
+        attributes = _attributes(node)
+        if any(attributes.get(key, 1.0) != 1.0 for key in ("alpha", "beta")) or attributes.get("transA", 0):
+            raise self._refusal(node, "has alpha, beta or transA set; only plain products are supported")
+        weight, weight_lsb = self._parameter(node.input[1], node)
+        if weight.ndim != 2:
+            raise self._refusal(node, f"has weights of {weight.ndim} axes; only 2 are supported")
+        # Gemm with transB already has (outputs, inputs).
+        weight = weight if attributes.get("transB", 0) else weight.T
+        bias, bias_lsb = np.zeros(len(weight), dtype=np.int64), input_lsb * weight_lsb
+        if len(node.input) > 2:
+            bias, bias_lsb = self._parameter(node.input[2], node)
+        elif self._next_is("Add"):
+            tensor, add = self._next()
+            other = add.input[1] if add.input[0] == tensor else add.input[0]
+            bias, bias_lsb = self._parameter(other, add)
+        if bias.size not in (1, len(weight)):
+            raise self._refusal(node, f"has {bias.size} biases for {len(weight)} outputs")
+        bias = np.broadcast_to(bias.reshape(-1), (len(weight),))
+        return Layer(np.ascontiguousarray(weight), weight_lsb, np.ascontiguousarray(bias), bias_lsb, self._activation())
+
+    def _activation(self) -> ActivationType:
+        relu = self._next_is("Relu")
+        if relu:
+            _, node = self._next()
+            if not self._next_is("Quant"):
+                raise self._refusal(node, "is not followed by a Quant; its type is unknown")
+        if self._next_is("BipolarQuant"):
+            _, node = self._next()
+            if self._scale(node) != 1.0:
+                raise self._refusal(node, "has a scale other than 1; put it into the next layer's weights")
+            return Sign()
+        if not self._next_is("Quant"):
+            return None
+        kind = self._fixed_point(self._next()[1], roundings=("FLOOR",))
+        if relu and kind.signed:  # the sign bit is never used
+            return FixedPoint(kind.bits - 1, kind.integer_bits - 1, signed=False)
+        return kind
+
+    def _parameter(self, name: str, user: onnx.NodeProto) -> tuple[IntArray, float]:
+        # Integers and unit of a weight or bias: a Quant or BipolarQuant on an initialiser.
+        node = self._maker.get(name)
+        if node is None or node.op_type not in ("Quant", "BipolarQuant") or node.input[0] not in self._constants:
+            raise self._refusal(user, "has a parameter that is no quantised constant; quantise its weights and biases")
+        values, scale = self._constants[node.input[0]], self._scale(node)
+        if node.op_type == "BipolarQuant":
+            return np.where(values >= 0, 1, -1).astype(np.int64), scale
+        attributes = _attributes(node)
+        zero, bits = (self._scalar(node, index) for index in (2, 3))
+        if zero != 0:
+            raise self._refusal(node, "has a zero point; only 0 is supported")
+        real: FloatArray = quant(
+            values, np.float64(scale), np.float64(0.0), np.float64(bits),
+            attributes["signed"], attributes["narrow"], attributes["rounding_mode"],
+        )
+        return np.rint(real / scale).astype(np.int64), scale
+
+    def _fixed_point(self, node: onnx.NodeProto, roundings: Sequence[str]) -> FixedPoint:
+        scale, (zero, bits), attributes = self._scale(node), (self._scalar(node, i) for i in (2, 3)), _attributes(node)
+        if zero != 0 or attributes["narrow"]:
+            raise self._refusal(node, "has a zero point or a narrow range; neither is supported for activations")
+        if attributes["rounding_mode"] not in roundings:
+            raise self._refusal(node, f"rounds by {attributes['rounding_mode']}; supported: {', '.join(roundings)}")
+        if bits != int(bits) or not 1 <= bits <= 32:
+            raise self._refusal(node, f"has {bits:g} bits; 1 to 32 are supported")
+        return FixedPoint(int(bits), int(bits) + round(np.log2(scale)), bool(attributes["signed"]))
+
+    def _scale(self, node: onnx.NodeProto) -> float:
+        scale = self._scalar(node, 1)
+        if not is_power_of_two(scale):
+            raise self._refusal(node, f"has scale {scale:g}, which is no power of two")
+        return scale
+
+    def _scalar(self, node: onnx.NodeProto, index: int) -> float:
+        value: NDArray[Any] | None = self._constants.get(node.input[index])
+        if value is None or value.size != 1:
+            raise self._refusal(node, f"has an input {index} that is no single constant")
+        return float(value.item())
+
+    def _check_types(self, layers: Sequence[Layer]) -> None:
+        if any(layer.activation is None for layer in layers[:-1]):
+            raise ProjectError(f"{self._name}: a hidden layer has no activation; its type is unknown")
+        for before, after in itertools.pairwise(layers):
+            if len(before.weight) != after.weight.shape[1]:
+                raise ProjectError(f"{self._name}: the layers' sizes do not fit together; export the policy again")
+
+    def _refusal(self, node: onnx.NodeProto, why: str) -> ProjectError:
+        return ProjectError(f"{self._name}: node '{node.name or node.output[0]}' ({node.op_type}) {why}")
+
+
+def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    values = {"signed": 1, "narrow": 0, "rounding_mode": "ROUND"} if node.op_type == "Quant" else {}
+    for item in node.attribute:
+        value = onnx.helper.get_attribute_value(item)
+        values[item.name] = value.decode().upper() if isinstance(value, bytes) else value
+    return values
+
+
+def _ratio(larger: float, smaller: float) -> int:
+    # Both are powers of two, so that the quotient is exact.
+    return int(larger / smaller)
