@@ -1,0 +1,73 @@
+# From the Gym to the gates. `make` alone prints the targets; every target makes the virtual environment first.
+ENV        ?= cartpole
+METHOD     ?= binarynet
+HIDDEN     ?= 16
+SEED       ?=
+BITS       ?=
+CLUSTERS   ?=
+PERCENTILE ?=
+PART       ?=
+CLOCK_MHZ  ?=
+TOOL       ?= open
+BACKEND    ?= all
+EPISODES   ?=
+ROOT       ?=
+
+PYTHON ?= python3
+VENV   := .venv
+RUN    := $(VENV)/bin/python
+READY  := $(VENV)/.ready
+
+# $(call flag,NAME,--name): the option, if the user gave the variable a value
+flag   = $(if $($(1)),$(2) "$($(1))")
+policy = $(call flag,ENV,--env) $(call flag,METHOD,--method) $(call flag,HIDDEN,--hidden) $(call flag,SEED,--seed) \
+         $(call flag,BITS,--bits) $(call flag,CLUSTERS,--clusters) $(call flag,PERCENTILE,--percentile) $(call flag,ROOT,--root)
+build  = $(policy) $(call flag,PART,--part) $(call flag,CLOCK_MHZ,--clock-mhz)
+
+.DEFAULT_GOAL := help
+.PHONY: help venv train synth evaluate matrix parts test lint clean
+.SUFFIXES:
+
+help: ## print this list
+	@echo "hls4rl: a reinforcement-learning policy, from the Gym to the gates"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "Variables: ENV=$(ENV) METHOD=$(METHOD) HIDDEN=$(HIDDEN) SEED BITS CLUSTERS PERCENTILE PART CLOCK_MHZ"
+	@echo "           TOOL=$(TOOL) BACKEND=$(BACKEND) EPISODES; what each means: .venv/bin/python -m hls_projects synth --help"
+
+venv: $(READY) ## make the virtual environment with the pinned versions
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "error: $(PYTHON) is older than 3.11; install Python 3.11 or give PYTHON=python3.12" >&2; exit 1; }
+	@echo "making $(VENV) (about 2.5 GB, once) …"
+	@$(PYTHON) -m venv $(VENV) \
+	  || { echo "error: '$(PYTHON) -m venv' failed; on Debian install python3-venv" >&2; exit 1; }
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+train: $(READY) ## train policies: one SEED, or several of which the best by validation is chosen
+	@$(RUN) -m train $(policy)
+
+synth: $(READY) ## train, export, convert, C-simulate, place and route, and verify in the Gym loop: the whole pipeline
+	@$(RUN) -m hls_projects synth $(build) $(call flag,TOOL,--tool) $(call flag,EPISODES,--episodes)
+
+evaluate: $(READY) ## drive Gymnasium by BACKEND=torch|qonnx|onnxruntime|csim|rtl|netlist|all and compare every step
+	@$(RUN) -m hls_projects evaluate $(build) $(call flag,BACKEND,--backend) $(call flag,EPISODES,--episodes)
+
+matrix: $(READY) ## every method × {cartpole, acrobot} × hidden 16 and 64, each verified on 100,000 steps: one table
+	@$(RUN) -m hls_projects matrix $(call flag,ROOT,--root) $(call flag,PART,--part)
+
+parts: $(READY) ## list the parts that can be built for
+	@$(RUN) -m hls_projects parts
+
+test: $(READY) ## run the tests (pytest)
+	@$(RUN) -m pytest
+
+lint: $(READY) ## ruff and mypy
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/mypy
+
+clean: ## remove generated runs (not the virtual environment)
+	rm -rf hls_projects/*/*-h*-s* build

@@ -1,0 +1,151 @@
+"""The Gym loop over backends: the same seeded episodes on each, every logit and action compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hls_projects.run import Run
+from train.backend import Answer, Backend
+from train.contract import IntArray
+from train.errors import ProjectError
+from train.task import Task
+
+BACKENDS = ("torch", "qonnx", "onnxruntime", "csim", "rtl", "netlist")
+"""All executors of a policy, from software to gates."""
+
+
+@dataclass
+class Comparison:
+    """One backend's episodes, held against the reference on every step."""
+
+    backend: str
+    returns: list[float] = field(default_factory=list)
+    steps: int = 0
+    mismatches: int = 0
+    """Steps on which an action or any logit differed from the float64 Brevitas policy's."""
+    logits_compared: bool = True
+    """False where only the action leaves the chip."""
+    steps_per_second: float = 0.0
+
+    @property
+    def mean_return(self) -> float:
+        """Mean over the episodes."""
+        return float(np.mean(self.returns))
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dictionary, the mean return included."""
+        return {**asdict(self), "mean_return": self.mean_return}
+
+
+def open_backend(name: str, run: Run, part: str) -> Backend:
+    """The executor ``name`` of the policy of ``run``; ``part`` says whose RTL and netlist.
+
+    Raises:
+        ProjectError: no such backend, or its files aren't built yet.
+    """
+    if name not in BACKENDS:
+        raise ProjectError(f"unknown backend '{name}'; choose one of {', '.join(BACKENDS)}, all")
+    return _OPENERS[name](run, part)
+
+
+def evaluate(
+    task: Task, run: Run, part: str, backends: tuple[str, ...], episodes: int, first_seed: int = 0
+) -> list[Comparison]:
+    """Let each backend drive ``episodes`` seeded episodes; compare each of its answers with the reference's."""
+    reference = open_backend("torch", run, part)
+    return [
+        _drive(task, open_backend(name, run, part), reference, episodes, first_seed) for name in backends
+    ]
+
+
+def require_equal(comparisons: list[Comparison]) -> None:
+    """Insist that all backends agreed on every step and in every return.
+
+    Raises:
+        ProjectError: they did not; the message counts the mismatches.
+    """
+    wrong = [item for item in comparisons if item.mismatches]
+    if wrong:
+        raise ProjectError(
+            "; ".join(f"{item.backend}: {item.mismatches} of {item.steps} steps differ from torch" for item in wrong)
+            + "; this is a bug in hls4rl or in a tool it calls: please report it with the run's directory"
+        )
+    if len({tuple(item.returns) for item in comparisons}) > 1:
+        raise ProjectError("the backends' returns differ although each step agreed; is the environment deterministic?")
+
+
+def _drive(task: Task, backend: Backend, reference: Backend, episodes: int, first_seed: int) -> Comparison:
+    from train.gym_loop import play
+
+    comparison = Comparison(backend.name)
+
+    def watch(observations: IntArray, answer: Answer) -> None:
+        expected = answer if backend.name == reference.name else reference.infer(observations)
+        comparison.steps += len(observations)
+        comparison.mismatches += int(np.count_nonzero(differing(answer, expected)))
+        comparison.logits_compared = answer.logits is not None
+
+    played = play(task, backend, episodes, first_seed, watch=watch)
+    comparison.returns = [float(value) for value in played.returns]
+    return comparison
+
+
+def differing(answer: Answer, expected: Answer) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which rows of ``answer`` differ from ``expected`` in the action or in any logit; shape (batch,)."""
+    wrong = answer.actions != expected.actions
+    if answer.logits is not None and expected.logits is not None:
+        wrong = wrong | (answer.logits != expected.logits).any(axis=1)
+    return wrong
+
+
+def _torch(run: Run, part: str) -> Backend:
+    from train.network import TorchBackend
+    from train.policy import load_policy
+
+    return TorchBackend(load_policy(run.policy))
+
+
+def _qonnx(run: Run, part: str) -> Backend:
+    from export.qonnx_backend import QonnxBackend
+
+    return QonnxBackend(_built(run.qonnx))
+
+
+def _onnxruntime(run: Run, part: str) -> Backend:
+    from export.onnxruntime_backend import OnnxRuntimeBackend
+
+    return OnnxRuntimeBackend(_built(run.onnx))
+
+
+def _csim(run: Run, part: str) -> Backend:
+    from hls_projects.csim import CsimBackend
+
+    return CsimBackend(_built(run.project))
+
+
+def _rtl(run: Run, part: str) -> Backend:
+    from hls_projects.cxxrtl import RtlBackend
+
+    return RtlBackend(_built(run.part(part)))
+
+
+def _netlist(run: Run, part: str) -> Backend:
+    from hls_projects.cxxrtl import NetlistBackend
+
+    return NetlistBackend(_built(run.part(part)))
+
+
+_OPENERS: dict[str, Callable[[Run, str], Backend]] = {
+    "torch": _torch, "qonnx": _qonnx, "onnxruntime": _onnxruntime, "csim": _csim, "rtl": _rtl, "netlist": _netlist,
+}
+
+
+def _built(path: Path) -> Path:
+    if not path.exists():
+        raise ProjectError(f"{path} is not there yet; build it with `make synth` for the same ENV, METHOD, HIDDEN, SEED")
+    return path

@@ -1,0 +1,138 @@
+"""The reports of a run: ``summary.json`` for scripts, and one table for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from hls_projects.cost import Cost
+from hls_projects.evaluate import Comparison
+from hls_projects.run import Run
+from train.errors import ProjectError
+
+KEYS = (
+    "task", "method", "hidden", "seed", "bits", "part", "tool",
+    "return_software", "return_csim", "return_rtl", "return_netlist", "episodes", "steps_compared", "mismatches",
+    "lut", "ff", "dsp", "bram", "fmax_mhz", "cycles", "latency_ns", "inferences_per_second",
+    "multiplications", "additions", "parameter_bits", "energy_pj", "bitstream",
+)
+"""Keys that every ``summary.json`` has; null where a stage wasn't run, with a reason under ``skipped``."""
+
+_RETURNS = {"return_software": "torch", "return_csim": "csim", "return_rtl": "rtl", "return_netlist": "netlist"}
+_ROWS = (
+    ("return, software", "return_software", "{:.2f}"),
+    ("return, C-simulation", "return_csim", "{:.2f}"),
+    ("return, RTL", "return_rtl", "{:.2f}"),
+    ("return, netlist", "return_netlist", "{:.2f}"),
+    ("steps compared", "steps_compared", "{:,}"),
+    ("mismatches", "mismatches", "{:,}"),
+    ("LUT", "lut", "{:,}"),
+    ("FF", "ff", "{:,}"),
+    ("DSP", "dsp", "{:,}"),
+    ("BRAM", "bram", "{:,}"),
+    ("Fmax, MHz", "fmax_mhz", "{:.1f}"),
+    ("cycles", "cycles", "{:,}"),
+    ("latency, ns", "latency_ns", "{:.1f}"),
+    ("inferences per second", "inferences_per_second", "{:,.0f}"),
+    ("multiplications per action", "multiplications", "{:,}"),
+    ("additions per action", "additions", "{:,}"),
+    ("parameter bits", "parameter_bits", "{:,}"),
+    ("energy per action, pJ (Table I)", "energy_pj", "{:,.2f}"),
+    ("bitstream", "bitstream", "{}"),
+)
+
+
+def summarise(
+    run: Run,
+    tool: str,
+    comparisons: list[Comparison],
+    cost: Cost,
+    hardware: Mapping[str, Any],
+    selection: Mapping[str, Any] | None,
+    skipped: Mapping[str, str],
+) -> dict[str, Any]:
+    """The content of ``summary.json``.
+
+    Args:
+        hardware: lut, ff, dsp, bram, fmax_mhz, cycles, part, bitstream, bits … as far as they are known.
+        selection: which seed was deployed and the validation returns of all, if several were trained.
+        skipped: reasons for the keys that are null.
+    """
+    by_name = {item.backend: item for item in comparisons}
+    fmax, cycles = hardware.get("fmax_mhz"), hardware.get("cycles")
+    values: dict[str, Any] = {
+        "task": run.spec.task,
+        "method": run.spec.method,
+        "hidden": run.spec.hidden,
+        "seed": run.spec.seed,
+        "tool": tool,
+        **{key: by_name[name].mean_return if name in by_name else None for key, name in _RETURNS.items()},
+        "episodes": len(comparisons[0].returns),
+        "steps_compared": sum(item.steps for item in comparisons if item.backend != "torch"),
+        "mismatches": sum(item.mismatches for item in comparisons),
+        **hardware,
+        "latency_ns": round(1000 * cycles / fmax, 2) if fmax and cycles else None,
+        "inferences_per_second": round(1e6 * fmax) if fmax else None,
+        "multiplications": cost.multiplications,
+        "additions": cost.additions,
+        "parameter_bits": cost.parameter_bits,
+        "energy_pj": cost.energy_pj,
+    }
+    summary = {key: values.get(key) for key in KEYS}
+    extra = {key: value for key, value in values.items() if key not in summary}
+    reasons = {key: skipped.get(key, "not part of this build") for key in KEYS if summary[key] is None}
+    return {**summary, **extra, "skipped": reasons, "selection": selection}
+
+
+def load_summary(path: Path) -> dict[str, Any]:
+    """Read a ``summary.json``.
+
+    Raises:
+        ProjectError: it isn't there or isn't whole.
+    """
+    try:
+        summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ProjectError(f"{path}: no readable summary ({error}); run `make synth` again") from error
+    return summary
+
+
+def print_summary(summary: Mapping[str, Any], console: Console) -> None:
+    """Print the table of one run."""
+    spec = "{method}, {hidden} hidden units, seed {seed}".format(**summary)
+    table = Table(title=f"{summary['task']}: {spec} on {summary['part']}", title_justify="left")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    for label, key, form in _ROWS:
+        value = summary[key]
+        table.add_row(label, f"– ({summary['skipped'][key]})" if value is None else form.format(value))
+    console.print(table)
+    if summary.get("selection"):
+        console.print(_spread(summary["selection"]))
+
+
+def print_matrix(summaries: list[Mapping[str, Any]], console: Console) -> None:
+    """Print one row a run."""
+    columns = (
+        ("task", "task", "{}"), ("method", "method", "{}"), ("units", "hidden", "{}"), ("seed", "seed", "{}"),
+        ("return", "return_software", "{:.1f}"), ("netlist", "return_netlist", "{:.1f}"),
+        ("steps", "steps_compared", "{:,}"), ("mism.", "mismatches", "{:,}"), ("LUT", "lut", "{:,}"), ("FF", "ff", "{:,}"),
+        ("DSP", "dsp", "{:,}"), ("MHz", "fmax_mhz", "{:.0f}"), ("cycles", "cycles", "{}"), ("ns", "latency_ns", "{:.1f}"),
+        ("pJ", "energy_pj", "{:.1f}"),
+    )
+    table = Table()
+    for label, _, form in columns:
+        table.add_column(label, justify="left" if form == "{}" and label not in ("units", "seed", "cycles") else "right")
+    for summary in summaries:
+        table.add_row(*("–" if summary[key] is None else form.format(summary[key]) for _, key, form in columns))
+    console.print(table)
+
+
+def _spread(selection: Mapping[str, Any]) -> str:
+    returns = ", ".join(f"seed {seed}: {value:.1f}" for seed, value in selection["validation_returns"].items())
+    return f"seed {selection['seed']} is the best of {len(selection['validation_returns'])} by validation ({returns})"
