@@ -71,8 +71,14 @@ class Training:
     """Rate of the exponential averages (mean and deviation of the return-to-go per time step)."""
     second_half_rate: float = 0.3
     """Factor on the learning rate after the midpoint of compression and pruning."""
+    full_rate_hidden: int = 128
+    """Networks with more hidden units than this learn at a rate that falls as one over their number."""
     validation_episodes: int = 100
     """Greedy episodes that choose among seeds, on other start states than the final evaluation."""
+
+    def rate_for(self, hidden: int) -> float:
+        """Adam's step size for a network of ``hidden`` units."""
+        return self.learning_rate * min(1.0, self.full_rate_hidden / hidden)
 
 
 @dataclass(frozen=True)
@@ -251,6 +257,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "training.entropy": (0.0, 10.0),
     "training.baseline_rate": (1e-6, 1.0),
     "training.second_half_rate": (1e-6, 10.0),
+    "training.full_rate_hidden": (1, 4096),
     "training.validation_episodes": (1, 10**5),
     "hardware.clock_mhz": (1.0, 1000.0),
     "hardware.reuse_factor": (1, 10**7),

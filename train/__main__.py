@@ -1,0 +1,53 @@
+"""``python -m train``: train the policies of one method and width on one task."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from train.cli import print_result, run
+from train.options import Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed
+from train.policy import PolicySpec
+from train.task import TASK_DIRECTORY, load_task, with_settings
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def train(
+    env: Env = "cartpole",
+    method: Method = "binarynet",
+    hidden: Hidden = 16,
+    seed: Seed = None,
+    bits: Bits = 8,
+    clusters: Clusters = 8,
+    percentile: Percentile = 50.0,
+    episodes: Annotated[int | None, typer.Option(help="Training episodes, instead of the task's setting.")] = None,
+    root: Root = None,
+) -> None:
+    """Train a quantised policy with vanilla policy gradient.
+
+    What is trained is what is exported: weights and activations have the number formats of the hardware. With
+    --seed the result is that policy's training.json. Without, the task's number of seeds is trained side by side,
+    the best by validation episodes is chosen, and the result is a JSON file that names it and lists all of them.
+    Policies that are there already are not trained again.
+
+    Example: python -m train --env acrobot --method compression --hidden 64 --clusters 8
+    """
+    task = with_settings(load_task(env), "training", episodes=episodes)
+    spec = PolicySpec(task.name, method, hidden, seed or 0, bits, clusters, percentile)
+    task.spaces  # noqa: B018 (complains early about an environment that does not fit)
+    from train.progress import TrainingProgress
+    from train.selection import train_seed, train_seeds
+
+    with TrainingProgress(f"{task.name} {method}-h{hidden}") as progress:
+        if seed is None:
+            path = train_seeds(task, spec, root or TASK_DIRECTORY, progress).path
+        else:
+            path = train_seed(task, spec, root or TASK_DIRECTORY, lambda standing: progress(seed, standing))
+    print_result(path)
+
+
+if __name__ == "__main__":
+    run(app, "python -m train")

@@ -1,0 +1,104 @@
+"""What a method may change of vanilla policy gradient, and the number formats that methods share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+from train.contract import Binary, Contract, FixedPoint, Sign, bias_type, nearest_power_of_two
+from train.parameters import Parameters
+from train.policy import PolicySpec
+from train.task import Task
+
+LARGEST_UNSCALED = 32
+"""Up to this many hidden units the signs of the first layer stay ±1; larger networks scale them too."""
+
+
+class Method(ABC):
+    """One of the paper's five methods, as the places where it differs from plain policy gradient.
+
+    A trainer calls the rules in this order; all of them change arrays in place. An object serves one training run.
+    """
+
+    switches: ClassVar[bool] = False
+    """Whether :meth:`at_midpoint` changes the policy; if so the optimiser's state starts afresh there."""
+    output_gain: ClassVar[float] = 1.0
+    """Factor on the output layer's first weights: a small one starts near the uniform policy."""
+    latent_limit: ClassVar[float] = np.inf
+    """Latent weights are clipped to ± this value."""
+
+    def __init__(self, spec: PolicySpec) -> None:
+        self.spec = spec
+
+    @abstractmethod
+    def training_contract(self, task: Task) -> Contract:
+        """Number formats while training; None stands for real numbers."""
+
+    def deployed_contract(self, task: Task) -> Contract:
+        """Number formats of the policy that leaves training: all explicit."""
+        return self.training_contract(task)
+
+    def initialise(self, parameters: Parameters) -> None:
+        """Adjust freshly drawn parameters."""
+        for array in (parameters.output_weight, parameters.output_bias):
+            array *= self.output_gain
+
+    def at_midpoint(self, parameters: Parameters, rng: np.random.Generator) -> None:  # noqa: B027
+        """Change course after half of the episodes (paper algorithms 2 and 3)."""
+
+    def after_backward(self, gradients: Parameters) -> None:  # noqa: B027
+        """Change the gradients before the optimiser sees them."""
+
+    def after_step(self, parameters: Parameters) -> None:
+        """Bring the latent parameters back to where the method allows them."""
+        if np.isfinite(self.latent_limit):
+            for weight in parameters.weights:
+                np.clip(weight, -self.latent_limit, self.latent_limit, out=weight)
+
+
+def real_contract(task: Task) -> Contract:
+    """Real numbers everywhere but in the observation, which the sensor's converter quantises in any case."""
+    return Contract(task.observation.type, None, None, None, None, None)
+
+
+def fixed_point_contract(task: Task, spec: PolicySpec) -> Contract:
+    """Weights and ReLU activations of ``spec.bits`` bits."""
+    weight = FixedPoint(spec.bits, task.network.weight_integer_bits)
+    return _contract(task, weight, relu_type(task, spec), weight)
+
+
+def binary_contract(task: Task, spec: PolicySpec, activation: FixedPoint | Sign) -> Contract:
+    """Weights of one bit, hidden activations as given."""
+    return _contract(task, _hidden_sign(task, spec), activation, _output_sign(spec))
+
+
+def relu_type(task: Task, spec: PolicySpec) -> FixedPoint:
+    """ReLU activations of ``spec.bits`` bits."""
+    return FixedPoint(spec.bits, task.network.activation_integer_bits, signed=False)
+
+
+def _hidden_sign(task: Task, spec: PolicySpec) -> Binary:
+    if spec.hidden <= LARGEST_UNSCALED:
+        return Binary(1.0)
+    return Binary(nearest_power_of_two(len(task.observation.scale) ** -0.5))
+
+
+def _output_sign(spec: PolicySpec) -> Binary:
+    # Plain ±1 weights make logits too large for the softmax to explore.
+    return Binary(nearest_power_of_two(spec.hidden ** -0.5))
+
+
+def _contract(
+    task: Task, hidden: FixedPoint | Binary, activation: FixedPoint | Sign, output: FixedPoint | Binary
+) -> Contract:
+    observation, integer_bits = task.observation.type, task.network.bias_integer_bits
+    return Contract(
+        observation=observation,
+        hidden_weight=hidden,
+        hidden_bias=bias_type(observation.lsb * hidden.lsb, integer_bits),
+        activation=activation,
+        output_weight=output,
+        output_bias=bias_type(activation.lsb * output.lsb, integer_bits),
+    )

@@ -1,0 +1,21 @@
+"""BC+VPG: BinaryConnect (paper algorithm 1, eq. 3).
+
+Forward and backward passes see sign(θ), with sign(0) = +1; the gradient changes the real θ as if the sign were
+the identity, and θ is then clipped to [-1, 1]. Biases stay real while training.
+"""
+
+from __future__ import annotations
+
+from train.contract import Contract
+from train.methods.base import Method, binary_contract, relu_type
+from train.task import Task
+
+
+class BinaryConnect(Method):
+    """Signs for weights, ReLU for activations."""
+
+    latent_limit = 1.0
+
+    def training_contract(self, task: Task) -> Contract:
+        """Weights of one bit, so that what is trained is what is deployed."""
+        return binary_contract(task, self.spec, relu_type(task, self.spec))

@@ -1,0 +1,21 @@
+"""BN+VPG: BinaryNet (paper section III-A).
+
+As BinaryConnect, and the hidden activations are signs of their sums too: the forward pass is integer arithmetic
+alone. Backwards the activation's sign passes the gradient where |sum| ≤ 1 (straight-through, hard tanh).
+"""
+
+from __future__ import annotations
+
+from train.contract import Contract, Sign
+from train.methods.base import Method, binary_contract
+from train.task import Task
+
+
+class BinaryNet(Method):
+    """Signs for weights and for activations."""
+
+    latent_limit = 1.0
+
+    def training_contract(self, task: Task) -> Contract:
+        """Weights and activations of one bit."""
+        return binary_contract(task, self.spec, Sign())

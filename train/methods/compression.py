@@ -1,0 +1,68 @@
+"""Compression+VPG: weights that share few values (paper algorithm 2).
+
+At the midpoint of the episodes K-Means sorts each layer's weights into k groups, and each weight becomes its
+group's centroid. From then on the k centroids are trained, each by the *sum* of its members' gradients.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from train.contract import Contract, FloatArray
+from train.methods.base import Method, fixed_point_contract
+from train.parameters import Parameters
+from train.policy import PolicySpec
+from train.task import Task
+
+
+class Compression(Method):
+    """Members of a group share value, gradient and optimiser state, so they move as the one centroid they are."""
+
+    switches = True
+    output_gain = 0.1
+
+    def __init__(self, spec: PolicySpec) -> None:
+        super().__init__(spec)
+        self.groups: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+        """Group of each weight, shaped as the layer; None before the midpoint."""
+
+    def training_contract(self, task: Task) -> Contract:
+        """Fixed point throughout: rounding comes last in the forward pass, gradients go straight through it."""
+        return fixed_point_contract(task, self.spec)
+
+    def at_midpoint(self, parameters: Parameters, rng: np.random.Generator) -> None:
+        """Group each layer's weights and replace them by the centroids."""
+        seed = int(rng.integers(2**31))
+        first, second = (share_values(weight, self.spec.clusters, seed) for weight in parameters.weights)
+        self.groups = first, second
+
+    def after_backward(self, gradients: Parameters) -> None:
+        """Give each weight the sum of its group's gradients."""
+        if self.groups is None:
+            return
+        for gradient, group in zip(gradients.weights, self.groups, strict=True):
+            gradient[...] = np.bincount(group.ravel(), weights=gradient.ravel())[group]
+
+
+def share_values(weight: FloatArray, clusters: int, seed: int) -> NDArray[np.int64]:
+    """K-Means on one layer: replace its weights by centroids in place, and return each weight's group.
+
+    A layer with fewer than ``clusters`` distinct weights keeps them all.
+    """
+    values = weight.reshape(-1, 1)
+    count = min(clusters, len(np.unique(values)))
+    with threadpool_limits(1):  # with more threads the sums, and so the bytes, would depend on the machine
+        means = KMeans(count, n_init=4, random_state=seed).fit(values)
+    group: NDArray[np.int64] = means.labels_.astype(np.int64).reshape(weight.shape)
+    weight[...] = means.cluster_centers_[:, 0][group]
+    return group
+
+
+def compression_rate(weights: int, bits: int, clusters: int) -> float:
+    """Paper eq. 5: bits of ``weights`` numbers of ``bits`` bits, over bits of their group indices and centroids."""
+    return weights * bits / (weights * math.log2(clusters) + clusters * bits)

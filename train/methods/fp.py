@@ -1,0 +1,21 @@
+"""FP+VPG: vanilla policy gradient in full precision (paper eq. 4)."""
+
+from __future__ import annotations
+
+from train.contract import Contract
+from train.methods.base import Method, fixed_point_contract, real_contract
+from train.task import Task
+
+
+class FullPrecision(Method):
+    """Trains real numbers; the deployed policy is those numbers rounded to ``bits`` bits, with no training after."""
+
+    output_gain = 0.1
+
+    def training_contract(self, task: Task) -> Contract:
+        """Real numbers."""
+        return real_contract(task)
+
+    def deployed_contract(self, task: Task) -> Contract:
+        """Fixed point."""
+        return fixed_point_contract(task, self.spec)

@@ -1,0 +1,52 @@
+"""Pruning+VPG: half of the weights become zero, for good (paper algorithm 3).
+
+At the midpoint of the episodes each layer loses the weights whose magnitude lies below its p-th percentile; the
+others go on being trained.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from train.contract import Contract, FloatArray
+from train.methods.base import Method, fixed_point_contract
+from train.parameters import Parameters
+from train.policy import PolicySpec
+from train.task import Task
+
+
+class Pruning(Method):
+    """Pruned weights are set back to zero after every step."""
+
+    switches = True
+    output_gain = 0.1
+
+    def __init__(self, spec: PolicySpec) -> None:
+        super().__init__(spec)
+        self.kept: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None
+        """Which weights survive, shaped as the layer; None before the midpoint."""
+
+    def training_contract(self, task: Task) -> Contract:
+        """Fixed point throughout: rounding comes last in the forward pass, gradients go straight through it."""
+        return fixed_point_contract(task, self.spec)
+
+    def at_midpoint(self, parameters: Parameters, rng: np.random.Generator) -> None:
+        """Choose the survivors; :meth:`after_step` zeroes the rest."""
+        first, second = (survivors(weight, self.spec.percentile) for weight in parameters.weights)
+        self.kept = first, second
+        self.after_step(parameters)
+
+    def after_step(self, parameters: Parameters) -> None:
+        """Keep pruned weights at zero."""
+        if self.kept is None:
+            return
+        for weight, kept in zip(parameters.weights, self.kept, strict=True):
+            weight[~kept] = 0.0
+
+
+def survivors(weight: FloatArray, percentile: float) -> NDArray[np.bool_]:
+    """Which weights of one layer have a magnitude of at least the layer's ``percentile``-th percentile."""
+    magnitude = np.abs(weight)
+    kept: NDArray[np.bool_] = magnitude >= np.percentile(magnitude, percentile)
+    return kept

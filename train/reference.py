@@ -1,0 +1,97 @@
+"""The reference trainer: Brevitas modules, autograd and Gymnasium. It is the specification of training.
+
+One episode, one update. The compiled kernel (:mod:`train.kernel`) means the same and is tested against this.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from train.advantage import Baseline, returns_to_go
+from train.methods import method as create_method
+from train.network import PolicyNetwork
+from train.parameters import Parameters
+from train.policy import PolicySpec
+from train.rollout import play_episode
+from train.task import Task
+from train.vpg import parameters_of, quantised, update
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Independent random streams of one training run, all from its seed."""
+
+    environment: int
+    """Seed of the environment's first reset."""
+    start: np.random.Generator
+    """First parameters, and K-Means."""
+    actions: np.random.Generator
+    """Sampling of actions."""
+
+    @classmethod
+    def of(cls, seed: int) -> Streams:
+        """The streams of ``seed``."""
+        environment, start, actions = np.random.SeedSequence(seed).spawn(3)
+        return cls(int(environment.generate_state(1)[0]), np.random.default_rng(start), np.random.default_rng(actions))
+
+
+@dataclass
+class Course:
+    """Where a training run stands; trainers yield it after every few episodes."""
+
+    parameters: Parameters
+    """Latent parameters, changed by the run as it goes on."""
+    returns: list[float]
+    """Return of each episode so far."""
+    steps: int = 0
+    """Environment steps so far."""
+    seconds: float = 0.0
+    """Time so far."""
+
+    @property
+    def steps_per_second(self) -> float:
+        """Environment steps per second, updates included."""
+        return self.steps / max(self.seconds, 1e-9)
+
+
+def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
+    """Train one policy; yields its course after every episode, and the last one is the result.
+
+    Raises:
+        ProjectError: the task's environment cannot be made or is of another kind.
+    """
+    torch.set_num_threads(1)  # networks this small only lose by threads, and sums keep their order
+    settings, streams, method = task.training, Streams.of(spec.seed), create_method(spec)
+    features, actions = task.spaces
+    network = PolicyNetwork(method.training_contract(task), features, spec.hidden, actions).double()
+    _load(network, Parameters.uniform(features, spec.hidden, actions, streams.start))
+    course = Course(parameters_of(network), [])
+    method.initialise(course.parameters)
+    optimiser = torch.optim.Adam(network.parameters(), lr=settings.rate_for(spec.hidden))
+    baseline = Baseline(settings.baseline_rate)
+    env = task.make()
+    env.reset(seed=streams.environment)
+    started = time.perf_counter()
+    for episode in range(settings.episodes):
+        if method.switches and episode == settings.episodes // 2:
+            method.at_midpoint(course.parameters, streams.start)
+            rate = settings.rate_for(spec.hidden) * settings.second_half_rate
+            optimiser = torch.optim.Adam(network.parameters(), lr=rate)
+        trajectory = play_episode(env, task, network.contract, quantised(network), streams.actions)
+        advantages = baseline.advantages(returns_to_go(trajectory.rewards, settings.discount))
+        update(network, optimiser, method, trajectory, advantages, settings.entropy)
+        course.returns.append(float(trajectory.rewards.sum()))
+        course.steps += len(trajectory.rewards)
+        course.seconds = time.perf_counter() - started
+        yield course
+    env.close()
+
+
+def _load(network: PolicyNetwork, parameters: Parameters) -> None:
+    for tensor, array in zip(parameters_of(network), parameters, strict=True):
+        tensor[...] = array

@@ -1,0 +1,199 @@
+"""Train several seeds side by side, keep each, and choose the one to deploy by validation episodes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from multiprocessing.queues import Queue
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from train.policy import Policy, PolicySpec, load_policy
+from train.stage import Stage, exclusive, write_json
+from train.task import TASK_DIRECTORY, Task
+
+if TYPE_CHECKING:
+    from train.training import Standing, TrainingResult
+
+VALIDATION_SEED = 1_000_000
+"""First environment seed of the episodes that choose among policies."""
+EVALUATION_SEED = 0
+"""First environment seed of the final evaluation."""
+EVALUATION_EPISODES = 100
+
+Watch = Callable[[int, "Standing"], None]
+"""Told the seed and how far its training has come."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which of the trained seeds is deployed, and how all of them did."""
+
+    chosen: PolicySpec
+    path: Path
+    """The JSON file that says the same."""
+    results: dict[int, dict[str, Any]]
+    """Each seed's ``training.json``."""
+
+
+def policy_stage(task: Task, spec: PolicySpec, root: Path = TASK_DIRECTORY) -> Stage:
+    """``<root>/<task>/<run>/policy/``: ``policy.safetensors`` and ``training.json``."""
+    training = {key: value for key, value in asdict(task.training).items() if key != "seeds"}
+    inputs = {
+        "spec": asdict(spec),
+        "environment": [task.environment, task.environment_options],
+        "observation": asdict(task.observation),
+        "network": asdict(task.network),
+        "training": training,
+    }
+    return Stage(root / spec.task / spec.directory_name / "policy", inputs)
+
+
+def train_seed(
+    task: Task, spec: PolicySpec, root: Path = TASK_DIRECTORY, progress: Callable[[Standing], None] | None = None
+) -> Path:
+    """Train, validate, evaluate and save one policy unless that is done; returns the path of ``training.json``.
+
+    Raises:
+        ProjectError: the task's environment cannot be made or is of another kind.
+    """
+    stage = policy_stage(task, spec, root)
+    with exclusive(stage.directory.parent):
+        if not stage.is_current:
+            from train.training import train_policy  # brings torch, which a policy that is there does not need
+
+            result = train_policy(task, spec, progress)
+            report = _report(task, result)
+            with stage.build() as directory:
+                result.policy.save(directory / "policy.safetensors")
+                write_json(directory / "training.json", report)
+    return stage.directory / "training.json"
+
+
+def train_seeds(
+    task: Task, spec: PolicySpec, root: Path = TASK_DIRECTORY, progress: Watch | None = None
+) -> Selection:
+    """Train ``task.training.seeds`` policies that differ from ``spec`` in the seed alone (0, 1, …), and choose one.
+
+    The best mean return over the validation episodes wins, the lowest seed among equals. Seeds are trained in
+    processes of their own, as many at once as there are processors; seeds already trained are not trained again.
+
+    Raises:
+        ProjectError: the task's environment cannot be made or is of another kind.
+    """
+    specs = [dataclasses.replace(spec, seed=seed) for seed in range(task.training.seeds)]
+    paths = {item.seed: policy_stage(task, item, root).directory / "training.json" for item in specs}
+    missing = [item for item in specs if not policy_stage(task, item, root).is_current]
+    if len(missing) == 1:
+        only = missing[0].seed
+        train_seed(task, missing[0], root, (lambda standing: progress(only, standing)) if progress else None)
+    elif missing:
+        _train_in_processes(task, missing, root, progress)
+    results = {seed: json.loads(path.read_text(encoding="utf-8")) for seed, path in paths.items()}
+    best = max(specs, key=lambda item: (results[item.seed]["validation_return"], -item.seed))
+    return _write_selection(best, results, root)
+
+
+def deployed_policy(task: Task, spec: PolicySpec, root: Path = TASK_DIRECTORY) -> Policy:
+    """The saved policy ``spec``.
+
+    Raises:
+        ProjectError: it isn't trained yet, or its file is damaged.
+    """
+    return load_policy(policy_stage(task, spec, root).directory / "policy.safetensors")
+
+
+def _report(task: Task, result: TrainingResult) -> dict[str, Any]:
+    from train.gym_loop import Sampling, play
+    from train.network import TorchBackend
+
+    backend = TorchBackend(result.policy)
+    sampling = Sampling(backend, result.policy.contract.logit_lsb, np.random.default_rng(result.policy.spec.seed))
+    validation = play(task, backend, task.training.validation_episodes, VALIDATION_SEED)
+    greedy = play(task, backend, EVALUATION_EPISODES, EVALUATION_SEED)
+    sampled = play(task, sampling, EVALUATION_EPISODES, EVALUATION_SEED)
+    return {
+        "spec": asdict(result.policy.spec),
+        "contract": result.policy.contract.to_json(),
+        "validation_return": validation.mean_return,
+        "greedy_return": greedy.mean_return,
+        "sampled_return": sampled.mean_return,
+        "solved": None if task.solved is None else greedy.mean_return >= task.solved,
+        "steps": result.steps,
+        "steps_per_second": round(result.steps_per_second, 1),
+        "training_returns": result.returns.tolist(),
+    }
+
+
+def _write_selection(best: PolicySpec, results: dict[int, dict[str, Any]], root: Path) -> Selection:
+    directory = root / best.task
+    path = directory / f"{best.directory_name.replace(f'-s{best.seed}', '-selection', 1)}.json"
+    scores = {seed: result["validation_return"] for seed, result in results.items()}
+    values = np.array(list(scores.values()))
+    write_json(path, {
+        "task": best.task,
+        "method": best.method,
+        "hidden": best.hidden,
+        "chosen_seed": best.seed,
+        "chosen_directory": best.directory_name,
+        "chosen_by": "mean greedy return over the validation episodes",
+        "validation_returns": {str(seed): value for seed, value in scores.items()},
+        "validation_mean": float(values.mean()),
+        "validation_deviation": float(values.std()),
+        "greedy_returns": {str(seed): result["greedy_return"] for seed, result in results.items()},
+        "sampled_returns": {str(seed): result["sampled_return"] for seed, result in results.items()},
+    })
+    return Selection(best, path, results)
+
+
+def _train_in_processes(task: Task, specs: list[PolicySpec], root: Path, progress: Watch | None) -> None:
+    context = multiprocessing.get_context("spawn")
+    messages: Queue[tuple[int, Standing] | None] = context.Queue()
+    listener = Thread(target=_listen, args=(messages, progress), daemon=True)
+    listener.start()
+    workers = min(len(specs), os.cpu_count() or 1)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker, initargs=(messages,))
+    try:
+        for future in as_completed([pool.submit(_work, task, spec, root) for spec in specs]):
+            future.result()
+    except BaseException:
+        # A worker ignores Ctrl-C, and its stage is written whole or not at all: end it here and now.
+        for child in multiprocessing.active_children():
+            child.terminate()
+        raise
+    else:
+        messages.put(None)
+        listener.join()
+    finally:
+        messages.cancel_join_thread()
+        pool.shutdown(cancel_futures=True)
+
+
+_messages: Queue[tuple[int, Standing] | None] | None = None
+
+
+def _prepare_worker(messages: Queue[tuple[int, Standing] | None]) -> None:
+    global _messages
+    _messages = messages
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _work(task: Task, spec: PolicySpec, root: Path) -> None:
+    messages = _messages
+    assert messages is not None
+    train_seed(task, spec, root, lambda standing: messages.put((spec.seed, standing)))
+
+
+def _listen(messages: Queue[tuple[int, Standing] | None], progress: Watch | None) -> None:
+    while (message := messages.get()) is not None:
+        if progress is not None:
+            progress(*message)
