@@ -14,15 +14,13 @@ from typing import Any
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from qonnx.custom_op.general.quant import quant
 
+from export.model_file import load_model
 from train.contract import ActivationType, FixedPoint, FloatArray, IntArray, Sign, is_power_of_two
 from train.errors import ProjectError
-
-MAXIMUM_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,27 +122,7 @@ def read_network(path: Path) -> IntegerNetwork:
     Raises:
         ProjectError: no such file, or the graph has anything else; the message names the node.
     """
-    graph = load_graph(path)
-    return _Reader(graph, path.name).network()
-
-
-def load_graph(path: Path) -> onnx.GraphProto:
-    """The graph of an ONNX file.
-
-    Raises:
-        ProjectError: the file is missing, too large or no ONNX file.
-    """
-    if not path.is_file():
-        raise ProjectError(f"{path}: no such file; export the policy first")
-    if path.stat().st_size > MAXIMUM_BYTES:
-        raise ProjectError(f"{path}: larger than {MAXIMUM_BYTES} bytes; this is none of our graphs")
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except (DecodeError, ValueError) as error:
-        raise ProjectError(f"{path}: not a whole ONNX file; export the policy again") from error
-    if not model.graph.node:
-        raise ProjectError(f"{path}: an ONNX file without a graph; export the policy again")
-    return model.graph
+    return _Reader(load_model(path).graph, path.name).network()
 
 
 class _Reader:
@@ -262,8 +240,8 @@ class _Reader:
             raise self._refusal(node, "has a zero point or a narrow range; neither is supported for activations")
         if attributes["rounding_mode"] not in roundings:
             raise self._refusal(node, f"rounds by {attributes['rounding_mode']}; supported: {', '.join(roundings)}")
-        if bits != int(bits) or not 1 <= bits <= 32:
-            raise self._refusal(node, f"has {bits:g} bits; 1 to 32 are supported")
+        if bits != int(bits) or not 1 + bool(attributes["signed"]) <= bits <= 32:  # QONNX takes signed 1 bit as ±1
+            raise self._refusal(node, f"has {bits:g} bits; 2 to 32 (unsigned: 1 to 32) are supported")
         return FixedPoint(int(bits), int(bits) + round(np.log2(scale)), bool(attributes["signed"]))
 
     def _scale(self, node: onnx.NodeProto) -> float:

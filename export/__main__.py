@@ -1,0 +1,50 @@
+"""``python -m export``: a trained policy → QONNX and plain ONNX, checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from train.cli import print_result, run
+from train.errors import ProjectError
+from train.policy import load_policy
+from train.stage import METADATA, Stage, digest
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def main(
+    policy: Annotated[Path, typer.Argument(help="A policy.safetensors that `python -m train` wrote.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="DIR", help="Directory to write; default: onnx/ beside the policy's."),
+    ] = None,
+) -> None:
+    """Write a policy as QONNX (what hardware is built from) and as plain ONNX (what ONNX Runtime runs).
+
+    Both are compared with the float64 Brevitas policy before they are kept: corners and 2000 random
+    observations, every logit, as integers. The files are policy.qonnx.onnx, policy.onnx and metadata.json.
+
+    Example: python -m export hls_projects/cartpole/fp-h16-s0/policy/policy.safetensors
+    """
+    # torch, Brevitas and QONNX take seconds to import; --help and mistakes need none of them.
+    from export.writer import export_policy
+
+    loaded = load_policy(policy)
+    directory = output if output is not None else policy.resolve().parent.parent / "onnx"
+    if directory.exists() and not directory.is_dir():
+        raise ProjectError(f"{directory} is a file; give a directory with --output")
+    if directory.is_dir() and any(directory.iterdir()) and not (directory / METADATA).is_file():
+        raise ProjectError(f"{directory} holds other files, which would be lost; give a new directory with --output")
+    stage = Stage(directory, {"policy": digest(policy)})
+    if not stage.is_current:
+        with stage.build() as partial:
+            export_policy(loaded, partial)
+    print_result(directory / METADATA)
+
+
+if __name__ == "__main__":
+    run(app, "python -m export")

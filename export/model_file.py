@@ -1,0 +1,67 @@
+"""How models lie on disk: the same policy always gives the same bytes, and each file says its units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+from train.errors import ProjectError
+
+MAXIMUM_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Units:
+    """What one unit of a backend's integers is worth."""
+
+    observation_lsb: float
+    logit_lsb: float
+
+
+def save_model(model: onnx.ModelProto, path: Path, properties: dict[str, str]) -> None:
+    """Write ``model`` with ``properties`` as its metadata, byte for byte reproducibly."""
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, dict(sorted(properties.items())))
+    model.doc_string = ""
+    for node in model.graph.node:
+        node.doc_string = ""  # torch writes the exporting machine's source paths here
+    for field in (model.graph.initializer, model.graph.value_info):
+        ordered = sorted(field, key=lambda item: str(item.name))
+        del field[:]
+        field.extend(ordered)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def load_model(path: Path) -> onnx.ModelProto:
+    """Read an ONNX or QONNX file.
+
+    Raises:
+        ProjectError: the file is missing, too large, cut short or no ONNX file.
+    """
+    if not path.is_file():
+        raise ProjectError(f"{path}: no such file; export the policy first")
+    if path.stat().st_size > MAXIMUM_BYTES:
+        raise ProjectError(f"{path}: larger than {MAXIMUM_BYTES} bytes; this is none of our models")
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except (DecodeError, ValueError) as error:
+        raise ProjectError(f"{path}: not a whole ONNX file; export the policy again") from error
+    if not model.graph.node:
+        raise ProjectError(f"{path}: an ONNX file without a graph; export the policy again")
+    return model
+
+
+def units(model: onnx.ModelProto, path: Path) -> Units:
+    """The units that :func:`save_model`'s caller wrote into ``model``'s metadata.
+
+    Raises:
+        ProjectError: there are none; the file isn't ours.
+    """
+    properties = {item.key: item.value for item in model.metadata_props}
+    try:
+        return Units(float(properties["observation_lsb"]), float(properties["logit_lsb"]))
+    except (KeyError, ValueError) as error:
+        raise ProjectError(f"{path}: says nothing about its units; export the policy with hls4rl") from error
