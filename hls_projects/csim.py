@@ -1,0 +1,112 @@
+"""C simulation: the hls4ml project's own C++, compiled with g++ and called once a batch."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from hls_projects.convert import TOP, Description, read_description
+from train.backend import Answer
+from train.contract import IntArray
+from train.errors import ProjectError
+
+ENTRY = Path(__file__).with_name("csim_entry.cpp")
+LIBRARY = Path("csim") / f"{TOP}.so"
+"""Where the compiled library lies in a project."""
+_FLAGS = (
+    "-std=c++11", "-O2", "-fPIC", "-shared", "-w",
+    "-fvisibility=hidden", "-fno-gnu-unique",  # several policies in one process keep their own weights
+)
+
+
+def build_csim(project: Path) -> Path:
+    """Compile the C++ of ``project`` (written by :func:`hls_projects.convert.write_project`).
+
+    Returns:
+        The library's path inside the project, which may be moved as a whole.
+
+    Raises:
+        ProjectError: no g++, no such project, a backend with another C++ dialect, or g++ failed.
+    """
+    description = read_description(project)
+    if description.backend not in ("Vitis", "Vivado"):
+        raise ProjectError(
+            f"C simulation knows the C++ of Vitis and Vivado, not of {description.backend}; set another hls_backend"
+        )
+    compiler = shutil.which("g++")
+    if compiler is None:
+        raise ProjectError("g++ is not on PATH; install it (Debian, Ubuntu: apt install g++)")
+    library = project / LIBRARY
+    library.parent.mkdir(exist_ok=True)
+    partial = library.with_name(f".{library.name}.{os.getpid()}")
+    command = [compiler, *_FLAGS, *_definitions(description), "-Ifirmware", "-Ifirmware/ap_types",
+               str(ENTRY), "-o", str(partial.relative_to(project))]
+    try:
+        done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            log = library.with_name("compile.log")
+            log.write_text(done.stdout + done.stderr, encoding="utf-8")
+            raise ProjectError(f"g++ failed on {project} (status {done.returncode}); see {log}")
+        partial.replace(library)
+    finally:
+        partial.unlink(missing_ok=True)
+    return library
+
+
+class CsimBackend:
+    """The compiled C++ of one hls4ml project, in this process."""
+
+    name = "csim"
+
+    def __init__(self, project: Path) -> None:
+        description = read_description(project)
+        library, weights = project / LIBRARY, (project / "firmware" / "weights").resolve()
+        if not library.is_file():
+            raise ProjectError(f"{project}: its C simulation isn't compiled; build it again")
+        for name in description.weights:
+            # The C++ ends the whole process if one is missing.
+            if not (weights / name).is_file():
+                raise ProjectError(f"{weights / name} is missing; convert the policy again")
+        self._shape = (description.features, description.actions)
+        self._weights = str(weights).encode()
+        self._infer = _load(library).hls4rl_infer
+        self._infer.restype = None
+        self._infer.argtypes = [ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64]
+
+    def infer(self, observations: IntArray) -> Answer:
+        """See :class:`train.backend.Backend`."""
+        features, actions = self._shape
+        inputs = np.ascontiguousarray(observations, dtype=np.int64)
+        if inputs.ndim != 2 or inputs.shape[1] != features:
+            raise ValueError(f"observations of shape {inputs.shape}; expected (batch, {features})")
+        logits = np.empty((len(inputs), actions), dtype=np.int64)
+        self._infer(self._weights, inputs.ctypes.data, logits.ctypes.data, len(inputs))
+        return Answer.of_logits(logits)
+
+
+def _definitions(description: Description) -> list[str]:
+    return [
+        f'-DCORE_FILE="{TOP}.cpp"',
+        f"-DTOP_FUNCTION={TOP}",
+        f"-DFEATURES={description.features}",
+        f"-DACTIONS={description.actions}",
+        f"-DLOGIT_EXPONENT={round(math.log2(description.logit_lsb))}",
+    ]
+
+
+def _load(library: Path) -> ctypes.CDLL:
+    # The loader takes a path that it has seen for the same library, even if the file is new: load a copy.
+    with tempfile.TemporaryDirectory(prefix="hls4rl-") as scratch:
+        copy = Path(scratch) / library.name
+        shutil.copyfile(library, copy)
+        try:
+            return ctypes.CDLL(str(copy), mode=os.RTLD_LOCAL | os.RTLD_NOW)
+        except OSError as error:
+            raise ProjectError(f"{library} cannot be loaded on this machine ({error}); build it again") from error

@@ -1,0 +1,106 @@
+"""Synthesis by the vendor's own tool, where it is installed: hls4ml's build and its report parser."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import shutil
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+from hls_projects.convert import Description, read_description
+from train.errors import ProjectError
+
+_TOOLS = {"Vitis": "vitis-run", "Vivado": "vivado_hls"}
+_LOGS = {"Vitis": ("build_stderr.log", "build_stdout.log", "vitis_hls.log"), "Vivado": ("vivado_hls.log",)}
+
+
+def synthesize(project: Path, logic_synthesis: bool = False) -> dict[str, Any]:
+    """Run the vendor's HLS on ``project`` in place and read its report; takes minutes.
+
+    Args:
+        project: directory written by :func:`hls_projects.convert.write_project`.
+        logic_synthesis: whether to run the vendor's logic synthesis too, whose counts are nearer the truth.
+
+    Returns:
+        See :func:`read_report`.
+
+    Raises:
+        ProjectError: the tool is missing, failed, was killed or left no report; the message names its log.
+    """
+    import hls4ml
+
+    description = read_description(project)
+    tool = _tool(description)
+    if shutil.which(tool) is None:
+        raise ProjectError(
+            f"{tool} is not on PATH; source the vendor's settings64.sh, or leave TOOL=vitis away for the open flow"
+        )
+    model = hls4ml.converters.link_existing_project(project)
+    model.config.config["OutputDir"] = str(project.resolve())
+    # hls4ml's own default runs a C simulation on empty test data first; ours has been compared already.
+    options: dict[str, Any] = {"csim": False, "synth": True, "vsynth": logic_synthesis, "reset": True}
+    if description.backend == "Vitis":
+        options["log_to_stdout"] = False
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            model.build(**options)
+    except Exception as error:  # hls4ml raises bare Exceptions, and its parser stumbles where a report is missing
+        raise ProjectError(_failure(project, description, tool)) from error
+    return read_report(project)
+
+
+def read_report(project: Path) -> dict[str, Any]:
+    """The vendor tool's report as numbers, under its own names.
+
+    Returns:
+        TargetClockPeriod and EstimatedClockPeriod (ns); BestLatency, WorstLatency, IntervalMin, IntervalMax
+        (cycles); LUT, FF, DSP, BRAM_18K, URAM, and Available… of each. ``logic_synthesis`` has the counts
+        after logic synthesis, or None where it wasn't run. A value that the tool leaves open ("undef") is None.
+
+    Raises:
+        ProjectError: there is no whole report; the message names the tool's log.
+    """
+    import hls4ml
+
+    description = read_description(project)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            found = hls4ml.report.parse_vivado_report(str(project.resolve())) or {}
+    except (OSError, IndexError, KeyError, AttributeError, ValueError, ElementTree.ParseError) as error:
+        raise ProjectError(_failure(project, description, _tool(description))) from error
+    if "CSynthesisReport" not in found:
+        raise ProjectError(_failure(project, description, _tool(description)))
+    after = found.get("VivadoSynthReport")
+    return {
+        **_numbers(found["CSynthesisReport"]),
+        "logic_synthesis": _numbers(after) if after else None,
+    }
+
+
+def _tool(description: Description) -> str:
+    if description.backend not in _TOOLS:
+        raise ProjectError(
+            f"no vendor flow for hls_backend '{description.backend}'; choose one of {', '.join(_TOOLS)}"
+        )
+    return _TOOLS[description.backend]
+
+
+def _failure(project: Path, description: Description, tool: str) -> str:
+    # A build that is killed (often for memory) leaves no report and hls4ml only prints "report not found".
+    logs = [project / name for name in _LOGS[description.backend] if (project / name).is_file()]
+    full = [path for path in logs if path.stat().st_size]
+    where = f"see {(full or logs)[0]}" if logs else f"it left no log in {project}"
+    return f"{tool} left no whole synthesis report (it failed, was killed or lacks part {description.part}); {where}"
+
+
+def _numbers(values: dict[str, str]) -> dict[str, int | float | None]:
+    return {name: _number(text) for name, text in values.items()}
+
+
+def _number(text: str) -> int | float | None:
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return None
