@@ -11,9 +11,34 @@ from typing import Any
 
 from hls_projects.convert import Description, read_description
 from train.errors import ProjectError
+from train.stage import write_json
 
 _TOOLS = {"Vitis": "vitis-run", "Vivado": "vivado_hls"}
 _LOGS = {"Vitis": ("build_stderr.log", "build_stdout.log", "vitis_hls.log"), "Vivado": ("vivado_hls.log",)}
+
+
+REPORT = "ooc_synth_and_timing.json"
+
+
+def build_with_vitis(project: Path, directory: Path) -> None:
+    """Run the vendor's HLS and logic synthesis on ``project`` and write :data:`REPORT` to ``directory``.
+
+    The report has part, lut, ff, dsp, bram (18-Kbit blocks), fmax_mhz, cycles (latency), interval (cycles
+    between inferences), and under ``vendor`` all that :func:`read_report` says. Counts are those after logic
+    synthesis where there are any.
+
+    Raises:
+        ProjectError: as :func:`synthesize`.
+    """
+    report = synthesize(project, logic_synthesis=True)
+    counts = {**report, **{key: value for key, value in (report["logic_synthesis"] or {}).items() if value is not None}}
+    period = report.get("EstimatedClockPeriod")
+    write_json(directory / REPORT, {
+        "part": read_description(project).part,
+        "lut": counts.get("LUT"), "ff": counts.get("FF"), "dsp": counts.get("DSP48E", counts.get("DSP")),
+        "bram": counts.get("BRAM_18K"), "fmax_mhz": round(1000 / period, 2) if period else None,
+        "cycles": report.get("WorstLatency"), "interval": report.get("IntervalMax"), "vendor": report,
+    })
 
 
 def synthesize(project: Path, logic_synthesis: bool = False) -> dict[str, Any]:
