@@ -75,11 +75,6 @@ def cost(network: IntegerNetwork, spec: PolicySpec) -> Cost:
     )
 
 
-def compression_rate(weights: int, bits: int, clusters: int) -> float:
-    """Paper eq. 5: r = n·b / (n·log2 k + k·b) for n weights of b bits in k groups."""
-    return weights * bits / (weights * math.log2(clusters) + clusters * bits)
-
-
 def _multiplications(layer: Layer, method: str) -> int:
     if method in ("binaryconnect", "binarynet"):
         return 0
@@ -112,5 +107,3 @@ def _width(values: IntArray) -> int:
 
 def _pick(table: dict[int, float], bits: int) -> float:
     return table[min((width for width in table if width >= bits), default=max(table))]
-
-

@@ -30,7 +30,6 @@ class Comparison:
     """Steps on which an action or any logit differed from the float64 Brevitas policy's."""
     logits_compared: bool = True
     """False where only the action leaves the chip."""
-    steps_per_second: float = 0.0
 
     @property
     def mean_return(self) -> float:
@@ -54,13 +53,17 @@ def open_backend(name: str, run: Run, part: str) -> Backend:
 
 
 def evaluate(
-    task: Task, run: Run, part: str, backends: tuple[str, ...], episodes: int, first_seed: int = 0
+    task: Task, run: Run, part: str, backends: tuple[str, ...], episodes: int, minimum_steps: int = 0
 ) -> list[Comparison]:
-    """Let each backend drive ``episodes`` seeded episodes; compare each of its answers with the reference's."""
+    """Let each backend drive seeded episodes of Gymnasium; hold each of its answers against the reference's.
+
+    Args:
+        episodes: whose returns are reported; seeds 0 … episodes - 1.
+        minimum_steps: go on with further episodes, compared but not reported, until each backend has
+            answered this many steps.
+    """
     reference = open_backend("torch", run, part)
-    return [
-        _drive(task, open_backend(name, run, part), reference, episodes, first_seed) for name in backends
-    ]
+    return [_drive(task, open_backend(name, run, part), reference, episodes, minimum_steps) for name in backends]
 
 
 def require_equal(comparisons: list[Comparison]) -> None:
@@ -79,7 +82,7 @@ def require_equal(comparisons: list[Comparison]) -> None:
         raise ProjectError("the backends' returns differ although each step agreed; is the environment deterministic?")
 
 
-def _drive(task: Task, backend: Backend, reference: Backend, episodes: int, first_seed: int) -> Comparison:
+def _drive(task: Task, backend: Backend, reference: Backend, episodes: int, minimum_steps: int) -> Comparison:
     from train.gym_loop import play
 
     comparison = Comparison(backend.name)
@@ -90,8 +93,12 @@ def _drive(task: Task, backend: Backend, reference: Backend, episodes: int, firs
         comparison.mismatches += int(np.count_nonzero(differing(answer, expected)))
         comparison.logits_compared = answer.logits is not None
 
-    played = play(task, backend, episodes, first_seed, watch=watch)
+    played = play(task, backend, episodes, first_seed=0, watch=watch)
     comparison.returns = [float(value) for value in played.returns]
+    first_seed = episodes
+    while comparison.steps < minimum_steps:
+        play(task, backend, episodes, first_seed, watch=watch)
+        first_seed += episodes
     return comparison
 
 
@@ -147,5 +154,5 @@ _OPENERS: dict[str, Callable[[Run, str], Backend]] = {
 
 def _built(path: Path) -> Path:
     if not path.exists():
-        raise ProjectError(f"{path} is not there yet; build it with `make synth` for the same ENV, METHOD, HIDDEN, SEED")
+        raise ProjectError(f"{path} is not there yet; run `make synth` with the same ENV, METHOD, HIDDEN and SEED first")
     return path

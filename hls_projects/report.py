@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,10 @@ KEYS = (
 """Keys that every ``summary.json`` has; null where a stage wasn't run, with a reason under ``skipped``."""
 
 _RETURNS = {"return_software": "torch", "return_csim": "csim", "return_rtl": "rtl", "return_netlist": "netlist"}
+_SKIPPED = {
+    ("vitis", key): "the vendor's road builds from C++, not from our RTL"
+    for key in ("return_rtl", "return_netlist", "bitstream")
+}
 _ROWS = (
     ("return, software", "return_software", "{:.2f}"),
     ("return, C-simulation", "return_csim", "{:.2f}"),
@@ -47,6 +51,25 @@ _ROWS = (
 )
 
 
+_COLUMNS = (
+    ("task", "task", "{}"),
+    ("method", "method", "{}"),
+    ("units", "hidden", "{}"),
+    ("seed", "seed", "{}"),
+    ("return", "return_software", "{:.1f}"),
+    ("netlist", "return_netlist", "{:.1f}"),
+    ("steps", "steps_compared", "{:,}"),
+    ("mism.", "mismatches", "{:,}"),
+    ("LUT", "lut", "{:,}"),
+    ("FF", "ff", "{:,}"),
+    ("DSP", "dsp", "{:,}"),
+    ("MHz", "fmax_mhz", "{:.0f}"),
+    ("cycles", "cycles", "{}"),
+    ("ns", "latency_ns", "{:.1f}"),
+    ("pJ", "energy_pj", "{:.1f}"),
+)
+
+
 def summarise(
     run: Run,
     tool: str,
@@ -54,39 +77,37 @@ def summarise(
     cost: Cost,
     hardware: Mapping[str, Any],
     selection: Mapping[str, Any] | None,
-    skipped: Mapping[str, str],
 ) -> dict[str, Any]:
     """The content of ``summary.json``.
 
     Args:
-        hardware: lut, ff, dsp, bram, fmax_mhz, cycles, part, bitstream, bits … as far as they are known.
-        selection: which seed was deployed and the validation returns of all, if several were trained.
-        skipped: reasons for the keys that are null.
+        hardware: part, lut, ff, dsp, bram, fmax_mhz, cycles, bitstream, … as far as they are known.
+        selection: the deployed seed and the validation returns of all, if several were trained.
     """
     by_name = {item.backend: item for item in comparisons}
     fmax, cycles = hardware.get("fmax_mhz"), hardware.get("cycles")
     values: dict[str, Any] = {
+        **hardware,
         "task": run.spec.task,
         "method": run.spec.method,
         "hidden": run.spec.hidden,
         "seed": run.spec.seed,
+        "bits": 1 if run.spec.method in ("binaryconnect", "binarynet") else run.spec.bits,
         "tool": tool,
         **{key: by_name[name].mean_return if name in by_name else None for key, name in _RETURNS.items()},
         "episodes": len(comparisons[0].returns),
         "steps_compared": sum(item.steps for item in comparisons if item.backend != "torch"),
         "mismatches": sum(item.mismatches for item in comparisons),
-        **hardware,
         "latency_ns": round(1000 * cycles / fmax, 2) if fmax and cycles else None,
-        "inferences_per_second": round(1e6 * fmax) if fmax else None,
+        "inferences_per_second": round(1e6 * fmax / hardware.get("interval", 1)) if fmax else None,
         "multiplications": cost.multiplications,
         "additions": cost.additions,
         "parameter_bits": cost.parameter_bits,
         "energy_pj": cost.energy_pj,
     }
     summary = {key: values.get(key) for key in KEYS}
-    extra = {key: value for key, value in values.items() if key not in summary}
-    reasons = {key: skipped.get(key, "not part of this build") for key in KEYS if summary[key] is None}
-    return {**summary, **extra, "skipped": reasons, "selection": selection}
+    skipped = {key: _SKIPPED.get((tool, key), "the part's flow gives none") for key in KEYS if summary[key] is None}
+    return {**summary, "skipped": skipped, "selection": selection, "implementation": dict(hardware)}
 
 
 def load_summary(path: Path) -> dict[str, Any]:
@@ -116,20 +137,13 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
         console.print(_spread(summary["selection"]))
 
 
-def print_matrix(summaries: list[Mapping[str, Any]], console: Console) -> None:
+def print_matrix(summaries: Sequence[Mapping[str, Any]], console: Console) -> None:
     """Print one row a run."""
-    columns = (
-        ("task", "task", "{}"), ("method", "method", "{}"), ("units", "hidden", "{}"), ("seed", "seed", "{}"),
-        ("return", "return_software", "{:.1f}"), ("netlist", "return_netlist", "{:.1f}"),
-        ("steps", "steps_compared", "{:,}"), ("mism.", "mismatches", "{:,}"), ("LUT", "lut", "{:,}"), ("FF", "ff", "{:,}"),
-        ("DSP", "dsp", "{:,}"), ("MHz", "fmax_mhz", "{:.0f}"), ("cycles", "cycles", "{}"), ("ns", "latency_ns", "{:.1f}"),
-        ("pJ", "energy_pj", "{:.1f}"),
-    )
     table = Table()
-    for label, _, form in columns:
-        table.add_column(label, justify="left" if form == "{}" and label not in ("units", "seed", "cycles") else "right")
+    for label, key, _ in _COLUMNS:
+        table.add_column(label, justify="left" if key in ("task", "method") else "right")
     for summary in summaries:
-        table.add_row(*("–" if summary[key] is None else form.format(summary[key]) for _, key, form in columns))
+        table.add_row(*("–" if summary[key] is None else form.format(summary[key]) for _, key, form in _COLUMNS))
     console.print(table)
 
 

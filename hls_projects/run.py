@@ -46,6 +46,11 @@ class Run:
         return self.directory / name
 
     @property
+    def vendor(self) -> Path:
+        """What the vendor's tool reported."""
+        return self.directory / "vitis"
+
+    @property
     def report(self) -> Path:
         """Reports: ``summary.json`` and one file for each stage."""
         return self.directory / "report"

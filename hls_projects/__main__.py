@@ -1,0 +1,128 @@
+"""From a trained policy to a placed-and-routed accelerator that is verified inside the Gym loop."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hls_projects import pipeline, report
+from hls_projects.evaluate import BACKENDS, evaluate, open_backend, require_equal
+from train.cli import print_result, run
+from train.options import Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed
+from train.policy import METHODS, PolicySpec
+from train.stage import write_json
+from train.task import TASK_DIRECTORY, Task, load_task, with_settings
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+
+Part = Annotated[str | None, typer.Option(help="Part to build for; `parts` lists them. Default: the task's.")]
+Clock = Annotated[float | None, typer.Option("--clock-mhz", help="Clock the pipeline is cut for. Default: the task's.")]
+Tool = Annotated[str, typer.Option(help="open: Yosys and nextpnr, nothing to install; vitis: AMD's tools on PATH.")]
+Episodes = Annotated[int, typer.Option(min=1, help="Greedy Gymnasium episodes, seeded 0, 1, 2, …")]
+BackendName = Annotated[str, typer.Option(help=f"{', '.join(BACKENDS)} or all.")]
+
+MATRIX_TASKS = ("cartpole", "acrobot")
+MATRIX_HIDDEN = (16, 64)
+MATRIX_STEPS = 100_000
+
+
+@app.command()
+def synth(
+    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
+    clusters: Clusters = 8, percentile: Percentile = 50.0, part: Part = None, clock_mhz: Clock = None,
+    tool: Tool = "open", episodes: Episodes = 100, root: Root = None,
+) -> None:
+    """Train (where needed), export, convert, C-simulate, place and route; verify every stage; print the figures.
+
+    Without --seed several seeds are trained and the best by validation is built. A second call redoes nothing.
+    """
+    console = Console(highlight=False)
+    task = _task(env, part, clock_mhz)
+    spec = PolicySpec(task.name, method, hidden, seed or 0, bits, clusters, percentile)
+    result = pipeline.synthesise(task, spec, seed is None, root, tool, episodes, console)
+    report.print_summary(result.summary, console)
+    print_result(result.path)
+
+
+@app.command(name="evaluate")
+def evaluate_command(
+    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
+    clusters: Clusters = 8, percentile: Percentile = 50.0, part: Part = None, clock_mhz: Clock = None,
+    backend: BackendName = "all", episodes: Episodes = 100, root: Root = None,
+) -> None:
+    """Let a backend drive Gymnasium and compare every logit and action with the float64 Brevitas policy.
+
+    Exits with a status other than 0 if a single step differs.
+    """
+    console = Console(highlight=False)
+    task = _task(env, part, clock_mhz)
+    spec = PolicySpec(task.name, method, hidden, seed or 0, bits, clusters, percentile)
+    chosen = pipeline.find_run(task, spec, seed is None, root)
+    names = BACKENDS if backend == "all" else ("torch", backend) if backend != "torch" else ("torch",)
+    for name in names:
+        open_backend(name, chosen, task.hardware.part)  # a wrong name or a missing build is told before any episode
+    with console.status(f"{episodes} episodes on {', '.join(names)} …"):
+        comparisons = evaluate(task, chosen, task.hardware.part, names, episodes)
+    table = Table()
+    for label in ("backend", "mean return", "steps", "mismatches", "logits compared"):
+        table.add_column(label, justify="left" if label == "backend" else "right")
+    for item in comparisons:
+        table.add_row(item.backend, f"{item.mean_return:.2f}", f"{item.steps:,}", f"{item.mismatches:,}",
+                      "yes" if item.logits_compared else "action only")
+    console.print(table)
+    path = chosen.directory / f"evaluation-{backend}.json"
+    write_json(path, {
+        "task": task.name, "run": chosen.spec.directory_name, "episodes": episodes,
+        "mismatches": sum(item.mismatches for item in comparisons),
+        "backends": [item.to_json() for item in comparisons],
+    })
+    require_equal(comparisons)
+    print_result(path)
+
+
+@app.command()
+def matrix(root: Root = None, part: Part = None) -> None:
+    """Build and verify every method × {cartpole, acrobot} × hidden 16 and 64, 100,000 steps a backend each."""
+    console = Console(highlight=False)
+    summaries = []
+    for name in MATRIX_TASKS:
+        task = _task(name, part, None)
+        for method in METHODS:
+            for hidden in MATRIX_HIDDEN:
+                console.rule(f"{name} {method} {hidden}")
+                spec = PolicySpec(name, method, hidden, 0)
+                result = pipeline.synthesise(task, spec, True, root, "open", 100, console, MATRIX_STEPS)
+                summaries.append(result.summary)
+                report.print_matrix(summaries, console)
+    path = (root or TASK_DIRECTORY) / "matrix.json"
+    write_json(path, summaries)
+    print_result(path)
+
+
+@app.command()
+def parts() -> None:
+    """List the parts, and what can be had for each: bitstream, or cell counts only."""
+    from hls_projects.parts import load_part, part_names
+
+    table = Table()
+    for label in ("part", "device", "result"):
+        table.add_column(label)
+    for name in part_names():
+        part = load_part(name)
+        table.add_row(name, part.device, part.result)
+    Console(highlight=False).print(table)
+
+
+def _task(env: str, part: str | None, clock_mhz: float | None) -> Task:
+    from hls_projects.parts import load_part
+
+    task = with_settings(load_task(env), "hardware", part=part, clock_mhz=clock_mhz)
+    load_part(task.hardware.part)  # an unknown part is told before hours of training
+    return task
+
+
+if __name__ == "__main__":
+    run(app, "python -m hls_projects")

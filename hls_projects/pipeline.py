@@ -1,0 +1,194 @@
+"""The pipeline: from the environment to reports. Each stage is a directory that is made once.
+
+policy → onnx → hls4ml (C-simulation) → <part> (RTL, netlist, bitstream) → report
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from hls_projects.cost import cost
+from hls_projects.evaluate import BACKENDS, evaluate, require_equal
+from hls_projects.report import load_summary, summarise
+from hls_projects.run import Run
+from train import train_seed, train_seeds
+from train.errors import ProjectError
+from train.policy import PolicySpec
+from train.progress import TrainingProgress
+from train.stage import Stage, digest, exclusive, write_json
+from train.task import TASK_DIRECTORY, Task
+
+TOOLS = ("open", "vitis")
+"""``open``: Yosys and nextpnr, which come with the project; ``vitis``: AMD's tools, where they are installed."""
+
+
+_HLS_SETTINGS = ("strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part")
+_PLACE_SETTINGS = ("part", "clock_mhz", "place_seeds")
+
+
+@dataclass(frozen=True)
+class Build:
+    """What to make of one policy that is trained already."""
+
+    task: Task
+    run: Run
+    tool: str
+    episodes: int
+    minimum_steps: int
+    selection: dict[str, Any] | None
+
+    @property
+    def stages(self) -> list[tuple[str, Stage, Callable[[Path], None]]]:
+        """Name, directory and maker of each stage after training, in order."""
+        run, hardware = self.run, asdict(self.task.hardware)
+        policy = {"policy": digest(run.policy)}
+        hls = policy | {key: hardware[key] for key in _HLS_SETTINGS}
+        placed = policy | {key: hardware[key] for key in _PLACE_SETTINGS}
+        verified = policy | {
+            "hardware": hardware, "tool": self.tool, "episodes": self.episodes, "minimum_steps": self.minimum_steps,
+            "selection": self.selection,
+        }
+        implement = {
+            "open": ("RTL, synthesis, place and route", Stage(run.part(hardware["part"]), placed), self._place),
+            "vitis": ("Vitis HLS", Stage(run.vendor, hls), self._run_vendor),
+        }[self.tool]
+        return [
+            ("export to QONNX and ONNX", Stage(run.onnx.parent, policy), self._export),
+            ("hls4ml project and C-simulation", Stage(run.project, hls), self._convert),
+            implement,
+            ("every backend in the Gym loop", Stage(run.report, verified), self._report),
+        ]
+
+    def _export(self, directory: Path) -> None:
+        from export import export_policy
+        from train.policy import load_policy
+
+        export_policy(load_policy(self.run.policy), directory)
+
+    def _convert(self, directory: Path) -> None:
+        from hls_projects.convert import write_project
+        from hls_projects.csim import build_csim
+
+        write_project(self.run.qonnx, self.task.hardware, directory)
+        build_csim(directory)
+
+    def _place(self, directory: Path) -> None:
+        from export.graph import read_network
+        from hls_projects.place import build_for_clock
+
+        hardware = self.task.hardware
+        network = read_network(self.run.qonnx)
+        build_for_clock(network, hardware.part, hardware.clock_mhz, hardware.place_seeds, directory)
+
+    def _run_vendor(self, directory: Path) -> None:
+        from hls_projects.vitis import build_with_vitis
+
+        build_with_vitis(self.run.project, directory)
+
+    def _report(self, directory: Path) -> None:
+        from export.graph import read_network
+
+        part = self.task.hardware.part
+        names = BACKENDS if self.tool == "open" else tuple(name for name in BACKENDS if name not in ("rtl", "netlist"))
+        comparisons = evaluate(self.task, self.run, part, names, self.episodes, self.minimum_steps)
+        require_equal(comparisons)
+        network = read_network(self.run.qonnx)
+        expense = cost(network, self.run.spec)
+        built = self.run.part(part) if self.tool == "open" else self.run.vendor
+        hardware = json.loads((built / "ooc_synth_and_timing.json").read_text(encoding="utf-8"))
+        if bitstream := hardware.get("bitstream"):
+            hardware["bitstream"] = str(built / bitstream)
+        reports = {
+            "verification": [item.to_json() for item in comparisons],
+            "op_and_param_counts": expense.to_json(),
+            "ooc_synth_and_timing": hardware,
+        }
+        reports["summary"] = summarise(self.run, self.tool, comparisons, expense, hardware, self.selection)
+        for name, content in reports.items():
+            write_json(directory / f"{name}.json", content)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a build ends in."""
+
+    summary: dict[str, Any]
+    path: Path
+    """``report/summary.json`` of the run."""
+
+
+def synthesise(
+    task: Task,
+    spec: PolicySpec,
+    choose_seed: bool,
+    root: Path | None,
+    tool: str,
+    episodes: int,
+    console: Console,
+    minimum_steps: int = 0,
+) -> Result:
+    """Everything from the environment to the reports; what is there already isn't made again.
+
+    Args:
+        choose_seed: train the task's number of seeds and build the best by validation, instead of ``spec.seed``.
+        minimum_steps: see :func:`hls_projects.evaluate.evaluate`.
+
+    Raises:
+        ProjectError: a stage failed; the stages before it are kept.
+    """
+    if tool not in TOOLS:
+        raise ProjectError(f"unknown tool '{tool}'; choose one of {', '.join(TOOLS)}")
+    root = root or TASK_DIRECTORY
+    task.spaces  # noqa: B018 (an environment that does not fit is told before training)
+    run, selection = _train(task, spec, choose_seed, root)
+    build = Build(task, run, tool, episodes, minimum_steps, selection)
+    with exclusive(run.directory):
+        for name, stage, maker in build.stages:
+            _make_stage(name, stage, maker, console)
+        path = run.report / "summary.json"
+        summary = load_summary(path)
+        write_json(run.directory / "metadata.json", {"spec": asdict(spec), "task": asdict(task), "summary": summary})
+    return Result(summary, path)
+
+
+def find_run(task: Task, spec: PolicySpec, choose_seed: bool, root: Path | None) -> Run:
+    """The run that :func:`synthesise` made for the same arguments.
+
+    Raises:
+        ProjectError: it isn't there.
+    """
+    root = root or TASK_DIRECTORY
+    seeds = range(task.training.seeds) if choose_seed else (spec.seed,)
+    runs = [Run(replace(spec, seed=seed), root) for seed in seeds]
+    built = [run for run in runs if run.policy.exists()]
+    if not built:
+        raise ProjectError(f"no policy in {runs[0].directory}; run `make synth` with the same ENV, METHOD, HIDDEN and SEED")
+    complete = [run for run in built if (run.report / "summary.json").exists()]
+    return (complete or built)[0]
+
+
+def _train(task: Task, spec: PolicySpec, choose_seed: bool, root: Path) -> tuple[Run, dict[str, Any] | None]:
+    with TrainingProgress(f"{task.name} {spec.method}-h{spec.hidden}") as progress:
+        if not choose_seed:
+            train_seed(task, spec, root, lambda standing: progress(spec.seed, standing))
+            return Run(spec, root), None
+        chosen = train_seeds(task, spec, root, progress)
+    returns = {str(seed): result["validation_return"] for seed, result in chosen.results.items()}
+    return Run(chosen.chosen, root), {"seed": chosen.chosen.seed, "validation_returns": returns}
+
+
+def _make_stage(name: str, stage: Stage, maker: Callable[[Path], None], console: Console) -> None:
+    if stage.is_current:
+        console.print(f"  [dim]{name}: already done[/dim]")
+        return
+    start = time.perf_counter()
+    with console.status(f"{name} …"), stage.build() as directory:
+        maker(directory)
+    console.print(f"  {name}: {time.perf_counter() - start:.1f} s")
