@@ -1,0 +1,34 @@
+"""Policies with random parameters, under the contracts that training gives them: quick to make, hard to run."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from train.methods import method
+from train.policy import METHODS, Policy, PolicySpec
+from train.task import load_task
+
+TASKS = ("cartpole", "acrobot")
+DESIGNS = [
+    (task, name, bits) for task in TASKS for name in METHODS for bits in (8, 16)
+    if bits == 8 or not name.startswith("binary")
+]
+"""Task, method, bits; what is binary has no other width."""
+
+
+def random_policy(task_name: str, name: str, bits: int = 8, hidden: int = 16, seed: int = 0) -> Policy:
+    """Latents that reach beyond every range: saturation, ties, zeros and long sums all occur."""
+    rng = np.random.default_rng(seed)
+    task = load_task(task_name)
+    spec = PolicySpec(task_name, name, hidden, seed, bits=bits)
+    features, actions = task.spaces
+    shapes = ((hidden, features), (hidden,), (actions, hidden), (actions,))
+    arrays = [rng.normal(size=shape).astype(np.float32) * np.float32(1.5) for shape in shapes]
+    arrays[0][0, :], arrays[2][0, 0] = 0.0, 50.0
+    for weight in arrays[::2]:
+        if name == "compression":
+            centres = rng.normal(size=spec.clusters).astype(np.float32)
+            weight[...] = centres[rng.integers(spec.clusters, size=weight.shape)]
+        if name == "pruning":
+            weight[np.abs(weight) < np.percentile(np.abs(weight), spec.percentile)] = 0.0
+    return Policy(spec, method(spec).deployed_contract(task), *arrays)
