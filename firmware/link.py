@@ -1,0 +1,355 @@
+"""The host's end of the link: asks a board, real or simulated, over a serial port, whatever the wire does.
+
+Many requests are in flight at once, so that the wire and not the round trip sets the speed. Every request has a
+number, answers come in order: a number that is skipped was lost and is sent again under a new number; a number
+that nobody waits for is a doubled or late answer and is dropped. After a silence, or when the port came back, the
+board is identified again before anything else is believed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import random
+import time
+from collections import deque
+from dataclasses import dataclass, fields
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import serial
+from serial.tools import list_ports
+
+from firmware import protocol
+from firmware.protocol import Action, FrameError, Identity
+from train.backend import Answer
+from train.contract import IntArray
+from train.errors import ProjectError
+
+_MAXIMUM_FRAME = 1 << 10
+"""No answer is as long as this; a flood without a delimiter is dropped at this length."""
+
+_POLL = 0.02
+"""Seconds between attempts to open a port that went away."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Which policy the host wants to talk to; see :class:`firmware.protocol.Identity`."""
+
+    features: int
+    bits: int
+    actions: int
+    policy_hash: int
+
+
+@dataclass
+class Counters:
+    """What happened on the link since it was opened."""
+
+    requests: int = 0
+    """Inference frames sent, repeated ones included."""
+    answers: int = 0
+    """Actions received and used."""
+    retries: int = 0
+    """Requests sent again: they or their answers were lost."""
+    damaged_answers: int = 0
+    """Frames from the board that failed a check."""
+    damaged_requests: int = 0
+    """Frames that the board dropped because they failed a check, as far as it could tell us."""
+    surplus_answers: int = 0
+    """Good answers that nobody waited for: doubled or late."""
+    silences: int = 0
+    """Times that answers were due and nothing came."""
+    reconnections: int = 0
+    """Times that the port went away and came back."""
+    power_cycles: int = 0
+    """Times that the board had forgotten what it had counted."""
+    bytes_sent: int = 0
+    bytes_received: int = 0
+
+    @property
+    def faults(self) -> int:
+        """Faults noticed: each lost request or answer, each surplus answer, each reconnection and power cycle."""
+        return self.retries + self.surplus_answers + self.reconnections + self.power_cycles
+
+    def to_json(self) -> dict[str, int]:
+        """The counters by name."""
+        return {item.name: int(getattr(self, item.name)) for item in fields(self)}
+
+
+class Link:
+    """A board on a serial port, as a :class:`train.backend.Backend`.
+
+    Use it as a context manager::
+
+        with Link("/dev/ttyUSB0", 1_000_000, expected) as board:
+            actions = board.infer(observations).actions
+    """
+
+    name = "board"
+
+    def __init__(
+        self, port: str, baud: int, expected: Expected, *, timeout: float = 0.1, patience: float = 10.0,
+        window: int = protocol.WINDOW, attempts: int = 1000,
+    ) -> None:
+        """Describe a link; nothing is opened yet.
+
+        Args:
+            port: device, for instance ``/dev/ttyUSB0``.
+            baud: bits per second.
+            expected: the policy that must answer.
+            timeout: seconds of silence after which answers count as lost.
+            patience: seconds without one good frame after which the board is given up.
+            window: requests in flight, 1 to :data:`firmware.protocol.WINDOW`.
+            attempts: how often one request is sent at most.
+        """
+        if not 1 <= window <= protocol.WINDOW:
+            raise ValueError(f"window is 1 to {protocol.WINDOW}, not {window}")
+        self.counters = Counters()
+        self.identity: Identity | None = None
+        self._port, self._baud, self._expected = port, baud, expected
+        self._timeout, self._patience, self._window, self._attempts = timeout, patience, window, attempts
+        self._serial: Any = None
+        self._buffer = b""
+        self._sequence = random.randrange(1 << 16)
+        self._seen = 0  # good answers since the last identity
+        self._deadline = 0.0
+
+    def __enter__(self) -> Link:
+        """Open the port and identify the board.
+
+        Raises:
+            ProjectError: the port is missing or not ours, the board is silent or holds another policy.
+        """
+        try:
+            self._serial = self._open()
+        except (OSError, ValueError) as error:
+            raise _port_error(self._port, error) from error
+        try:
+            self.identify()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the port."""
+        if self._serial is not None:
+            with contextlib.suppress(OSError):
+                self._serial.close()
+            self._serial = None
+
+    def identify(self) -> Identity:
+        """Ask the board who it is; everything it said before is dropped.
+
+        Raises:
+            ProjectError: no answer within the patience, or not the expected policy.
+        """
+        self._be_patient()
+        while True:
+            try:
+                identity = self._ask_identity()
+            except OSError:
+                self._reopen()
+                continue
+            if identity is not None:
+                break
+            self._check_patience()
+        self._judge(identity)
+        self._account(identity)
+        return identity
+
+    def infer(self, observations: IntArray) -> Answer:
+        """See :class:`train.backend.Backend`; only actions come from a board.
+
+        Raises:
+            ProjectError: the board is gone for longer than the patience, or holds another policy now.
+        """
+        packed = protocol.pack_observations(observations, self._expected.bits)
+        actions = np.full(len(packed), -1, dtype=np.int64)
+        waiting = deque(range(len(packed)))
+        flight: dict[int, int] = {}  # sequence number: row, oldest first
+        tries = [0] * len(packed)
+        self._be_patient()
+        while waiting or flight:
+            try:
+                self._send(waiting, flight, packed, tries)
+                lost = self._receive(flight, actions)
+            except OSError:
+                self._reopen()
+                lost = None
+            if lost is None:  # silence, or a new port: what was in flight is gone
+                self._give_back(list(flight.values()), waiting, tries)
+                flight.clear()
+                self.identify()
+            else:
+                self._give_back(lost, waiting, tries)
+        return Answer(actions, None)
+
+    def _send(self, waiting: deque[int], flight: dict[int, int], packed: list[bytes], tries: list[int]) -> None:
+        room = min(self._window - len(flight), len(waiting))
+        if room <= 0:
+            return
+        rows = [waiting.popleft() for _ in range(room)]
+        numbers = [self._next_sequence() for _ in rows]
+        flight.update(zip(numbers, rows, strict=True))
+        for row in rows:
+            tries[row] += 1
+        self.counters.requests += room
+        self._write(protocol.infer_requests(numbers, [packed[row] for row in rows]))
+
+    def _receive(self, flight: dict[int, int], actions: IntArray) -> list[int] | None:
+        """Wait for bytes; return the rows found lost, or None after a silence."""
+        data = self._read()
+        if not data:
+            self.counters.silences += 1
+            self._check_patience()
+            return None
+        lost: list[int] = []
+        for frame in self._frames(data):
+            answer = self._good_answer(frame)
+            if answer is None:
+                continue
+            number, content = answer
+            if not isinstance(content, Action) or number not in flight or content.action >= self._expected.actions:
+                self.counters.surplus_answers += 1
+                continue
+            for older in list(flight):  # answers come in the order of the requests
+                if older == number:
+                    break
+                lost.append(flight.pop(older))
+            actions[flight.pop(number)] = content.action
+            self.counters.answers += 1
+            self._be_patient()
+        self._check_patience()
+        return lost
+
+    def _give_back(self, rows: list[int], waiting: deque[int], tries: list[int]) -> None:
+        self.counters.retries += len(rows)
+        for row in rows:
+            if tries[row] >= self._attempts:
+                raise ProjectError(
+                    f"{self._port}: one request was lost {tries[row]} times; check the cable and the baud rate"
+                )
+        waiting.extendleft(reversed(rows))
+
+    def _ask_identity(self) -> Identity | None:
+        number = self._next_sequence()
+        self._buffer = b""
+        self._write(protocol.DELIMITER + protocol.identify_request(number))
+        while data := self._read():
+            for frame in self._frames(data):
+                answer = self._good_answer(frame)
+                if answer is not None and answer[0] == number and isinstance(answer[1], Identity):
+                    return answer[1]
+                self.counters.surplus_answers += answer is not None
+            if time.monotonic() > self._deadline:
+                return None
+        return None
+
+    def _judge(self, identity: Identity) -> None:
+        if identity.version != protocol.VERSION:
+            raise ProjectError(
+                f"{self._port}: the board speaks version {identity.version} of the protocol, this host "
+                f"{protocol.VERSION}; load a bitstream of this release (make bitstream)"
+            )
+        wanted = self._expected
+        if identity.policy_hash != wanted.policy_hash:
+            raise ProjectError(
+                f"{self._port}: the board holds policy {identity.policy_hash:016x}, not {wanted.policy_hash:016x}; "
+                "load that policy's bitstream (make bitstream), or choose the run that is on the board"
+            )
+        shape = (identity.features, identity.bits, identity.actions)
+        if shape != (wanted.features, wanted.bits, wanted.actions):
+            raise ProjectError(
+                f"{self._port}: the board takes {shape[0]} features of {shape[1]} bits and gives {shape[2]} actions, "
+                f"not {wanted.features}, {wanted.bits} and {wanted.actions}; load the right bitstream (make bitstream)"
+            )
+
+    def _account(self, identity: Identity) -> None:
+        before = self.identity
+        self.identity = identity
+        if before is not None:
+            forgotten = identity.accepted < before.accepted + self._seen
+            self.counters.power_cycles += forgotten
+            self.counters.damaged_requests += identity.damaged - (0 if forgotten else before.damaged)
+        else:
+            self.counters.damaged_requests = 0
+        self._seen = 0
+
+    def _good_answer(self, frame: bytes) -> tuple[int, Identity | Action] | None:
+        try:
+            answer = protocol.read_answer(frame)
+        except FrameError:
+            self.counters.damaged_answers += 1
+            return None
+        self._seen += 1
+        return answer
+
+    def _frames(self, data: bytes) -> list[bytes]:
+        *whole, self._buffer = (self._buffer + data).split(protocol.DELIMITER)
+        if len(self._buffer) > _MAXIMUM_FRAME:
+            self._buffer = b""
+            self.counters.damaged_answers += 1
+        return [frame for frame in whole if frame]
+
+    def _next_sequence(self) -> int:
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        return self._sequence
+
+    def _read(self) -> bytes:
+        data: bytes = self._serial.read(1)
+        if data:
+            data += self._serial.read(self._serial.in_waiting)
+        self.counters.bytes_received += len(data)
+        return data
+
+    def _write(self, data: bytes) -> None:
+        self._serial.write(data)
+        self.counters.bytes_sent += len(data)
+
+    def _open(self) -> Any:
+        return serial.Serial(self._port, self._baud, timeout=self._timeout, write_timeout=self._patience)
+
+    def _reopen(self) -> None:
+        self.close()
+        while True:
+            try:
+                self._serial = self._open()
+                break
+            except (OSError, ValueError) as error:
+                if time.monotonic() > self._deadline:
+                    raise _port_error(self._port, error) from error
+                time.sleep(_POLL)
+        self.counters.reconnections += 1
+
+    def _be_patient(self) -> None:
+        self._deadline = time.monotonic() + self._patience
+
+    def _check_patience(self) -> None:
+        if time.monotonic() > self._deadline:
+            raise ProjectError(
+                f"{self._port}: the board is silent for {self._patience:g} s; check that it has power, that its "
+                f"bitstream is loaded (make bitstream) and that it runs at {self._baud} baud"
+            )
+
+
+def _port_error(port: str, error: Exception) -> ProjectError:
+    code = getattr(error, "errno", None)
+    if code == errno.EACCES:
+        return ProjectError(f"{port}: no permission; add yourself to the group that owns it (sudo usermod -aG dialout "
+                            "$USER, then log in again)")
+    if code == errno.EBUSY:
+        return ProjectError(f"{port}: another program has it open; close that one")
+    if code in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
+        found = ", ".join(sorted(item.device for item in list_ports.comports())) or "none"
+        return ProjectError(f"{port}: no such port; plug the board in or choose another one (found: {found}), "
+                            "or PORT=sim for the simulated board")
+    return ProjectError(f"{port}: cannot be opened as a serial port ({' '.join(str(error).split())}); choose another")

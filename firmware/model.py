@@ -1,0 +1,92 @@
+"""The whole design of a board, compiled for simulation: bytes in at pin ``rx``, bytes out at pin ``tx``."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from pathlib import Path
+
+from firmware.design import Design
+from hls_projects.cxxrtl import build_model, verilog_commands
+
+CLOCKS_PER_BIT = 8
+"""In simulation: the fewer the faster; boards have more."""
+
+LIBRARY = "board.so"
+
+_BENCH = Path(__file__).resolve().parent / "uart_bench.cpp"
+_CHUNK = 1 << 14
+
+
+def build_board_model(design: Design, directory: Path) -> Path:
+    """Compile ``design`` for :class:`BoardModel`; the library is ``<directory>/board.so``.
+
+    Raises:
+        ProjectError: there is no g++.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    top = directory / "board.v"
+    top.write_text(design.top(CLOCKS_PER_BIT), encoding="utf-8")
+    entry = _BENCH.read_text(encoding="utf-8").replace("@CLOCKS_PER_BIT@", str(CLOCKS_PER_BIT))
+    return build_model(verilog_commands([top, *design.sources]), "board", entry, directory)
+
+
+class BoardModel:
+    """A board that was just switched on. Not for use by several threads."""
+
+    def __init__(self, library: Path) -> None:
+        self._library = ctypes.CDLL(str(library.resolve()))
+        self._library.board_new.restype = ctypes.c_void_p
+        self._library.board_delete.argtypes = [ctypes.c_void_p]
+        self._library.board_waiting.argtypes = [ctypes.c_void_p]
+        self._library.board_waiting.restype = ctypes.c_int64
+        self._library.board_run.restype = ctypes.c_int64
+        self._library.board_run.argtypes = [
+            ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int64, ctypes.c_char_p, ctypes.c_int64,
+            ctypes.POINTER(ctypes.c_int64), ctypes.c_int64, ctypes.c_int64,
+        ]
+        self._board = self._library.board_new()
+        self._answers = ctypes.create_string_buffer(_CHUNK)
+        self.clocks = 0
+        """Clock cycles since it was switched on."""
+
+    def close(self) -> None:
+        """Switch the board off."""
+        if self._board is not None:
+            self._library.board_delete(self._board)
+            self._board = None
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that were given and have not reached the pin yet."""
+        return int(self._library.board_waiting(self._board))
+
+    def run(self, data: bytes, idle: int, limit: int) -> tuple[bytes, int]:
+        """Give ``data`` to the pin ``rx`` and run.
+
+        Args:
+            data: bytes, sent behind those still waiting.
+            idle: stop when both pins have been idle for that many clocks.
+            limit: stop after that many clocks.
+
+        Returns:
+            The bytes that came from the pin ``tx``, and the clocks that went by.
+        """
+        count = ctypes.c_int64()
+        clocks = self._library.board_run(
+            self._board, data, len(data), self._answers, _CHUNK, ctypes.byref(count), idle, limit
+        )
+        self.clocks += clocks
+        return self._answers.raw[: count.value], clocks
+
+
+def exchange(model: BoardModel, requests: Sequence[bytes], idle: int = 2000) -> bytes:
+    """Send ``requests`` to ``model`` back to back and return all that it says until it is idle."""
+    answers = []
+    data = b"".join(requests)
+    while True:
+        out, clocks = model.run(data, idle, 1 << 20)
+        data = b""
+        answers.append(out)
+        if not model.waiting and not out and clocks < 1 << 20:
+            return b"".join(answers)

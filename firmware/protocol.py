@@ -1,0 +1,128 @@
+"""The frames between host and board, as PROTOCOL.md draws them: pack, check, unpack."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from cobs import cobs
+
+from train.contract import IntArray
+
+VERSION = 1
+WINDOW = 63
+"""Requests that may wait for their answers at once: the length of the board's queue."""
+
+DELIMITER = b"\x00"
+BITS_PER_BYTE = 10
+"""On the wire: start bit, 8 data bits, stop bit."""
+
+_IDENTIFY, _INFER, _IDENTITY, _ACTION = 0x01, 0x02, 0x81, 0x82
+_HEADER = struct.Struct("<BH")
+_CHECK = struct.Struct("<I")
+_IDENTITY_BODY = struct.Struct("<BHBBQHHIHH")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a board says of itself."""
+
+    version: int
+    """Of the protocol."""
+    features: int
+    bits: int
+    """Width of one feature."""
+    actions: int
+    policy_hash: int
+    """First 64 bits of the SHA-256 of the policy's file."""
+    shortest_cycles: int
+    """Shortest latency of the policy core that was measured on the chip; 65535 before the first inference."""
+    longest_cycles: int
+    accepted: int
+    """Good requests since power-up, modulo 2³²."""
+    damaged: int
+    """Frames that failed a check since power-up, at most 65535."""
+    dropped: int
+    """Good requests without an answer, because too many were in flight, at most 65535."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """The answer to one inference request."""
+
+    action: int
+
+
+class FrameError(ValueError):
+    """A frame that is damaged, or none of ours."""
+
+
+def identify_request(sequence: int) -> bytes:
+    """The frame that asks for an :class:`Identity`; ``sequence`` is 0 to 65535."""
+    return seal(_HEADER.pack(_IDENTIFY, sequence))
+
+
+def infer_requests(sequences: list[int], packed: list[bytes]) -> bytes:
+    """One frame for each packed observation (:func:`pack_observations`), one after the other."""
+    return b"".join(
+        seal(_HEADER.pack(_INFER, sequence) + data) for sequence, data in zip(sequences, packed, strict=True)
+    )
+
+
+def infer_frame_bytes(features: int, bits: int) -> tuple[int, int]:
+    """Bytes on the wire of one inference request and of its answer, without COBS' bytes for very long frames."""
+    return _HEADER.size + (features * bits + 7) // 8 + _CHECK.size + 2, _HEADER.size + 1 + _CHECK.size + 2
+
+
+def pack_observations(observations: IntArray, bits: int) -> list[bytes]:
+    """Two's complement, ``bits`` a feature, feature 0 and each feature's lowest bit first, zeros at the end.
+
+    Args:
+        observations: int64, shape (batch, features), each within the input type.
+    """
+    fields = (observations[:, :, None] >> np.arange(bits)) & 1
+    rows = np.packbits(fields.reshape(len(observations), -1).astype(np.uint8), axis=1, bitorder="little")
+    return [row.tobytes() for row in rows]
+
+
+def seal(payload: bytes) -> bytes:
+    """``payload`` with its CRC-32, COBS-encoded and delimited."""
+    encoded: bytes = cobs.encode(payload + _CHECK.pack(zlib.crc32(payload)))
+    return encoded + DELIMITER
+
+
+def unseal(frame: bytes) -> bytes:
+    """The payload of a frame (without its delimiter).
+
+    Raises:
+        FrameError: COBS or CRC-32 say that it is damaged.
+    """
+    try:
+        data: bytes = cobs.decode(frame)
+    except cobs.DecodeError as error:
+        raise FrameError(str(error)) from error
+    payload, check = data[:-_CHECK.size], data[-_CHECK.size:]
+    if len(check) < _CHECK.size or zlib.crc32(payload) != _CHECK.unpack(check)[0]:
+        raise FrameError("wrong CRC-32")
+    return payload
+
+
+def read_answer(frame: bytes) -> tuple[int, Identity | Action]:
+    """Sequence number and content of an answer frame (without its delimiter).
+
+    Raises:
+        FrameError: the frame is damaged, or no answer of this protocol.
+    """
+    payload = unseal(frame)
+    if len(payload) <= _HEADER.size:
+        raise FrameError("too short")
+    kind, sequence = _HEADER.unpack_from(payload)
+    body = payload[_HEADER.size:]
+    if kind == _ACTION and len(body) == 1:
+        return sequence, Action(body[0])
+    if kind == _IDENTITY and len(body) == _IDENTITY_BODY.size:
+        version, features, bits, last_action, *rest = _IDENTITY_BODY.unpack(body)
+        return sequence, Identity(version, features, bits, last_action + 1, *rest)
+    raise FrameError("unknown kind or length")

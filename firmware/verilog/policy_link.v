@@ -1,0 +1,171 @@
+// The whole design behind a serial port: UART, frames, the policy core, and counters on what happened (PROTOCOL.md).
+module policy_link #(
+    parameter FEATURES = 4,
+    parameter BITS = 8,                         // of one feature
+    parameter ACTIONS = 2,                      // 2 to 256
+    parameter [63:0] POLICY_HASH = 0,
+    parameter CLOCKS_PER_BIT = 8
+) (
+    input  wire clk,
+    input  wire reset,
+    input  wire rx,
+    output wire tx,
+    output wire led                             // blinks slowly when idle, glows while requests are answered
+);
+    localparam VERSION = 8'd1;
+    localparam OBSERVATION_BITS = FEATURES * BITS;
+    localparam OBSERVATION_BYTES = (OBSERVATION_BITS + 7) / 8;
+    localparam ACTION_BITS = ACTIONS > 2 ? $clog2(ACTIONS) : 1;
+    localparam QUEUE_BITS = 6;                  // the host keeps at most 2^QUEUE_BITS - 1 requests in flight
+    localparam ANSWER_LENGTH = 6'd4, IDENTITY_LENGTH = 6'd28;
+
+    // Switched on: a reset of a few clocks, with the button's, if there is one.
+    reg [3:0] awake = 0;
+    reg [1:0] button = 2'b11;
+    wire quiet = !awake[3] || button[1];
+    always @(posedge clk) begin
+        if (!awake[3]) awake <= awake + 1'b1;
+        button <= {button[0], reset};
+    end
+
+    // Requests.
+    wire        byte_valid, byte_error, identify, infer, rejected;
+    wire [7:0]  data;
+    wire [15:0] sequence;
+    wire [8*OBSERVATION_BYTES-1:0] observation;
+    uart_receiver #(.CLOCKS_PER_BIT(CLOCKS_PER_BIT)) uart (
+        .clk(clk), .reset(quiet), .rx(rx), .valid(byte_valid), .error(byte_error), .data(data)
+    );
+    frame_receiver #(.OBSERVATION_BYTES(OBSERVATION_BYTES)) receiver (
+        .clk(clk), .reset(quiet), .byte_valid(byte_valid), .byte_error(byte_error), .data(data), .identify(identify),
+        .infer(infer), .rejected(rejected), .sequence(sequence), .observation(observation)
+    );
+
+    // The core, one observation at a time, and its latency in clocks. A core that never answers is not waited for.
+    reg         busy = 0;
+    reg  [15:0] tag = 0, clocks = 0, shortest = 16'hffff, longest = 0;
+    wire        start = infer && !busy;
+    wire        core_valid;
+    wire [ACTION_BITS-1:0] action;
+    policy_core core (
+        .clk(clk), .in_valid(start), .observation(observation[OBSERVATION_BITS-1:0]), .out_valid(core_valid),
+        .action(action)
+    );
+    wire        answered = core_valid && busy;
+    always @(posedge clk) begin
+        clocks <= start ? 16'd0 : clocks + 1'b1;    // between the edge that takes in and the edge that puts out
+        if (start) begin
+            tag <= sequence;
+            busy <= 1;
+        end
+        if (answered) begin
+            busy <= 0;
+            if (clocks < shortest) shortest <= clocks;
+            if (clocks > longest) longest <= clocks;
+        end
+        if (busy && clocks == 16'hffff) busy <= 0;
+        if (quiet) begin
+            busy <= 0;
+            shortest <= 16'hffff;
+            longest <= 0;
+        end
+    end
+
+    // The queue of answers: {is it an identity, sequence, action}.
+    reg  [24:0] queue [0:(1 << QUEUE_BITS)-1];
+    reg  [24:0] head = 0;
+    reg  [QUEUE_BITS-1:0] write = 0, read = 0;
+    reg         fetched = 0;                    // `head` is the queue's first entry
+    wire        full = write + 1'b1 == read;
+    wire        push = (identify || answered) && !full;
+    wire        sender_ready;
+    reg         sending = 0;
+    always @(posedge clk) begin
+        if (push) queue[write] <= answered ? {1'b0, tag, 8'd0 | action} : {1'b1, sequence, 8'd0};
+        if (push) write <= write + 1'b1;
+        if (!sending && !fetched) begin
+            head <= queue[read];
+            fetched <= write != read;
+        end
+        if (fetched && sender_ready) begin
+            fetched <= 0;
+            sending <= 1;
+            read <= read + 1'b1;
+        end
+        if (sending && sender_ready && !fetched) sending <= 0;
+        if (quiet) begin
+            write <= 0;
+            read <= 0;
+            fetched <= 0;
+            sending <= 0;
+        end
+    end
+
+    // What happened since the reset.
+    reg [31:0] accepted = 0;
+    reg [15:0] damaged = 0, dropped = 0;
+    reg [63:0] counters = 0;                    // as they were when the frame was begun
+    wire lost = (infer && busy) || ((identify || answered) && full);
+    always @(posedge clk) begin
+        if (identify || infer) accepted <= accepted + 1'b1;
+        if (rejected && !(&damaged)) damaged <= damaged + 1'b1;
+        if (lost && !(&dropped)) dropped <= dropped + 1'b1;
+        if (fetched && sender_ready) counters <= {dropped, damaged, accepted};
+        if (quiet) begin
+            accepted <= 0;
+            damaged <= 0;
+            dropped <= 0;
+        end
+    end
+
+    // Answers.
+    localparam [15:0] FEATURES_16 = FEATURES;
+    localparam [7:0] BITS_8 = BITS, ACTIONS_8 = ACTIONS - 1;
+    wire [5:0] index;
+    reg  [7:0] payload;
+    always @* begin
+        case (index)
+            6'd0: payload = head[24] ? 8'h81 : 8'h82;
+            6'd1: payload = head[15:8];
+            6'd2: payload = head[23:16];
+            6'd3: payload = head[24] ? VERSION : head[7:0];
+            6'd4: payload = FEATURES_16[7:0];
+            6'd5: payload = FEATURES_16[15:8];
+            6'd6: payload = BITS_8;
+            6'd7: payload = ACTIONS_8;
+            6'd8: payload = POLICY_HASH[7:0];
+            6'd9: payload = POLICY_HASH[15:8];
+            6'd10: payload = POLICY_HASH[23:16];
+            6'd11: payload = POLICY_HASH[31:24];
+            6'd12: payload = POLICY_HASH[39:32];
+            6'd13: payload = POLICY_HASH[47:40];
+            6'd14: payload = POLICY_HASH[55:48];
+            6'd15: payload = POLICY_HASH[63:56];
+            6'd16: payload = shortest[7:0];
+            6'd17: payload = shortest[15:8];
+            6'd18: payload = longest[7:0];
+            6'd19: payload = longest[15:8];
+            6'd20: payload = counters[7:0];
+            6'd21: payload = counters[15:8];
+            6'd22: payload = counters[23:16];
+            6'd23: payload = counters[31:24];
+            6'd24: payload = counters[39:32];
+            6'd25: payload = counters[47:40];
+            6'd26: payload = counters[55:48];
+            default: payload = counters[63:56];
+        endcase
+    end
+    frame_sender #(.CLOCKS_PER_BIT(CLOCKS_PER_BIT)) sender (
+        .clk(clk), .reset(quiet), .start(fetched), .length(head[24] ? IDENTITY_LENGTH : ANSWER_LENGTH),
+        .payload(payload), .index(index), .ready(sender_ready), .tx(tx)
+    );
+
+    // The light: bit 23 toggles every 0.7 s at 12 MHz.
+    reg [23:0] blink = 0;
+    reg [19:0] glow = 0;
+    always @(posedge clk) begin
+        blink <= blink + 1'b1;
+        glow <= identify || infer ? 20'hfffff : glow - (glow != 0);
+    end
+    assign led = glow != 0 || blink[23];
+endmodule
