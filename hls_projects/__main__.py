@@ -42,7 +42,9 @@ def synth(
     console = Console(highlight=False)
     task = _task(env, part, clock_mhz)
     spec = PolicySpec(task.name, method, hidden, seed or 0, bits, clusters, percentile)
-    result = pipeline.synthesise(task, spec, seed is None, root, tool, episodes, console)
+    result = pipeline.synthesise(
+        task, spec, choose_seed=seed is None, root=root or TASK_DIRECTORY, tool=tool, episodes=episodes, console=console
+    )
     report.print_summary(result.summary, console)
     print_result(result.path)
 
@@ -60,7 +62,7 @@ def evaluate_command(
     console = Console(highlight=False)
     task = _task(env, part, clock_mhz)
     spec = PolicySpec(task.name, method, hidden, seed or 0, bits, clusters, percentile)
-    chosen = pipeline.find_run(task, spec, seed is None, root)
+    chosen = pipeline.find_run(task, spec, seed is None, root or TASK_DIRECTORY)
     names = BACKENDS if backend == "all" else ("torch", backend) if backend != "torch" else ("torch",)
     for name in names:
         open_backend(name, chosen, task.hardware.part)  # a wrong name or a missing build is told before any episode
@@ -88,16 +90,19 @@ def matrix(root: Root = None, part: Part = None) -> None:
     """Build and verify every method × {cartpole, acrobot} × hidden 16 and 64, 100,000 steps a backend each."""
     console = Console(highlight=False)
     summaries = []
+    root = root or TASK_DIRECTORY
     for name in MATRIX_TASKS:
         task = _task(name, part, None)
         for method in METHODS:
             for hidden in MATRIX_HIDDEN:
                 console.rule(f"{name} {method} {hidden}")
                 spec = PolicySpec(name, method, hidden, 0)
-                result = pipeline.synthesise(task, spec, True, root, "open", 100, console, MATRIX_STEPS)
+                result = pipeline.synthesise(
+                    task, spec, choose_seed=True, root=root, minimum_steps=MATRIX_STEPS, console=console
+                )
                 summaries.append(result.summary)
                 report.print_matrix(summaries, console)
-    path = (root or TASK_DIRECTORY) / "matrix.json"
+    path = root / "matrix.json"
     write_json(path, summaries)
     print_result(path)
 

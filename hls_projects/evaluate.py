@@ -154,5 +154,5 @@ _OPENERS: dict[str, Callable[[Run, str], Backend]] = {
 
 def _built(path: Path) -> Path:
     if not path.exists():
-        raise ProjectError(f"{path} is not there yet; run `make synth` with the same ENV, METHOD, HIDDEN and SEED first")
+        raise ProjectError(f"{path} is not there yet; run `make synth` for this ENV, METHOD, HIDDEN and SEED first")
     return path

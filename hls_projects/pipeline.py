@@ -127,27 +127,31 @@ class Result:
 def synthesise(
     task: Task,
     spec: PolicySpec,
-    choose_seed: bool,
-    root: Path | None,
-    tool: str,
-    episodes: int,
-    console: Console,
+    *,
+    choose_seed: bool = False,
+    root: Path = TASK_DIRECTORY,
+    tool: str = "open",
+    episodes: int = 100,
     minimum_steps: int = 0,
+    console: Console | None = None,
 ) -> Result:
     """Everything from the environment to the reports; what is there already isn't made again.
 
     Args:
         choose_seed: train the task's number of seeds and build the best by validation, instead of ``spec.seed``.
-        minimum_steps: see :func:`hls_projects.evaluate.evaluate`.
+        root: where the runs are kept.
+        tool: one of :data:`TOOLS`.
+        episodes, minimum_steps: see :func:`hls_projects.evaluate.evaluate`.
+        console: where progress is shown; None for nowhere.
 
     Raises:
         ProjectError: a stage failed; the stages before it are kept.
     """
     if tool not in TOOLS:
         raise ProjectError(f"unknown tool '{tool}'; choose one of {', '.join(TOOLS)}")
-    root = root or TASK_DIRECTORY
+    console = console or Console(quiet=True)
     task.spaces  # noqa: B018 (an environment that does not fit is told before training)
-    run, selection = _train(task, spec, choose_seed, root)
+    run, selection = _train(task, spec, choose_seed, root, console)
     build = Build(task, run, tool, episodes, minimum_steps, selection)
     with exclusive(run.directory):
         for name, stage, maker in build.stages:
@@ -158,24 +162,25 @@ def synthesise(
     return Result(summary, path)
 
 
-def find_run(task: Task, spec: PolicySpec, choose_seed: bool, root: Path | None) -> Run:
+def find_run(task: Task, spec: PolicySpec, choose_seed: bool, root: Path = TASK_DIRECTORY) -> Run:
     """The run that :func:`synthesise` made for the same arguments.
 
     Raises:
         ProjectError: it isn't there.
     """
-    root = root or TASK_DIRECTORY
     seeds = range(task.training.seeds) if choose_seed else (spec.seed,)
     runs = [Run(replace(spec, seed=seed), root) for seed in seeds]
     built = [run for run in runs if run.policy.exists()]
     if not built:
-        raise ProjectError(f"no policy in {runs[0].directory}; run `make synth` with the same ENV, METHOD, HIDDEN and SEED")
+        raise ProjectError(f"no policy in {runs[0].directory}; run `make synth` for this ENV, METHOD, HIDDEN and SEED")
     complete = [run for run in built if (run.report / "summary.json").exists()]
     return (complete or built)[0]
 
 
-def _train(task: Task, spec: PolicySpec, choose_seed: bool, root: Path) -> tuple[Run, dict[str, Any] | None]:
-    with TrainingProgress(f"{task.name} {spec.method}-h{spec.hidden}") as progress:
+def _train(
+    task: Task, spec: PolicySpec, choose_seed: bool, root: Path, console: Console
+) -> tuple[Run, dict[str, Any] | None]:
+    with TrainingProgress(f"{task.name} {spec.method}-h{spec.hidden}", console.quiet) as progress:
         if not choose_seed:
             train_seed(task, spec, root, lambda standing: progress(spec.seed, standing))
             return Run(spec, root), None

@@ -7,9 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 from observations import corner_observations, random_observations
-from rich.console import Console
 
-from hls_projects import pipeline
+from hls_projects import synthesise
 from hls_projects.evaluate import BACKENDS, differing, open_backend
 from hls_projects.run import Run
 from train.backend import Answer
@@ -41,7 +40,7 @@ def design(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     task = with_settings(task, "hardware", place_seeds=1)
     spec = PolicySpec(name, method, hidden=8, seed=1)
     root = tmp_path_factory.mktemp("runs")
-    pipeline.synthesise(task, spec, False, root, "open", 2, Console(quiet=True))
+    synthesise(task, spec, root=root, episodes=2)
     run = Run(spec, root)
     seen: list[IntArray] = []
     play(task, open_backend("torch", run, task.hardware.part), 5, 0, watch=lambda rows, _: seen.append(rows))

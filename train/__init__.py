@@ -5,12 +5,19 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from train.errors import ProjectError
+from train.policy import Policy, PolicySpec, load_policy
+from train.task import Task, load_task
+
 if TYPE_CHECKING:
     from train.gym_loop import Episodes, play
     from train.selection import Selection, train_seed, train_seeds
     from train.training import TrainingResult, train_policy
 
-__all__ = ["Episodes", "Selection", "TrainingResult", "play", "train_policy", "train_seed", "train_seeds"]
+__all__ = [
+    "Episodes", "Policy", "PolicySpec", "ProjectError", "Selection", "Task", "TrainingResult", "load_policy",
+    "load_task", "play", "train_policy", "train_seed", "train_seeds",
+]
 
 _HOMES = {
     "Episodes": "gym_loop", "play": "gym_loop",

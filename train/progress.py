@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class TrainingProgress:
     """One bar a seed, on standard error; call it with a seed and its standing."""
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, quiet: bool = False) -> None:
         self._label = label
         self._bars: dict[int, TaskID] = {}
         self._progress = Progress(
@@ -24,7 +24,7 @@ class TrainingProgress:
             TextColumn("{task.completed}/{task.total} episodes, return {task.fields[mean_return]:.1f},"),
             TextColumn("{task.fields[speed]:,.0f} steps/s,"),
             TimeRemainingColumn(elapsed_when_finished=True),
-            console=Console(stderr=True),
+            console=Console(stderr=True, quiet=quiet),
         )
 
     def __enter__(self) -> TrainingProgress:
