@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import math
 import os
 import shutil
@@ -16,10 +17,13 @@ from hls_projects.convert import TOP, Description, read_description
 from train.backend import Answer
 from train.contract import IntArray
 from train.errors import ProjectError
+from train.stage import digest, write_json
 
 ENTRY = Path(__file__).with_name("csim_entry.cpp")
 LIBRARY = Path("csim") / f"{TOP}.so"
 """Where the compiled library lies in a project."""
+DIGEST = f"{TOP}.json"
+"""Beside the library: its SHA-256."""
 _FLAGS = (
     "-std=c++11", "-O2", "-fPIC", "-shared", "-w",
     "-fvisibility=hidden", "-fno-gnu-unique",  # several policies in one process keep their own weights
@@ -54,6 +58,7 @@ def build_csim(project: Path) -> Path:
             log = library.with_name("compile.log")
             log.write_text(done.stdout + done.stderr, encoding="utf-8")
             raise ProjectError(f"g++ failed on {project} (status {done.returncode}); see {log}")
+        write_json(library.with_name(DIGEST), {"sha256": digest(partial)})
         partial.replace(library)
     finally:
         partial.unlink(missing_ok=True)
@@ -68,8 +73,7 @@ class CsimBackend:
     def __init__(self, project: Path) -> None:
         description = read_description(project)
         library, weights = project / LIBRARY, (project / "firmware" / "weights").resolve()
-        if not library.is_file():
-            raise ProjectError(f"{project}: its C simulation isn't compiled; build it again")
+        _check_whole(library)
         for name in description.weights:
             # The C++ ends the whole process if one is missing.
             if not (weights / name).is_file():
@@ -99,6 +103,16 @@ def _definitions(description: Description) -> list[str]:
         f"-DACTIONS={description.actions}",
         f"-DLOGIT_EXPONENT={round(math.log2(description.logit_lsb))}",
     ]
+
+
+def _check_whole(library: Path) -> None:
+    try:
+        expected = json.loads(library.with_name(DIGEST).read_text(encoding="utf-8"))["sha256"]
+        whole = digest(library) == expected
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ProjectError(f"{library.parent.parent}: its C simulation isn't compiled; build it again") from error
+    if not whole:  # loading half a library kills the process
+        raise ProjectError(f"{library} is damaged; delete {library.parent.parent} and build it again")
 
 
 def _load(library: Path) -> ctypes.CDLL:

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from random_policies import random_policy
+
+from export import MismatchError, export_policy
+from export.check import check_observations, require_equal_logits
+from hls_projects.convert import write_project
+from hls_projects.csim import LIBRARY, CsimBackend, build_csim
+from train.contract import IntArray
+from train.errors import ProjectError
+from train.network import TorchBackend
+from train.policy import Policy
+from train.task import Hardware, load_task
+
+DESIGNS = {
+    "fp": (random_policy("cartpole", "fp"), load_task("cartpole").hardware),
+    "fp16": (
+        random_policy("acrobot", "fp", 16, hidden=24),
+        dataclasses.replace(load_task("acrobot").hardware, strategy="Resource", reuse_factor=4),
+    ),
+    "binaryconnect": (random_policy("acrobot", "binaryconnect"), load_task("acrobot").hardware),
+    "binarynet": (random_policy("cartpole", "binarynet"), load_task("cartpole").hardware),
+}
+pytestmark = pytest.mark.xdist_group("csim")  # the projects are compiled once, on one worker
+
+
+def write(policy: Policy, hardware: Hardware, directory: Path) -> Path:
+    directory.mkdir()
+    export_policy(policy, directory)
+    write_project(directory / "policy.qonnx.onnx", hardware, directory / "project")
+    return directory / "project"
+
+
+def rows(policy: Policy) -> IntArray:
+    return check_observations(policy.contract.observation, policy.features, seed=3)
+
+
+@pytest.fixture(scope="module")
+def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Compiled projects, each moved after its compilation, as the pipeline does."""
+    root = tmp_path_factory.mktemp("csim")
+    moved = {}
+    for name, (policy, hardware) in DESIGNS.items():
+        project = write(policy, hardware, root / name)
+        build_csim(project)
+        moved[name] = root / f"{name}-moved"
+        project.rename(moved[name])
+    return moved
+
+
+def test_all_are_exact_side_by_side_in_one_process(projects: dict[str, Path]) -> None:
+    backends = {name: CsimBackend(project) for name, project in projects.items()}
+    for name, backend in backends.items():
+        policy = DESIGNS[name][0]
+        observations = rows(policy)
+        assert len(np.unique(TorchBackend(policy).infer(observations).actions)) > 1
+        for _ in range(2):
+            require_equal_logits(TorchBackend(policy), [backend], observations)
+
+
+def test_strided_and_empty_batches(projects: dict[str, Path]) -> None:
+    policy, backend = DESIGNS["fp"][0], CsimBackend(projects["fp"])
+    observations = rows(policy)
+    expected = TorchBackend(policy).infer(observations).logits
+    assert expected is not None
+    assert np.array_equal(backend.infer(observations[::-3]).logits, expected[::-3])
+    assert backend.infer(observations[:0]).actions.shape == (0,)
+    with pytest.raises(ValueError, match=r"expected \(batch, 4\)"):
+        backend.infer(observations[:, :3])
+
+
+@pytest.mark.parametrize("name", ["fp", "binarynet"])
+def test_one_flipped_weight_is_caught(name: str, projects: dict[str, Path], tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(projects[name], project)
+    weights = sorted((project / "firmware" / "weights").glob("w*.txt"))[-1]
+    values = weights.read_text().split(", ")
+    values[-1] = values[-1][1:] if values[-1].startswith("-") else f"-{values[-1]}"
+    weights.write_text(", ".join(values))
+    policy = DESIGNS[name][0]
+    with pytest.raises(MismatchError, match=r"^csim differs from torch on"):
+        require_equal_logits(TorchBackend(policy), [CsimBackend(project)], rows(policy))
+
+
+def test_a_rebuilt_project_is_not_mistaken_for_its_forerunner(projects: dict[str, Path], tmp_path: Path) -> None:
+    place = tmp_path / "project"
+    for name in ("fp", "binarynet"):
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(projects[name], place)
+        policy = DESIGNS[name][0]
+        require_equal_logits(TorchBackend(policy), [CsimBackend(place)], rows(policy))
+
+
+def test_missing_parts_are_told(projects: dict[str, Path], tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(projects["fp"], project)
+    next((project / "firmware" / "weights").glob("b*.txt")).unlink()
+    with pytest.raises(ProjectError, match=r"b\d+.txt is missing; convert the policy again"):
+        CsimBackend(project)
+    (project / LIBRARY).write_bytes((project / LIBRARY).read_bytes()[:5000])
+    shutil.copytree(projects["fp"] / "firmware", project / "firmware", dirs_exist_ok=True)
+    with pytest.raises(ProjectError, match=r"policy\.so is damaged; delete"):
+        CsimBackend(project)
+    (project / LIBRARY).unlink()
+    with pytest.raises(ProjectError, match="isn't compiled"):
+        CsimBackend(project)
+
+
+def test_compilers_that_are_missing_or_fail_are_told(
+    projects: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(projects["fp"], project)
+    before = (project / LIBRARY).read_bytes()
+    (project / "firmware" / "policy.cpp").write_text("#error broken\n")
+    with pytest.raises(ProjectError, match=r"g\+\+ failed on .*; see .*compile.log") as caught:
+        build_csim(project)
+    assert "\n" not in str(caught.value)
+    assert "broken" in (project / "csim" / "compile.log").read_text()
+    assert (project / LIBRARY).read_bytes() == before
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ProjectError, match=r"g\+\+ is not on PATH; install it"):
+        build_csim(project)
+
+
+def test_other_dialects_are_refused(tmp_path: Path) -> None:
+    policy, hardware = DESIGNS["fp"]
+    project = write(policy, dataclasses.replace(hardware, hls_backend="Catapult"), tmp_path / "catapult")
+    with pytest.raises(ProjectError, match="not of Catapult"):
+        build_csim(project)
