@@ -10,6 +10,7 @@ from rich.table import Table
 
 from hls_projects import pipeline, report
 from hls_projects.evaluate import BACKENDS, evaluate, open_backend, require_equal
+from hls_projects.picture import draw_matrix
 from train.cli import print_result, run
 from train.options import Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed
 from train.policy import METHODS, PolicySpec
@@ -103,6 +104,7 @@ def matrix(root: Root = None, part: Part = None) -> None:
                 summaries.append(result.summary)
                 report.print_matrix(summaries, console)
     path = root / "matrix.json"
+    draw_matrix(summaries, root / "matrix.png")
     write_json(path, summaries)
     print_result(path)
 

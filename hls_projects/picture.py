@@ -1,0 +1,45 @@
+"""The picture of the matrix: what each policy costs against what it earns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+COLOURS = {
+    "fp": "#000000",
+    "binaryconnect": "#0072B2",
+    "binarynet": "#D55E00",
+    "compression": "#009E73",
+    "pruning": "#CC79A7",
+}
+"""Okabe and Ito's palette: told apart by colour-blind readers too."""
+_MARKERS = "osD^v"
+
+
+def draw_matrix(summaries: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write one panel a task to ``path`` (its ending says the format): LUT against latency, the return at each point."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    tasks = list(dict.fromkeys(item["task"] for item in summaries))
+    figure, axes = plt.subplots(1, len(tasks), figsize=(5.2 * len(tasks), 4.2), squeeze=False, layout="constrained")
+    for axis, task in zip(axes[0], tasks, strict=True):
+        placed = [item for item in summaries if item["task"] == task and item["lut"] and item["latency_ns"]]
+        for method, colour in COLOURS.items():
+            points = sorted((item for item in placed if item["method"] == method), key=lambda item: int(item["hidden"]))
+            if points:
+                marker = _MARKERS[list(COLOURS).index(method)]
+                x, y = [item["lut"] for item in points], [item["latency_ns"] for item in points]
+                axis.plot(x, y, color=colour, marker=marker, label=method, linewidth=1, markersize=7)
+            for item in points:
+                text = f"{item['hidden']}: {item['return_netlist']:.0f}"
+                axis.annotate(text, (item["lut"], item["latency_ns"]), (5, 5), textcoords="offset points", fontsize=7)
+        axis.set(title=f"{task} ({placed[0]['part']})" if placed else task, xscale="log", xlabel="placed LUTs")
+        axis.grid(alpha=0.3)
+    axes[0][0].set_ylabel("latency, observation to action, ns")
+    axes[0][-1].legend(title="label: units: return on the netlist", fontsize=8, title_fontsize=7)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
