@@ -147,8 +147,8 @@ def _convert(
 ) -> Any:
     # Sums of ±1 (XNOR types) defeat hls4ml's precision inference, which then takes the default.
     bounds = _bounds(network)
-    integer_bits = max(item.integer_bits for item in bounds)
-    fraction_bits = max(item.fraction_bits for item in bounds)
+    integer_bits = max(1, *(item.integer_bits for item in bounds))
+    fraction_bits = max(0, *(item.fraction_bits for item in bounds))
     configuration = hls4ml.utils.config_from_onnx_model(
         model, granularity="name", backend=backend,
         default_precision=f"fixed<{integer_bits + fraction_bits},{integer_bits}>",
@@ -177,8 +177,7 @@ def _bounds(network: IntegerNetwork) -> list[_Bounds]:
                  + np.abs(layer.bias) * layer.bias_lsb).max()
         integer_bits = (math.floor(math.log2(bound)) + 1 if bound > 0 else 0) + 1
         fraction_bits = -round(math.log2(layer.sum_lsb(inputs.lsb)))
-        # A type needs a bit, and hls4ml's parser wants neither part negative.
-        bounds.append(_Bounds(max(integer_bits, 1), max(fraction_bits, 0)))
+        bounds.append(_Bounds(integer_bits, fraction_bits))
         if layer.activation is not None:
             inputs = layer.activation
     return bounds
