@@ -24,6 +24,9 @@ def train(
     clusters: Clusters = 8,
     percentile: Percentile = 50.0,
     episodes: Annotated[int | None, typer.Option(help="Training episodes, instead of the task's setting.")] = None,
+    trainer: Annotated[
+        str, typer.Option(help="auto, reference or kernel; auto takes the compiled kernel where it knows the task.")
+    ] = "auto",
     root: Root = None,
 ) -> None:
     """Train a quantised policy with vanilla policy gradient.
@@ -43,9 +46,9 @@ def train(
 
     with TrainingProgress(f"{task.name} {method}-h{hidden}") as progress:
         if seed is None:
-            path = train_seeds(task, spec, root or TASK_DIRECTORY, progress).path
+            path = train_seeds(task, spec, root or TASK_DIRECTORY, progress, trainer).path
         else:
-            path = train_seed(task, spec, root or TASK_DIRECTORY, lambda standing: progress(seed, standing))
+            path = train_seed(task, spec, root or TASK_DIRECTORY, lambda standing: progress(seed, standing), trainer)
     print_result(path)
 
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from train.advantage import Baseline, returns_to_go
+from train.course import Course, Streams
 from train.methods import method as create_method
 from train.network import PolicyNetwork
 from train.parameters import Parameters
@@ -20,43 +19,6 @@ from train.policy import PolicySpec
 from train.rollout import play_episode
 from train.task import Task
 from train.vpg import parameters_of, quantised, update
-
-
-@dataclass(frozen=True)
-class Streams:
-    """Independent random streams of one training run, all from its seed."""
-
-    environment: int
-    """Seed of the environment's first reset."""
-    start: np.random.Generator
-    """First parameters, and K-Means."""
-    actions: np.random.Generator
-    """Sampling of actions."""
-
-    @classmethod
-    def of(cls, seed: int) -> Streams:
-        """The streams of ``seed``."""
-        environment, start, actions = np.random.SeedSequence(seed).spawn(3)
-        return cls(int(environment.generate_state(1)[0]), np.random.default_rng(start), np.random.default_rng(actions))
-
-
-@dataclass
-class Course:
-    """Where a training run stands; trainers yield it after every few episodes."""
-
-    parameters: Parameters
-    """Latent parameters, changed by the run as it goes on."""
-    returns: list[float]
-    """Return of each episode so far."""
-    steps: int = 0
-    """Environment steps so far."""
-    seconds: float = 0.0
-    """Time so far."""
-
-    @property
-    def steps_per_second(self) -> float:
-        """Environment steps per second, updates included."""
-        return self.steps / max(self.seconds, 1e-9)
 
 
 def run(task: Task, spec: PolicySpec) -> Iterator[Course]:

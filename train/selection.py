@@ -13,16 +13,14 @@ from dataclasses import asdict, dataclass
 from multiprocessing.queues import Queue
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from train.policy import Policy, PolicySpec, load_policy
 from train.stage import Stage, exclusive, write_json
 from train.task import TASK_DIRECTORY, Task
-
-if TYPE_CHECKING:
-    from train.training import Standing, TrainingResult
+from train.training import Standing, TrainingResult, resolve_trainer, train_policy
 
 VALIDATION_SEED = 1_000_000
 """First environment seed of the episodes that choose among policies."""
@@ -30,7 +28,7 @@ EVALUATION_SEED = 0
 """First environment seed of the final evaluation."""
 EVALUATION_EPISODES = 100
 
-Watch = Callable[[int, "Standing"], None]
+Watch = Callable[[int, Standing], None]
 """Told the seed and how far its training has come."""
 
 
@@ -45,7 +43,7 @@ class Selection:
     """Each seed's ``training.json``."""
 
 
-def policy_stage(task: Task, spec: PolicySpec, root: Path = TASK_DIRECTORY) -> Stage:
+def policy_stage(task: Task, spec: PolicySpec, root: Path = TASK_DIRECTORY, trainer: str = "auto") -> Stage:
     """``<root>/<task>/<run>/policy/``: ``policy.safetensors`` and ``training.json``."""
     training = {key: value for key, value in asdict(task.training).items() if key != "seeds"}
     inputs = {
@@ -54,24 +52,27 @@ def policy_stage(task: Task, spec: PolicySpec, root: Path = TASK_DIRECTORY) -> S
         "observation": asdict(task.observation),
         "network": asdict(task.network),
         "training": training,
+        "trainer": resolve_trainer(task, trainer),
     }
     return Stage(root / spec.task / spec.directory_name / "policy", inputs)
 
 
 def train_seed(
-    task: Task, spec: PolicySpec, root: Path = TASK_DIRECTORY, progress: Callable[[Standing], None] | None = None
+    task: Task,
+    spec: PolicySpec,
+    root: Path = TASK_DIRECTORY,
+    progress: Callable[[Standing], None] | None = None,
+    trainer: str = "auto",
 ) -> Path:
     """Train, validate, evaluate and save one policy unless that is done; returns the path of ``training.json``.
 
     Raises:
         ProjectError: the task's environment cannot be made or is of another kind.
     """
-    stage = policy_stage(task, spec, root)
+    stage = policy_stage(task, spec, root, trainer)
     with exclusive(stage.directory.parent):
         if not stage.is_current:
-            from train.training import train_policy  # brings torch, which a policy that is there does not need
-
-            result = train_policy(task, spec, progress)
+            result = train_policy(task, spec, progress, trainer)
             report = _report(task, result)
             with stage.build() as directory:
                 result.policy.save(directory / "policy.safetensors")
@@ -80,7 +81,11 @@ def train_seed(
 
 
 def train_seeds(
-    task: Task, spec: PolicySpec, root: Path = TASK_DIRECTORY, progress: Watch | None = None
+    task: Task,
+    spec: PolicySpec,
+    root: Path = TASK_DIRECTORY,
+    progress: Watch | None = None,
+    trainer: str = "auto",
 ) -> Selection:
     """Train ``task.training.seeds`` policies that differ from ``spec`` in the seed alone (0, 1, …), and choose one.
 
@@ -91,13 +96,14 @@ def train_seeds(
         ProjectError: the task's environment cannot be made or is of another kind.
     """
     specs = [dataclasses.replace(spec, seed=seed) for seed in range(task.training.seeds)]
-    paths = {item.seed: policy_stage(task, item, root).directory / "training.json" for item in specs}
-    missing = [item for item in specs if not policy_stage(task, item, root).is_current]
+    paths = {item.seed: policy_stage(task, item, root, trainer).directory / "training.json" for item in specs}
+    missing = [item for item in specs if not policy_stage(task, item, root, trainer).is_current]
     if len(missing) == 1:
         only = missing[0].seed
-        train_seed(task, missing[0], root, (lambda standing: progress(only, standing)) if progress else None)
+        watch = (lambda standing: progress(only, standing)) if progress else None
+        train_seed(task, missing[0], root, watch, trainer)
     elif missing:
-        _train_in_processes(task, missing, root, progress)
+        _train_in_processes(task, missing, root, progress, trainer)
     results = {seed: json.loads(path.read_text(encoding="utf-8")) for seed, path in paths.items()}
     best = max(specs, key=lambda item: (results[item.seed]["validation_return"], -item.seed))
     return _write_selection(best, results, root)
@@ -155,7 +161,9 @@ def _write_selection(best: PolicySpec, results: dict[int, dict[str, Any]], root:
     return Selection(best, path, results)
 
 
-def _train_in_processes(task: Task, specs: list[PolicySpec], root: Path, progress: Watch | None) -> None:
+def _train_in_processes(
+    task: Task, specs: list[PolicySpec], root: Path, progress: Watch | None, trainer: str
+) -> None:
     context = multiprocessing.get_context("spawn")
     messages: Queue[tuple[int, Standing] | None] = context.Queue()
     listener = Thread(target=_listen, args=(messages, progress), daemon=True)
@@ -163,7 +171,7 @@ def _train_in_processes(task: Task, specs: list[PolicySpec], root: Path, progres
     workers = min(len(specs), os.cpu_count() or 1)
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker, initargs=(messages,))
     try:
-        for future in as_completed([pool.submit(_work, task, spec, root) for spec in specs]):
+        for future in as_completed([pool.submit(_work, task, spec, root, trainer) for spec in specs]):
             future.result()
     except BaseException:
         # A worker ignores Ctrl-C, and its stage is written whole or not at all: end it here and now.
@@ -187,10 +195,10 @@ def _prepare_worker(messages: Queue[tuple[int, Standing] | None]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _work(task: Task, spec: PolicySpec, root: Path) -> None:
+def _work(task: Task, spec: PolicySpec, root: Path, trainer: str) -> None:
     messages = _messages
     assert messages is not None
-    train_seed(task, spec, root, lambda standing: messages.put((spec.seed, standing)))
+    train_seed(task, spec, root, lambda standing: messages.put((spec.seed, standing)), trainer)
 
 
 def _listen(messages: Queue[tuple[int, Standing] | None], progress: Watch | None) -> None:

@@ -10,8 +10,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from train.contract import Contract, FloatArray
 from train.methods.base import Method, fixed_point_contract
@@ -54,6 +52,9 @@ def share_values(weight: FloatArray, clusters: int, seed: int) -> NDArray[np.int
 
     A layer with fewer than ``clusters`` distinct weights keeps them all.
     """
+    from sklearn.cluster import KMeans  # here, because it takes seconds to load
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
     values = weight.reshape(-1, 1)
     count = min(clusters, len(np.unique(values)))
     with threadpool_limits(1):  # with more threads the sums, and so the bytes, would depend on the machine

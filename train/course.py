@@ -1,0 +1,46 @@
+"""What both trainers share: a run's random streams, and where it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from train.parameters import Parameters
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Independent random streams of one training run, all from its seed."""
+
+    environment: int
+    """Seed of the environment's first reset."""
+    start: np.random.Generator
+    """First parameters, and K-Means."""
+    actions: np.random.Generator
+    """Sampling of actions."""
+
+    @classmethod
+    def of(cls, seed: int) -> Streams:
+        """The streams of ``seed``."""
+        environment, start, actions = np.random.SeedSequence(seed).spawn(3)
+        return cls(int(environment.generate_state(1)[0]), np.random.default_rng(start), np.random.default_rng(actions))
+
+
+@dataclass
+class Course:
+    """Where a training run stands; trainers yield it after every few episodes."""
+
+    parameters: Parameters
+    """Latent parameters, changed by the run as it goes on."""
+    returns: list[float]
+    """Return of each episode so far."""
+    steps: int = 0
+    """Environment steps so far."""
+    seconds: float = 0.0
+    """Time so far."""
+
+    @property
+    def steps_per_second(self) -> float:
+        """Environment steps per second, updates included."""
+        return self.steps / max(self.seconds, 1e-9)

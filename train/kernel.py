@@ -1,0 +1,480 @@
+"""The compiled trainer: rollout, return, gradient and Adam of whole episodes in one loop, for compiled environments.
+
+It means what :mod:`train.reference` means: same settings, same random streams, same order of events, in float64. The
+tests play the same episodes through both and compare gradients and parameters for every method. They are equal up to
+the order of summation, that is to about 1e-12 of the largest entry; fixed-point and binary forward passes are exact.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from train import environments
+from train.advantage import SMALLEST_VARIANCE
+from train.compiled import compiled, compiled_any_order
+from train.contract import ActivationType, Contract, FixedPoint, FloatArray, IntArray, WeightType
+from train.course import Course, Streams
+from train.methods import Method
+from train.methods import method as create_method
+from train.methods.compression import Compression
+from train.methods.pruning import Pruning
+from train.parameters import Parameters
+from train.policy import PolicySpec
+from train.task import Task
+
+EPISODES_A_CALL = 50
+"""Episodes between two looks at progress and at Ctrl-C."""
+
+REAL, FIXED, SIGN = 0, 1, 2
+
+
+class Format(NamedTuple):
+    """A tensor's type in terms of numbers: what a compiled function can take."""
+
+    kind: int
+    lsb: float
+    minimum: float
+    maximum: float
+
+    @classmethod
+    def of(cls, value: WeightType | ActivationType) -> Format:
+        """The format of ``value``; None is real."""
+        if value is None:
+            return cls(REAL, 1.0, 0.0, 0.0)
+        if isinstance(value, FixedPoint):
+            return cls(FIXED, value.lsb, float(value.minimum), float(value.maximum))
+        return cls(SIGN, value.lsb, -1.0, 1.0)
+
+
+class Formats(NamedTuple):
+    """A contract in terms of numbers."""
+
+    observation: Format
+    hidden_weight: Format
+    hidden_bias: Format
+    activation: Format
+    output_weight: Format
+    output_bias: Format
+
+    @classmethod
+    def of(cls, contract: Contract) -> Formats:
+        """The formats of ``contract``."""
+        return cls(*(Format.of(value) for value in vars(contract).values()))
+
+
+class Arrays(NamedTuple):
+    """Parameters, gradients or moments, as :class:`train.parameters.Parameters` holds them."""
+
+    hidden_weight: FloatArray
+    hidden_bias: FloatArray
+    output_weight: FloatArray
+    output_bias: FloatArray
+
+
+class Rules(NamedTuple):
+    """What the method asks of a step (``train.methods``), in terms of numbers."""
+
+    latent_limit: float
+    hidden_group: IntArray
+    """Group of each weight, shape (hidden, features); empty without groups."""
+    output_group: IntArray
+    hidden_kept: FloatArray
+    """1 for a weight that survives, else 0, shape (hidden, features); empty without pruning."""
+    output_kept: FloatArray
+
+    @classmethod
+    def of(cls, method: Method) -> Rules:
+        """The rules of ``method`` as they stand."""
+        groups = method.groups if isinstance(method, Compression) else None
+        kept = method.kept if isinstance(method, Pruning) else None
+        no_group, none_kept = np.empty((0, 0), dtype=np.int64), np.empty((0, 0))
+        return cls(
+            float(method.latent_limit),
+            *(groups or (no_group, no_group)),
+            *((kept[0].astype(np.float64), kept[1].astype(np.float64)) if kept else (none_kept, none_kept)),
+        )
+
+
+class Settings(NamedTuple):
+    """The numbers of the recipe."""
+
+    learning_rate: float
+    discount: float
+    entropy: float
+    baseline_rate: float
+
+
+class Buffers(NamedTuple):
+    """One episode's data and the baseline's averages; T is the environment's time limit."""
+
+    observations: FloatArray
+    """Shape (T, features), in real units."""
+    actions: IntArray
+    """Shape (T,)."""
+    rewards: FloatArray
+    """Shape (T,)."""
+    advantages: FloatArray
+    """Shape (T,)."""
+    mean: FloatArray
+    """Shape (T,)."""
+    variance: FloatArray
+    """Shape (T,)."""
+
+
+class World(NamedTuple):
+    """The environment and the converter of its observations."""
+
+    environment: int
+    scale: FloatArray
+    """Shape (features,)."""
+    rng: np.random.Generator
+    """The environment's own stream."""
+
+
+def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
+    """Train one policy; yields its course after every few episodes, and the last one is the result.
+
+    Raises:
+        ProjectError: the task's environment cannot be made or is of another kind.
+    """
+    settings, streams, method = task.training, Streams.of(spec.seed), create_method(spec)
+    features, actions = task.spaces
+    course = Course(Parameters.uniform(features, spec.hidden, actions, streams.start), [])
+    method.initialise(course.parameters)
+    world, buffers = _world(task, streams), _buffers(_time_limit(task), features)
+    formats, latent = Formats.of(method.training_contract(task)), Arrays(*course.parameters)
+    moments = _zeros(latent), _zeros(latent)
+    recipe = Settings(
+        settings.rate_for(spec.hidden), settings.discount, settings.entropy, settings.baseline_rate
+    )
+    started, episode, updates = time.perf_counter(), 0, 0
+    midpoint = settings.episodes // 2 if method.switches else settings.episodes
+    while episode < settings.episodes:
+        if method.switches and episode == midpoint:
+            method.at_midpoint(course.parameters, streams.start)
+            moments, updates, midpoint = (_zeros(latent), _zeros(latent)), 0, settings.episodes
+            recipe = recipe._replace(learning_rate=recipe.learning_rate * settings.second_half_rate)
+        returns, rules = np.zeros(min(EPISODES_A_CALL, midpoint - episode)), Rules.of(method)
+        course.steps += train_episodes(
+            world, formats, recipe, rules, latent, *moments, updates, episode, buffers, streams.actions, returns
+        )
+        course.returns.extend(returns.tolist())
+        course.seconds = time.perf_counter() - started
+        episode, updates = episode + len(returns), updates + len(returns)
+        yield course
+
+
+@compiled
+def train_episodes(
+    world: World, formats: Formats, settings: Settings, rules: Rules, latent: Arrays, first: Arrays, second: Arrays,
+    updates: int, episodes: int, buffers: Buffers, rng: np.random.Generator, returns: FloatArray,
+) -> int:
+    """Play and learn ``len(returns)`` episodes; returns their number of steps.
+
+    Args:
+        world: the environment.
+        formats: number formats of the forward pass.
+        settings: of the recipe.
+        rules: of the method.
+        latent: parameters, changed in place.
+        first: Adam's first moments, changed in place.
+        second: Adam's second moments, changed in place.
+        updates: made with these moments so far.
+        episodes: the baseline has seen so far.
+        buffers: working memory, and the baseline's averages.
+        rng: draws the actions.
+        returns: receives each episode's return.
+    """
+    network, gradient = zeros(latent), zeros(latent)
+    steps = 0
+    for index in range(len(returns)):
+        quantise_all(latent, formats, network)
+        length = play(world, formats, network, buffers, rng)
+        steps += length
+        returns[index] = buffers.rewards[:length].sum()
+        advantages(buffers, length, settings, episodes + index + 1)
+        gradients(formats, network, buffers.observations[:length], buffers.actions[:length],
+                  buffers.advantages[:length], settings.entropy, gradient)
+        after_backward(rules, gradient)
+        adam(latent, gradient, first, second, settings.learning_rate, updates + index + 1)
+        after_step(rules, latent)
+    return steps
+
+
+@compiled
+def zeros(arrays: Arrays) -> Arrays:
+    """Arrays of the same shapes, all zero."""
+    return Arrays(
+        np.zeros_like(arrays.hidden_weight), np.zeros_like(arrays.hidden_bias),
+        np.zeros_like(arrays.output_weight), np.zeros_like(arrays.output_bias),
+    )
+
+
+@compiled
+def quantise_all(latent: Arrays, formats: Formats, network: Arrays) -> None:
+    """What the forward pass sees of ``latent``, written to ``network``."""
+    quantise(latent.hidden_weight.ravel(), formats.hidden_weight, network.hidden_weight.ravel())
+    quantise(latent.hidden_bias, formats.hidden_bias, network.hidden_bias)
+    quantise(latent.output_weight.ravel(), formats.output_weight, network.output_weight.ravel())
+    quantise(latent.output_bias, formats.output_bias, network.output_bias)
+
+
+@compiled
+def quantise(values: FloatArray, kind: Format, out: FloatArray) -> None:
+    """Round ``values`` to the type ``kind``; shape (n,)."""
+    for index in range(len(values)):
+        value = values[index]
+        if kind.kind == FIXED:
+            value = min(max(np.rint(value / kind.lsb), kind.minimum), kind.maximum) * kind.lsb
+        elif kind.kind == SIGN:
+            value = kind.lsb if value >= 0 else -kind.lsb
+        out[index] = value
+
+
+@compiled
+def play(world: World, formats: Formats, network: Arrays, buffers: Buffers, rng: np.random.Generator) -> int:
+    """One episode with sampled actions into ``buffers``; returns its number of steps."""
+    state, seen = np.empty(environments.STATE_SIZE), np.empty(len(world.scale))
+    units, gate = np.empty(len(network.hidden_bias)), np.empty(len(network.hidden_bias))
+    policy, logarithm = np.empty(len(network.output_bias)), np.empty(len(network.output_bias))
+    columns = network.hidden_weight.T.copy()
+    environments.reset(world.environment, world.rng, state)
+    for step in range(len(buffers.rewards)):
+        environments.observe(world.environment, state, seen)
+        for feature in range(len(seen)):
+            seen[feature] *= world.scale[feature]
+        quantise(seen, formats.observation, buffers.observations[step])
+        forward(formats.activation, columns, network, buffers.observations[step], units, gate, policy, logarithm)
+        action = draw(policy, rng)
+        reward, terminated = environments.step(world.environment, state, action)
+        buffers.actions[step] = action
+        buffers.rewards[step] = reward
+        if terminated:
+            return step + 1
+    return len(buffers.rewards)
+
+
+@compiled
+def forward(
+    kind: Format, columns: FloatArray, network: Arrays, observation: FloatArray, units: FloatArray, gate: FloatArray,
+    policy: FloatArray, logarithm: FloatArray,
+) -> None:
+    """The policy of one observation.
+
+    Args:
+        kind: type of the activation.
+        columns: hidden weights transposed, shape (features, hidden): loops over units run side by side.
+        network: quantised parameters.
+        observation: shape (features,), in real units.
+        units: receives the hidden activations, shape (hidden,).
+        gate: receives the derivative of each activation, 0 or 1, shape (hidden,).
+        policy: receives the softmax of the logits, shape (actions,).
+        logarithm: receives its logarithm, shape (actions,).
+    """
+    units[:] = network.hidden_bias
+    for feature in range(len(observation)):
+        value = observation[feature]
+        for unit in range(len(units)):
+            units[unit] += columns[feature, unit] * value
+    activate(kind, units, gate)
+    largest = -np.inf
+    for action in range(len(policy)):
+        logarithm[action] = dot(network.output_weight[action], units) + network.output_bias[action]
+        largest = max(largest, logarithm[action])
+    total = 0.0
+    for action in range(len(policy)):
+        logarithm[action] -= largest
+        policy[action] = math.exp(logarithm[action])
+        total += policy[action]
+    for action in range(len(policy)):
+        logarithm[action] -= math.log(total)
+        policy[action] /= total
+
+
+@compiled
+def activate(kind: Format, units: FloatArray, gate: FloatArray) -> None:
+    """Replace sums by activations, and write each one's derivative to ``gate``; shape (hidden,)."""
+    if kind.kind == SIGN:
+        for unit in range(len(units)):
+            total = units[unit]
+            gate[unit] = 1.0 if abs(total) <= 1.0 else 0.0
+            units[unit] = 1.0 if total >= 0 else -1.0
+    elif kind.kind == FIXED:
+        for unit in range(len(units)):
+            total = units[unit]
+            count = np.floor(total / kind.lsb)
+            gate[unit] = 1.0 if (total > 0) & (count <= kind.maximum) else 0.0
+            units[unit] = min(max(count, 0.0), kind.maximum) * kind.lsb
+    else:
+        for unit in range(len(units)):
+            total = units[unit]
+            gate[unit] = 1.0 if total > 0 else 0.0
+            units[unit] = max(total, 0.0)
+
+
+@compiled_any_order
+def dot(left: FloatArray, right: FloatArray) -> float:
+    """Scalar product; the only sum whose order is left to the compiler."""
+    total = 0.0
+    for index in range(len(left)):
+        total += left[index] * right[index]
+    return total
+
+
+@compiled
+def draw(policy: FloatArray, rng: np.random.Generator) -> int:
+    """An action from the distribution ``policy``, shape (actions,), by inversion of one uniform number."""
+    point = rng.random()
+    for action in range(len(policy) - 1):
+        point -= policy[action]
+        if point < 0:
+            return action
+    return len(policy) - 1
+
+
+@compiled
+def advantages(buffers: Buffers, length: int, settings: Settings, episodes: int) -> None:
+    """``train.advantage`` on the first ``length`` rewards; ``episodes`` counts this one in."""
+    rate = max(settings.baseline_rate, 1.0 / episodes)
+    following = 0.0
+    for step in range(len(buffers.mean) - 1, -1, -1):
+        if step < length:
+            following = buffers.rewards[step] + settings.discount * following
+        surprise = following - buffers.mean[step]
+        buffers.mean[step] += rate * surprise
+        buffers.variance[step] += rate * ((1.0 - rate) * surprise**2 - buffers.variance[step])
+        if step < length:
+            deviation = np.sqrt(buffers.variance[step] + SMALLEST_VARIANCE)
+            buffers.advantages[step] = (following - buffers.mean[step]) / deviation
+
+
+@compiled
+def gradients(
+    formats: Formats, network: Arrays, observations: FloatArray, actions: IntArray, advantage: FloatArray,
+    entropy: float, gradient: Arrays,
+) -> None:
+    """Gradient of ``train.vpg.cost`` over one episode of T steps, by back-propagation.
+
+    Args:
+        formats: only the activation's is used; gradients go straight through every other rounding.
+        network: quantised parameters.
+        observations: shape (T, features), in real units.
+        actions: shape (T,).
+        advantage: shape (T,).
+        entropy: weight of the entropy bonus.
+        gradient: receives the result.
+    """
+    gradient.hidden_weight[:], gradient.hidden_bias[:] = 0.0, 0.0
+    gradient.output_weight[:], gradient.output_bias[:] = 0.0, 0.0
+    features, hidden, count = observations.shape[1], len(network.hidden_bias), len(actions)
+    units, gate, back = np.empty(hidden), np.empty(hidden), np.empty(hidden)
+    policy, logarithm = np.empty(len(network.output_bias)), np.empty(len(network.output_bias))
+    columns, columns_gradient = network.hidden_weight.T.copy(), np.zeros((features, hidden))
+    for step in range(count):
+        forward(formats.activation, columns, network, observations[step], units, gate, policy, logarithm)
+        randomness = 0.0
+        for action in range(len(policy)):
+            randomness -= policy[action] * logarithm[action]
+        back[:] = 0.0
+        for action in range(len(policy)):
+            chosen = 1.0 if action == actions[step] else 0.0
+            slope = (policy[action] - chosen) * advantage[step]
+            slope += entropy * policy[action] * (logarithm[action] + randomness)
+            slope /= count
+            gradient.output_bias[action] += slope
+            for unit in range(hidden):
+                gradient.output_weight[action, unit] += slope * units[unit]
+                back[unit] += slope * network.output_weight[action, unit]
+        for unit in range(hidden):
+            back[unit] *= gate[unit]
+            gradient.hidden_bias[unit] += back[unit]
+        for feature in range(features):
+            value = observations[step, feature]
+            for unit in range(hidden):
+                columns_gradient[feature, unit] += back[unit] * value
+    gradient.hidden_weight[:] = columns_gradient.T
+
+
+@compiled
+def after_backward(rules: Rules, gradient: Arrays) -> None:
+    """``Method.after_backward``."""
+    if rules.hidden_group.size:
+        sum_groups(gradient.hidden_weight.ravel(), rules.hidden_group.ravel())
+        sum_groups(gradient.output_weight.ravel(), rules.output_group.ravel())
+
+
+@compiled
+def sum_groups(gradient: FloatArray, group: IntArray) -> None:
+    """Replace each entry by the sum over its group; shape (n,)."""
+    total = np.zeros(group.max() + 1)
+    for index in range(len(gradient)):
+        total[group[index]] += gradient[index]
+    for index in range(len(gradient)):
+        gradient[index] = total[group[index]]
+
+
+@compiled
+def after_step(rules: Rules, latent: Arrays) -> None:
+    """``Method.after_step``."""
+    if np.isfinite(rules.latent_limit):
+        latent.hidden_weight[:] = np.clip(latent.hidden_weight, -rules.latent_limit, rules.latent_limit)
+        latent.output_weight[:] = np.clip(latent.output_weight, -rules.latent_limit, rules.latent_limit)
+    if rules.hidden_kept.size:
+        latent.hidden_weight[:] = latent.hidden_weight * rules.hidden_kept
+        latent.output_weight[:] = latent.output_weight * rules.output_kept
+
+
+@compiled
+def adam(latent: Arrays, gradient: Arrays, first: Arrays, second: Arrays, rate: float, update: int) -> None:
+    """Step number ``update`` (from 1) of Adam with β = 0.9, 0.999 and ε = 1e-8, as torch.optim.Adam has it."""
+    adam_one(latent.hidden_weight.ravel(), gradient.hidden_weight.ravel(), first.hidden_weight.ravel(),
+             second.hidden_weight.ravel(), rate, update)
+    adam_one(latent.hidden_bias, gradient.hidden_bias, first.hidden_bias, second.hidden_bias, rate, update)
+    adam_one(latent.output_weight.ravel(), gradient.output_weight.ravel(), first.output_weight.ravel(),
+             second.output_weight.ravel(), rate, update)
+    adam_one(latent.output_bias, gradient.output_bias, first.output_bias, second.output_bias, rate, update)
+
+
+@compiled
+def adam_one(
+    latent: FloatArray, gradient: FloatArray, first: FloatArray, second: FloatArray, rate: float, update: int
+) -> None:
+    """Adam on one array; shape (n,)."""
+    stride = rate / (1.0 - 0.9**update)
+    correction = np.sqrt(1.0 - 0.999**update)
+    for index in range(len(latent)):
+        slope = gradient[index]
+        first[index] += (slope - first[index]) * (1.0 - 0.9)
+        second[index] = second[index] * 0.999 + (1.0 - 0.999) * slope * slope
+        latent[index] -= stride * first[index] / (np.sqrt(second[index]) / correction + 1e-8)
+
+
+def _world(task: Task, streams: Streams) -> World:
+    # Gymnasium seeds its stream just so, and the reference's first reset, with the seed, is thrown away.
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(streams.environment)))
+    number = environments.COMPILED[task.environment]
+    environments.reset(number, rng, np.empty(environments.STATE_SIZE))
+    return World(number, np.array(task.observation.scale), rng)
+
+
+def _time_limit(task: Task) -> int:
+    env = task.make()
+    limit = env.spec.max_episode_steps if env.spec else None
+    env.close()
+    assert limit is not None
+    return limit
+
+
+def _buffers(limit: int, features: int) -> Buffers:
+    return Buffers(
+        np.zeros((limit, features)), np.zeros(limit, dtype=np.int64), *(np.zeros(limit) for _ in range(4))
+    )
+
+
+def _zeros(arrays: Arrays) -> Arrays:
+    return Arrays(*(np.zeros_like(array) for array in arrays))
