@@ -1,0 +1,169 @@
+"""The policy on a board: bitstreams, and the board inside the Gym loop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from firmware.boards import board_names, load_board
+from hls_projects import pipeline
+from hls_projects.run import Run
+from train.cli import print_result, run
+from train.errors import ProjectError
+from train.options import Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed
+from train.policy import PolicySpec
+from train.stage import Stage, digest, exclusive, write_json
+from train.task import TASK_DIRECTORY, Task, load_task, with_settings
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+
+BoardName = Annotated[str | None, typer.Option(help="Board; `boards` lists them, or the path of a TOML file of yours. "
+                                                    "Default: the task's.")]
+Port = Annotated[str, typer.Option(help="Serial port of the board, for instance /dev/ttyUSB0; sim: the simulated one.")]
+Part = Annotated[str | None, typer.Option(help="Part whose RTL of the run is taken. Default: the task's.")]
+Episodes = Annotated[int, typer.Option(min=1, help="Greedy Gymnasium episodes, seeded 0, 1, 2, …")]
+Faults = Annotated[float, typer.Option(min=0.0, max=0.5, help="Share of all bytes on the simulated wire that is "
+                                                              "dropped, flipped or doubled; with any, the board is "
+                                                              "also unplugged twice and power-cycled once.")]
+
+
+@app.command()
+def hil(
+    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
+    clusters: Clusters = 8, percentile: Percentile = 50.0, part: Part = None, board: BoardName = None,
+    port: Port = "sim", episodes: Episodes = 100, faults: Faults = 0.0, root: Root = None,
+) -> None:
+    """Let the board drive Gymnasium and hold every action against the software policy.
+
+    Exits with a status other than 0 if a single action differs.
+    """
+    from firmware.hil import Session, require_exact, run_hil
+
+    console = Console(highlight=False)
+    task, chosen = _built(env, PolicySpec("", method, hidden, seed or 0, bits, clusters, percentile), seed is None,
+                          part, root, console)
+    session = Session(task, chosen, task.hardware.part, load_board(board or task.hardware.board), port)
+    with console.status(f"{episodes} episodes on {port} …"):
+        result = run_hil(session, episodes, faults)
+    path = chosen.directory / "hil.json"
+    write_json(path, result)
+    table = Table(show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for label, key in (
+        ("board", "board"), ("port", "port"), ("mean return, hardware", "return_hardware"),
+        ("mean return, software", "return_software"), ("episodes", "episodes"), ("steps compared", "steps_compared"),
+        ("mismatches", "mismatches"), ("link faults noticed", "link_faults"), ("requests sent again", "retries"),
+        ("inferences per second", "inferences_per_second"), ("wire time per action, µs", "wire_us_per_action"),
+        ("core latency, cycles", "core_cycles"), ("core latency, ns", "core_latency_ns"),
+    ):
+        table.add_row(label, str(result[key]))
+    console.print(table)
+    require_exact(result)
+    print_result(path)
+
+
+@app.command()
+def watch(
+    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
+    clusters: Clusters = 8, percentile: Percentile = 50.0, part: Part = None, board: BoardName = None,
+    port: Port = "sim", episode: Annotated[int, typer.Option(min=0, help="Seed of the episode.")] = 0,
+    root: Root = None,
+) -> None:
+    """Draw one episode while the board drives it, and keep it as a GIF."""
+    from firmware.hil import Session, open_board
+    from firmware.picture import film
+    from train.network import TorchBackend
+    from train.policy import load_policy
+
+    console = Console(highlight=False)
+    task, chosen = _built(env, PolicySpec("", method, hidden, seed or 0, bits, clusters, percentile), seed is None,
+                          part, root, console)
+    session = Session(task, chosen, task.hardware.part, load_board(board or task.hardware.board), port)
+    picture = chosen.directory / "watch.gif"
+    with open_board(session) as link:
+        caption = f"{task.name} on {'a simulated board' if port == 'sim' else session.board.name}"
+        result = film(task, link, TorchBackend(load_policy(chosen.policy)), episode, picture, caption)
+    console.print(f"{picture}: return {result['return']:g}, {result['mismatches']} mismatches")
+    path = chosen.directory / "watch.json"
+    write_json(path, {"task": task.name, "run": chosen.spec.directory_name, "picture": str(picture), **result})
+    print_result(path)
+
+
+@app.command()
+def bitstream(
+    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
+    clusters: Clusters = 8, percentile: Percentile = 50.0, part: Part = None, board: BoardName = None,
+    root: Root = None,
+) -> None:
+    """Make the bitstream of a board, and print the command that loads it."""
+    from firmware.bitstream import REPORT, build_bitstream
+    from firmware.design import load_design
+
+    console = Console(highlight=False)
+    task, chosen = _built(env, PolicySpec("", method, hidden, seed or 0, bits, clusters, percentile), seed is None,
+                          part, root, console)
+    target = load_board(board or task.hardware.board)
+    design = load_design(chosen.part(task.hardware.part), chosen.policy)
+    stage = Stage(chosen.directory / f"board-{target.name}", {
+        "board": repr(target), "policy_hash": design.policy_hash,
+        "sources": {path.name: digest(path) for path in design.sources},
+    })
+    with exclusive(chosen.directory):
+        if not stage.is_current:
+            with console.status(f"synthesis, place and route for {target.title} …"), stage.build() as directory:
+                build_bitstream(design, target, directory)
+    _print_bitstream(stage.directory, console)
+    print_result(stage.directory / REPORT)
+
+
+@app.command()
+def boards() -> None:
+    """List the boards."""
+    table = Table()
+    for label in ("board", "what it is", "clock MHz", "baud"):
+        table.add_column(label)
+    for name in board_names():
+        item = load_board(name)
+        table.add_row(name, item.title, f"{item.clock_mhz:g}", f"{item.baud:,}")
+    Console(highlight=False).print(table)
+
+
+def _print_bitstream(directory: Path, console: Console) -> None:
+    import json
+
+    from firmware.bitstream import REPORT
+
+    report = json.loads((directory / REPORT).read_text(encoding="utf-8"))
+    used = ", ".join(f"{name} {count}/{total}" for name, (count, total) in report["utilization"].items())
+    console.print(f"{report['title']}: {report['fmax_mhz']} MHz reached, {report['clock_mhz']} MHz needed; {used}")
+    console.print("load it with:", style="bold")
+    print(f"  {report['load'].replace(report['bitstream'], str(directory / report['bitstream']))}", flush=True)
+
+
+def _built(
+    env: str, spec: PolicySpec, choose_seed: bool, part: str | None, root: Path | None, console: Console
+) -> tuple[Task, Run]:
+    """The task and the run, which is made now if it isn't there."""
+    import dataclasses
+
+    from hls_projects.rtl import read_info
+
+    task = with_settings(load_task(env), "hardware", part=part)
+    spec = dataclasses.replace(spec, task=task.name)
+    where = root or TASK_DIRECTORY
+    try:
+        found = pipeline.find_run(task, spec, choose_seed, where)
+        read_info(found.part(task.hardware.part))
+    except ProjectError:
+        pipeline.synthesise(task, spec, choose_seed=choose_seed, root=where, console=console)
+        found = pipeline.find_run(task, spec, choose_seed, where)
+    return task, found
+
+
+if __name__ == "__main__":
+    run(app, "python -m firmware")

@@ -1,0 +1,114 @@
+"""Boards: one TOML file each in ``boards/``, with the part, the pins and how to load a bitstream."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from train.errors import ProjectError
+
+BOARD_DIRECTORY = Path(__file__).resolve().parent / "boards"
+DEFAULT_BOARD = "ulx3s"
+
+_SIGNALS = ("clk", "rx", "tx", "led", "button")
+_PULLS = ("none", "up", "down")
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One pin of the FPGA."""
+
+    site: str
+    """The package's name for it."""
+    active_low: bool = False
+    pull: str = "none"
+    """``up``, ``down`` or ``none``."""
+    io_type: str = "LVCMOS33"
+    """Electrical standard, where the part has a choice per pin."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """What a bitstream needs to know of a board."""
+
+    name: str
+    title: str
+    sources: tuple[str, ...]
+    """Public documents that the pins were taken from."""
+    family: str
+    """A key of :data:`firmware.bitstream.FAMILIES`."""
+    device: tuple[str, ...]
+    """nextpnr's options for the part, its package and its speed grade."""
+    loader: str
+    """openFPGALoader's name of the board."""
+    clock_mhz: float
+    """Of the oscillator at pin ``clk``; the whole design runs at it."""
+    baud: int
+    """Bits per second of the serial port."""
+    pins: dict[str, Pin]
+    """``clk``, ``rx``, ``tx``, ``led`` and, where there is one, ``button`` (reset)."""
+
+    @property
+    def clocks_per_bit(self) -> int:
+        """Clock cycles of one bit on the wire, rounded; at least 4, and within 2 % of the truth."""
+        return round(self.clock_mhz * 1e6 / self.baud)
+
+
+def board_names() -> list[str]:
+    """Names of the shipped boards."""
+    return sorted(path.stem for path in BOARD_DIRECTORY.glob("*.toml"))
+
+
+def load_board(name: str) -> Board:
+    """Read a board by the name of a shipped one, or by the path of a TOML file.
+
+    Raises:
+        ProjectError: no such board, or the file is not a valid one; the message says which key and why.
+    """
+    path = Path(name) if name.endswith(".toml") else BOARD_DIRECTORY / f"{name}.toml"
+    if not path.is_file():
+        raise ProjectError(
+            f"unknown board '{name}'; shipped boards are {', '.join(board_names())}; "
+            "for one of your own give the path of its TOML file"
+        )
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ProjectError(f"{path}: not valid TOML: {' '.join(str(error).split())}") from error
+    pins = data.pop("pins", {})
+    values = {key: tuple(item) if isinstance(item, list) else item for key, item in data.items()}
+    board: Board = _make(Board, {"name": path.stem, **values, "pins": {
+        signal: _make(Pin, pin, f"{path}: pins.{signal}") for signal, pin in pins.items()
+    }}, str(path))
+    _check(board, path)
+    return board
+
+
+def _make(kind: type[Any], values: dict[str, Any], where: str) -> Any:
+    known = {item.name for item in fields(kind)}
+    if unknown := sorted(set(values) - known):
+        raise ProjectError(f"{where}: unknown key '{unknown[0]}'; known keys are {', '.join(sorted(known))}")
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ProjectError(f"{where}: a key is missing: {error}; boards/{DEFAULT_BOARD}.toml shows them all") from error
+
+
+def _check(board: Board, path: Path) -> None:
+    from firmware.bitstream import FAMILIES
+
+    if board.family not in FAMILIES:
+        raise ProjectError(f"{path}: unknown family '{board.family}'; known are {', '.join(FAMILIES)}")
+    missing = set(_SIGNALS) - {"button"} - set(board.pins)
+    unknown = set(board.pins) - set(_SIGNALS)
+    if missing or unknown:
+        raise ProjectError(f"{path}: pins are {', '.join(_SIGNALS[:-1])} and optionally button; "
+                           f"correct {', '.join(sorted(missing | unknown))}")
+    for signal, pin in board.pins.items():
+        if pin.pull not in _PULLS:
+            raise ProjectError(f"{path}: pins.{signal}.pull is '{pin.pull}'; choose {', '.join(_PULLS)}")
+    actual = board.clock_mhz * 1e6 / max(board.clocks_per_bit, 1)
+    if board.clocks_per_bit < 4 or abs(actual / board.baud - 1) > 0.02:
+        raise ProjectError(f"{path}: {board.clock_mhz} MHz can't make {board.baud} baud within 2 %; take another baud")

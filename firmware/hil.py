@@ -1,0 +1,183 @@
+"""Hardware in the loop: Gymnasium's environment on the host, the policy on a board, each action checked."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from firmware import protocol
+from firmware.boards import Board
+from firmware.design import Design, load_design
+from firmware.link import Expected, Link
+from firmware.model import CLOCKS_PER_BIT, LIBRARY, build_board_model
+from firmware.simulated_board import Trouble, simulated_board
+from hls_projects.run import Run
+from train.backend import Answer
+from train.contract import IntArray
+from train.errors import ProjectError
+from train.gym_loop import Episodes, play
+from train.network import TorchBackend
+from train.policy import load_policy
+from train.stage import Stage, digest, exclusive
+from train.task import Task
+
+SIMULATED = "sim"
+"""The port's name for the simulated board."""
+
+_PATIENCE = 30.0
+"""Seconds without an answer before a board is given up."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """Which policy, which board and where."""
+
+    task: Task
+    run: Run
+    part: str
+    """Whose RTL of the run is taken."""
+    board: Board
+    port: str = SIMULATED
+
+    @property
+    def design(self) -> Design:
+        """What the board must hold.
+
+        Raises:
+            ProjectError: the run isn't built.
+        """
+        return load_design(self.run.part(self.part), self.run.policy)
+
+    @property
+    def expected(self) -> Expected:
+        """What the board must say of itself."""
+        design = self.design
+        return Expected(design.features, design.bits, design.actions, design.policy_hash)
+
+
+class TimedBackend:
+    """A backend and the time that it took."""
+
+    def __init__(self, link: Link) -> None:
+        self.name = link.name
+        self.seconds = 0.0
+        self._link = link
+
+    def infer(self, observations: IntArray) -> Answer:
+        """See :class:`train.backend.Backend`."""
+        start = time.perf_counter()
+        answer = self._link.infer(observations)
+        self.seconds += time.perf_counter() - start
+        return answer
+
+
+def run_hil(session: Session, episodes: int, faults: float = 0.0, seed: int = 0) -> dict[str, Any]:
+    """Play seeded episodes with the software policy, then with the board; compare every action and every return.
+
+    Args:
+        episodes: seeds 0 … episodes - 1.
+        faults: of all bytes on the simulated wire, in each direction, the share that is dropped, flipped or doubled;
+            with any, the board is also unplugged twice and power-cycled once.
+        seed: of the faults.
+
+    Returns:
+        What ``hil.json`` holds; ``mismatches`` and ``returns_equal`` say whether all was well.
+
+    Raises:
+        ProjectError: no board, a wrong one, or one that stays silent.
+    """
+    if faults and session.port != SIMULATED:
+        raise ProjectError("FAULTS are injected by the simulated board only; leave PORT away, or leave FAULTS away")
+    policy = TorchBackend(load_policy(session.run.policy))
+    software = play(session.task, policy, episodes, first_seed=0)
+    steps = mismatches = 0
+
+    def watch(observations: IntArray, answer: Answer) -> None:
+        nonlocal steps, mismatches
+        steps += len(answer.actions)
+        mismatches += int(np.count_nonzero(answer.actions != policy.infer(observations).actions))
+
+    with tempfile.TemporaryDirectory(prefix="hil-") as folder:
+        report = Path(folder) / "simulated.json"
+        trouble = _trouble(session, software, faults, seed)
+        with open_board(session, report, trouble) as link:
+            backend = TimedBackend(link)
+            hardware = play(session.task, backend, episodes, first_seed=0, watch=watch)
+            identity = link.identify()
+        injected = json.loads(report.read_text(encoding="utf-8")) if session.port == SIMULATED else None
+    request, answer = protocol.infer_frame_bytes(identity.features, identity.bits)
+    return {
+        "task": session.task.name, "run": session.run.spec.directory_name, "board": session.board.name,
+        "port": session.port, "policy_hash": f"{identity.policy_hash:016x}",
+        "return_hardware": hardware.mean_return, "return_software": software.mean_return,
+        "returns_equal": bool(np.array_equal(hardware.returns, software.returns)),
+        "episodes": episodes, "steps_compared": steps, "mismatches": mismatches,
+        "link_faults": link.counters.faults, "retries": link.counters.retries, "link": link.counters.to_json(),
+        "faults_injected": injected,
+        "inferences_per_second": round(steps / backend.seconds, 1), "link_seconds": round(backend.seconds, 3),
+        "wire_us_per_action": round((request + answer) * protocol.BITS_PER_BYTE / session.board.baud * 1e6, 2),
+        "core_cycles": identity.longest_cycles, "core_cycles_shortest": identity.shortest_cycles,
+        "core_latency_ns": round(identity.longest_cycles / session.board.clock_mhz * 1e3, 1),
+        "clocks_per_bit": CLOCKS_PER_BIT if session.port == SIMULATED else session.board.clocks_per_bit,
+        "returns": hardware.returns.tolist(),
+    }
+
+
+def require_exact(result: dict[str, Any]) -> None:
+    """Insist that the board did what the software policy does.
+
+    Raises:
+        ProjectError: an action or a return differed.
+    """
+    if result["mismatches"] or not result["returns_equal"]:
+        raise ProjectError(
+            f"{result['mismatches']} of {result['steps_compared']} actions of the board differ from the software "
+            "policy's; this is a bug in hls4rl or in a tool it calls: please report it with the run's directory"
+        )
+
+
+@contextlib.contextmanager
+def open_board(session: Session, report: Path | None = None, trouble: Trouble | None = None) -> Iterator[Link]:
+    """The board, real or simulated, ready to answer; see :class:`firmware.link.Link`."""
+    if session.port != SIMULATED:
+        with Link(session.port, session.board.baud, session.expected, patience=_PATIENCE / 10) as link:
+            yield link
+        return
+    with (
+        simulated_board(board_library(session), report, trouble) as port,
+        Link(port, session.board.baud, session.expected, patience=_PATIENCE) as link,
+    ):
+        yield link
+
+
+def board_library(session: Session) -> Path:
+    """The simulated board's library of a run, compiled if the run or the Verilog changed."""
+    design = session.design
+    inputs = {
+        "design": {**asdict(design), "core": str(design.core.relative_to(session.run.directory))},
+        "sources": {path.name: digest(path) for path in design.sources}, "clocks_per_bit": CLOCKS_PER_BIT,
+        "bench": digest(Path(__file__).with_name("uart_bench.cpp")),
+    }
+    stage = Stage(session.run.directory / "simulated-board", inputs)
+    with exclusive(session.run.directory):
+        if not stage.is_current:
+            with stage.build() as directory:
+                build_board_model(design, directory)
+    return stage.directory / LIBRARY
+
+
+def _trouble(session: Session, played: Episodes, rate: float, seed: int) -> Trouble:
+    if not rate:
+        return Trouble()
+    kind = session.task.observation
+    request, _ = protocol.infer_frame_bytes(session.task.spaces[0], kind.bits)
+    total = int(played.lengths.sum()) * request
+    return Trouble(rate, seed, (total // 4, total * 3 // 4), (total // 2,))

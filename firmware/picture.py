@@ -1,0 +1,99 @@
+"""One episode in pictures: the environment, drawn while the board drives it, and kept as a GIF."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from train.backend import Backend
+from train.task import Task
+
+WIDTH = 360
+"""Of the GIF, in pixels."""
+_MILLISECONDS = 40
+_CAPTION_HEIGHT = 22
+Frame = NDArray[np.uint8]
+
+
+def film(task: Task, board: Backend, software: Backend, seed: int, path: Path, caption: str) -> dict[str, Any]:
+    """Play one episode with ``board``'s actions, show it where there is a screen, and write a GIF to ``path``.
+
+    Args:
+        seed: of the environment.
+        caption: what the picture says besides the step and the action.
+
+    Returns:
+        return, steps and mismatches (against ``software``).
+    """
+    if not _has_screen():
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    options = {**task.environment_options, "render_mode": "rgb_array"}
+    env = dataclasses.replace(task, environment_options=options).make()
+    observation, _ = env.reset(seed=seed)
+    frames: list[Image.Image] = []
+    total, mismatches, over = 0.0, 0, False
+    window = _Window() if _has_screen() else None
+    while not over:
+        integers = task.integers(observation[None])
+        action = int(board.infer(integers).actions[0])
+        mismatches += action != int(software.infer(integers).actions[0])
+        drawn: Frame = np.asarray(env.render(), dtype=np.uint8)
+        text = f"{caption}   step {len(frames) + 1}   action {action}   mismatches {mismatches}"
+        frames.append(_captioned(drawn, text))
+        if window is not None:
+            window.show(frames[-1])
+        observation, reward, terminated, truncated, _ = env.step(action)
+        total += float(reward)
+        over = terminated or truncated
+    env.close()
+    _save(frames, path)
+    return {"return": total, "steps": len(frames), "mismatches": mismatches}
+
+
+def _captioned(frame: Frame, text: str) -> Image.Image:
+    picture = Image.fromarray(frame)
+    height = round(picture.height * WIDTH / picture.width)
+    canvas = Image.new("RGB", (WIDTH, height + _CAPTION_HEIGHT), "white")
+    canvas.paste(picture.resize((WIDTH, height)), (0, 0))
+    ImageDraw.Draw(canvas).text((6, height + 5), text, fill="black")
+    return canvas
+
+
+def _save(frames: list[Image.Image], path: Path) -> None:
+    few = [frame.quantize(32, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE) for frame in frames[::2]]
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    few[0].save(partial, format="GIF", save_all=True, append_images=few[1:], duration=2 * _MILLISECONDS, loop=0)
+    partial.replace(path)
+
+
+def _has_screen() -> bool:
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) \
+        and os.environ.get("SDL_VIDEODRIVER") != "dummy"
+
+
+class _Window:
+    """A window that shows pictures."""
+
+    def __init__(self) -> None:
+        import pygame
+
+        self._pygame = pygame
+        pygame.display.init()
+        self._surface: Any = None
+
+    def show(self, picture: Image.Image) -> None:
+        """Show ``picture`` for one frame's time."""
+        pygame = self._pygame
+        if self._surface is None:
+            self._surface = pygame.display.set_mode(picture.size)
+            pygame.display.set_caption("hls4rl: driven by the board")
+        pygame.event.pump()
+        self._surface.blit(pygame.image.frombytes(picture.tobytes(), picture.size, "RGB"), (0, 0))
+        pygame.display.flip()
+        pygame.time.wait(_MILLISECONDS)
