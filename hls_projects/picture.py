@@ -18,7 +18,7 @@ _MARKERS = "osD^v"
 
 
 def draw_matrix(summaries: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write one panel a task to ``path`` (its ending says the format): LUT against latency, the return at each point."""
+    """Draw one panel a task, LUT against latency, the return at each point; the ending of ``path`` says the format."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -6,8 +6,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from observations import corner_observations, random_observations
 
+from export.check import check_observations
 from hls_projects import synthesise
 from hls_projects.evaluate import BACKENDS, differing, open_backend
 from hls_projects.run import Run
@@ -49,9 +49,7 @@ def design(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def inputs(design: Design) -> IntArray:
     kind, features = design.task.observation.type, design.task.spaces[0]
-    return np.concatenate([
-        design.visited, random_observations(kind, features, 2000), corner_observations(kind, features)
-    ])
+    return np.concatenate([design.visited, check_observations(kind, features)])
 
 
 @pytest.mark.parametrize("design", DESIGNS, indirect=True)
