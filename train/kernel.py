@@ -103,7 +103,6 @@ class Rules(NamedTuple):
 class Settings(NamedTuple):
     """The numbers of the recipe."""
 
-    learning_rate: float
     discount: float
     entropy: float
     baseline_rate: float
@@ -149,19 +148,18 @@ def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
     world, buffers = _world(task, streams), _buffers(_time_limit(task), features)
     formats, latent = Formats.of(method.training_contract(task)), Arrays(*course.parameters)
     moments = _zeros(latent), _zeros(latent)
-    recipe = Settings(
-        settings.rate_for(spec.hidden), settings.discount, settings.entropy, settings.baseline_rate
-    )
-    started, episode, updates = time.perf_counter(), 0, 0
+    recipe = Settings(settings.discount, settings.entropy, settings.baseline_rate)
+    started, episode, updates, factor = time.perf_counter(), 0, 0, 1.0
     midpoint = settings.episodes // 2 if method.switches else settings.episodes
     while episode < settings.episodes:
         if method.switches and episode == midpoint:
             method.at_midpoint(course.parameters, streams.start)
             moments, updates, midpoint = (_zeros(latent), _zeros(latent)), 0, settings.episodes
-            recipe = recipe._replace(learning_rate=recipe.learning_rate * settings.second_half_rate)
+            factor = settings.second_half_rate
         returns, rules = np.zeros(min(EPISODES_A_CALL, midpoint - episode)), Rules.of(method)
+        rates = np.array([settings.rate(spec.hidden, episode + index) * factor for index in range(len(returns))])
         course.steps += train_episodes(
-            world, formats, recipe, rules, latent, *moments, updates, episode, buffers, streams.actions, returns
+            world, formats, recipe, rules, latent, *moments, updates, episode, buffers, streams.actions, rates, returns
         )
         course.returns.extend(returns.tolist())
         course.seconds = time.perf_counter() - started
@@ -172,7 +170,7 @@ def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
 @compiled
 def train_episodes(
     world: World, formats: Formats, settings: Settings, rules: Rules, latent: Arrays, first: Arrays, second: Arrays,
-    updates: int, episodes: int, buffers: Buffers, rng: np.random.Generator, returns: FloatArray,
+    updates: int, episodes: int, buffers: Buffers, rng: np.random.Generator, rates: FloatArray, returns: FloatArray,
 ) -> int:
     """Play and learn ``len(returns)`` episodes; returns their number of steps.
 
@@ -188,6 +186,7 @@ def train_episodes(
         episodes: the baseline has seen so far.
         buffers: working memory, and the baseline's averages.
         rng: draws the actions.
+        rates: Adam's step size at each update.
         returns: receives each episode's return.
     """
     network, gradient = zeros(latent), zeros(latent)
@@ -201,7 +200,7 @@ def train_episodes(
         gradients(formats, network, buffers.observations[:length], buffers.actions[:length],
                   buffers.advantages[:length], settings.entropy, gradient)
         after_backward(rules, gradient)
-        adam(latent, gradient, first, second, settings.learning_rate, updates + index + 1)
+        adam(latent, gradient, first, second, rates[index], updates + index + 1)
         after_step(rules, latent)
     return steps
 
@@ -361,7 +360,7 @@ def gradients(
     """Gradient of ``train.vpg.cost`` over one episode of T steps, by back-propagation.
 
     Args:
-        formats: only the activation's is used; gradients go straight through every other rounding.
+        formats: number formats of the forward pass; gradients go straight through every rounding but the activation's.
         network: quantised parameters.
         observations: shape (T, features), in real units.
         actions: shape (T,).
@@ -398,6 +397,11 @@ def gradients(
             for unit in range(hidden):
                 columns_gradient[feature, unit] += back[unit] * value
     gradient.hidden_weight[:] = columns_gradient.T
+    # A sign is scaled after it is taken, so its straight-through gradient carries the scale.
+    if formats.hidden_weight.kind == SIGN:
+        gradient.hidden_weight[:] = gradient.hidden_weight * formats.hidden_weight.lsb
+    if formats.output_weight.kind == SIGN:
+        gradient.output_weight[:] = gradient.output_weight * formats.output_weight.lsb
 
 
 @compiled

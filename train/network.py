@@ -16,6 +16,7 @@ from train.policy import Policy
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
+    from brevitas.core.function_wrapper import TensorClampSte
     from brevitas.core.zero_point import ZeroZeroPoint
     from brevitas.inject import ExtendedInjector
     from brevitas.inject.enum import (
@@ -115,7 +116,8 @@ def _weight_quantiser(kind: WeightType) -> type[Any] | None:
     if kind is None:
         return None
     if isinstance(kind, Binary):
-        return _injector(SignedBinaryWeightPerTensorConst, scaling_const=kind.scale)
+        # Brevitas' own clamp would change the latent weights in place, to ±scale; ours are clipped by the method.
+        return _injector(SignedBinaryWeightPerTensorConst, scaling_const=kind.scale, tensor_clamp_impl=TensorClampSte)
     return _injector(_PowerOfTwo, WeightQuantSolver, **_constant_scale(kind))
 
 

@@ -34,7 +34,7 @@ def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
     _load(network, Parameters.uniform(features, spec.hidden, actions, streams.start))
     course = Course(parameters_of(network), [])
     method.initialise(course.parameters)
-    optimiser = torch.optim.Adam(network.parameters(), lr=settings.rate_for(spec.hidden))
+    optimiser, factor = torch.optim.Adam(network.parameters()), 1.0
     baseline = Baseline(settings.baseline_rate)
     env = task.make()
     env.reset(seed=streams.environment)
@@ -42,10 +42,10 @@ def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
     for episode in range(settings.episodes):
         if method.switches and episode == settings.episodes // 2:
             method.at_midpoint(course.parameters, streams.start)
-            rate = settings.rate_for(spec.hidden) * settings.second_half_rate
-            optimiser = torch.optim.Adam(network.parameters(), lr=rate)
+            optimiser, factor = torch.optim.Adam(network.parameters()), settings.second_half_rate
         trajectory = play_episode(env, task, network.contract, quantised(network), streams.actions)
         advantages = baseline.advantages(returns_to_go(trajectory.rewards, settings.discount))
+        optimiser.param_groups[0]["lr"] = settings.rate(spec.hidden, episode) * factor
         update(network, optimiser, method, trajectory, advantages, settings.entropy)
         course.returns.append(float(trajectory.rewards.sum()))
         course.steps += len(trajectory.rewards)

@@ -73,12 +73,15 @@ class Training:
     """Factor on the learning rate after the midpoint of compression and pruning."""
     full_rate_hidden: int = 128
     """Networks with more hidden units than this learn at a rate that falls as one over their number."""
+    final_rate: float = 0.1
+    """The learning rate falls in a straight line to this part of it at the last episode."""
     validation_episodes: int = 100
     """Greedy episodes that choose among seeds, on other start states than the final evaluation."""
 
-    def rate_for(self, hidden: int) -> float:
-        """Adam's step size for a network of ``hidden`` units."""
-        return self.learning_rate * min(1.0, self.full_rate_hidden / hidden)
+    def rate(self, hidden: int, episode: int) -> float:
+        """Adam's step size after ``episode`` (from 0), for a network of ``hidden`` units."""
+        fall = 1.0 - (1.0 - self.final_rate) * episode / self.episodes
+        return self.learning_rate * min(1.0, self.full_rate_hidden / hidden) * fall
 
 
 @dataclass(frozen=True)
@@ -258,6 +261,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "training.baseline_rate": (1e-6, 1.0),
     "training.second_half_rate": (1e-6, 10.0),
     "training.full_rate_hidden": (1, 4096),
+    "training.final_rate": (0.0, 1.0),
     "training.validation_episodes": (1, 10**5),
     "hardware.clock_mhz": (1.0, 1000.0),
     "hardware.reuse_factor": (1, 10**7),

@@ -1,0 +1,99 @@
+"""The compiled kernel means what the reference trainer means."""
+
+import numpy as np
+import pytest
+
+from train import kernel, reference
+from train.advantage import Baseline, returns_to_go
+from train.contract import FloatArray
+from train.course import Streams
+from train.methods import method as create_method
+from train.network import PolicyNetwork
+from train.parameters import Parameters
+from train.policy import METHODS, PolicySpec
+from train.rollout import Trajectory
+from train.task import load_task, with_settings
+from train.vpg import cost, gradients_of, parameters_of, quantised
+
+TOLERANCE = 1e-9
+"""Largest difference, relative to the largest entry: float64 sums taken in another order."""
+
+
+def close(left: FloatArray, right: FloatArray) -> bool:
+    return bool(np.abs(left - right).max() <= TOLERANCE * max(1e-12, np.abs(right).max()))
+
+
+def drawn(spec: PolicySpec, features: int, actions: int) -> Parameters:
+    rng = np.random.default_rng(11)
+    parameters = Parameters.uniform(features, spec.hidden, actions, rng)
+    for array in parameters:
+        array *= 2.5  # far enough out to meet saturation and the sign's dead zone
+    return parameters
+
+
+@pytest.mark.parametrize("hidden", [16, 64])
+@pytest.mark.parametrize("name", ["cartpole", "acrobot"])
+@pytest.mark.parametrize("method", METHODS)
+def test_equal_gradients(name: str, method: str, hidden: int) -> None:
+    task, spec = load_task(name), PolicySpec(name, method, hidden, 0)
+    features, actions = task.spaces
+    contract, rng = create_method(spec).training_contract(task), np.random.default_rng(5)
+    low, high = contract.observation.minimum, contract.observation.maximum
+    steps = Trajectory(
+        rng.integers(low, high + 1, (60, features)), rng.integers(actions, size=60), rng.normal(size=60)
+    )
+    advantages, latent = rng.normal(size=60), drawn(spec, features, actions)
+
+    network = PolicyNetwork(contract, features, hidden, actions).double()
+    for tensor, array in zip(parameters_of(network), latent, strict=True):
+        tensor[...] = array
+    cost(network, steps, advantages, 0.02).backward()
+
+    arrays, formats = kernel.Arrays(*latent), kernel.Formats.of(contract)
+    inner, gradient = kernel.zeros(arrays), kernel.zeros(arrays)
+    kernel.quantise_all(arrays, formats, inner)
+    kernel.gradients(
+        formats, inner, steps.observations * contract.observation.lsb, steps.actions, advantages, 0.02, gradient
+    )
+    for left, right in zip(inner, quantised(network), strict=True):
+        assert np.array_equal(left, right)
+    for left, right in zip(gradient, gradients_of(network), strict=True):
+        assert np.abs(right).max() > 0
+        assert close(left, right)
+
+
+@pytest.mark.parametrize("name", ["cartpole", "acrobot"])
+@pytest.mark.parametrize("method", METHODS)
+def test_equal_training(name: str, method: str) -> None:
+    """The same episodes are played, and the same parameters come out, before and after the midpoint."""
+    task = with_settings(load_task(name), "training", episodes=12 if name == "cartpole" else 4)
+    spec = PolicySpec(name, method, 8, seed=3, clusters=4)
+    slow = fast = None
+    for slow in reference.run(task, spec):
+        pass
+    for fast in kernel.run(task, spec):
+        pass
+    assert slow is not None
+    assert fast is not None
+    assert fast.returns == slow.returns
+    assert fast.steps == slow.steps
+    for left, right in zip(fast.parameters, slow.parameters, strict=True):
+        assert close(left, right)
+
+
+def test_equal_advantages() -> None:
+    baseline, rng = Baseline(0.1), np.random.default_rng(2)
+    buffers = kernel.Buffers(np.zeros((50, 4)), np.zeros(50, dtype=np.int64), *(np.zeros(50) for _ in range(4)))
+    for episode in range(30):
+        length = int(rng.integers(1, 51))
+        rewards = rng.normal(size=length)
+        buffers.rewards[:length] = rewards
+        kernel.advantages(buffers, length, kernel.Settings(0.9, 0.0, 0.1), episode + 1)
+        assert close(buffers.advantages[:length], baseline.advantages(returns_to_go(rewards, 0.9)))
+
+
+def test_streams_are_independent_of_each_other() -> None:
+    first, second = Streams.of(1), Streams.of(2)
+    assert first.environment != second.environment
+    assert first.actions.random() != second.actions.random()
+    assert Streams.of(1).actions.random() != Streams.of(1).start.random()
