@@ -100,7 +100,8 @@ class Link:
             port: device, for instance ``/dev/ttyUSB0``.
             baud: bits per second.
             expected: the policy that must answer.
-            timeout: seconds of silence after which answers count as lost.
+            timeout: seconds of silence after which answers count as lost, at most; while all goes well the limit
+                falls to a fifth of it.
             patience: seconds without one good frame after which the board is given up.
             window: requests in flight, 1 to :data:`firmware.protocol.WINDOW`.
             attempts: how often one request is sent at most.
@@ -111,6 +112,7 @@ class Link:
         self.identity: Identity | None = None
         self._port, self._baud, self._expected = port, baud, expected
         self._timeout, self._patience, self._window, self._attempts = timeout, patience, window, attempts
+        self._silence = timeout  # the limit now
         self._serial: Any = None
         self._buffer = b""
         self._sequence = random.randrange(1 << 16)
@@ -191,6 +193,7 @@ class Link:
                 self.identify()
             else:
                 self._give_back(lost, waiting, tries)
+        self._pace(0.7)
         return Answer(actions, None)
 
     def _send(self, waiting: deque[int], flight: dict[int, int], packed: list[bytes], tries: list[int]) -> None:
@@ -210,6 +213,7 @@ class Link:
         data = self._read()
         if not data:
             self.counters.silences += 1
+            self._pace(2)
             self._check_patience()
             return None
         lost: list[int] = []
@@ -315,8 +319,13 @@ class Link:
         self._serial.write(data)
         self.counters.bytes_sent += len(data)
 
+    def _pace(self, factor: float) -> None:
+        silence = min(max(self._silence * factor, self._timeout / 5), self._timeout)
+        if silence != self._silence:
+            self._silence = self._serial.timeout = silence
+
     def _open(self) -> Any:
-        return serial.Serial(self._port, self._baud, timeout=self._timeout, write_timeout=self._patience)
+        return serial.Serial(self._port, self._baud, timeout=self._silence, write_timeout=self._patience)
 
     def _reopen(self) -> None:
         self.close()

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+import shutil
+import subprocess
 from pathlib import Path
 
 from firmware.design import Design
-from hls_projects.cxxrtl import build_model, verilog_commands
+from hls_projects.yosys import SHARE, quoted, run_yosys
+from train.errors import ProjectError
 
 CLOCKS_PER_BIT = 8
 """In simulation: the fewer the faster; boards have more."""
 
 LIBRARY = "board.so"
 
+_HEADERS = SHARE / "include" / "backends" / "cxxrtl" / "runtime"
 _BENCH = Path(__file__).resolve().parent / "uart_bench.cpp"
 _CHUNK = 1 << 14
 
@@ -24,11 +27,29 @@ def build_board_model(design: Design, directory: Path) -> Path:
     Raises:
         ProjectError: there is no g++.
     """
+    compiler = shutil.which("g++")
+    if compiler is None:
+        raise ProjectError("g++ is not on the PATH; install it (Debian, Ubuntu: apt install g++) and run again")
     directory.mkdir(parents=True, exist_ok=True)
     top = directory / "board.v"
     top.write_text(design.top(CLOCKS_PER_BIT), encoding="utf-8")
-    entry = _BENCH.read_text(encoding="utf-8").replace("@CLOCKS_PER_BIT@", str(CLOCKS_PER_BIT))
-    return build_model(verilog_commands([top, *design.sources]), "board", entry, directory)
+    sources = " ".join(quoted(path) for path in (top, *design.sources))
+    run_yosys(
+        [f"read_verilog -defer {sources}", "hierarchy -top board", "proc", "flatten", "opt_clean",
+         "write_cxxrtl model.cc"],
+        directory, directory / "yosys.log",
+    )
+    bench = _BENCH.read_text(encoding="utf-8").replace("@CLOCKS_PER_BIT@", str(CLOCKS_PER_BIT))
+    (directory / "bench.cc").write_text(bench, encoding="utf-8")
+    done = subprocess.run(
+        [compiler, "-std=c++17", "-O2", "-shared", "-fPIC", f"-I{_HEADERS}", "bench.cc", "-o", LIBRARY],
+        cwd=directory, capture_output=True, text=True, check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"g++ failed on the board's model: {done.stderr.strip()[-2000:]}")
+    for name in ("model.cc", "bench.cc"):
+        (directory / name).unlink()
+    return directory / LIBRARY
 
 
 class BoardModel:
@@ -45,6 +66,7 @@ class BoardModel:
             ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int64, ctypes.c_char_p, ctypes.c_int64,
             ctypes.POINTER(ctypes.c_int64), ctypes.c_int64, ctypes.c_int64,
         ]
+        self._library.board_break.argtypes = [ctypes.c_void_p, ctypes.c_int64]
         self._board = self._library.board_new()
         self._answers = ctypes.create_string_buffer(_CHUNK)
         self.clocks = 0
@@ -79,11 +101,14 @@ class BoardModel:
         self.clocks += clocks
         return self._answers.raw[: count.value], clocks
 
+    def hold_low(self, clocks: int) -> None:
+        """Keep the pin ``rx`` low for ``clocks``: a break. What the board says meanwhile is lost."""
+        self._library.board_break(self._board, clocks)
 
-def exchange(model: BoardModel, requests: Sequence[bytes], idle: int = 2000) -> bytes:
-    """Send ``requests`` to ``model`` back to back and return all that it says until it is idle."""
+
+def exchange(model: BoardModel, data: bytes, idle: int = 2000) -> bytes:
+    """Send ``data`` to ``model`` and return all that it says until it is idle."""
     answers = []
-    data = b"".join(requests)
     while True:
         out, clocks = model.run(data, idle, 1 << 20)
         data = b""

@@ -1,0 +1,150 @@
+#include "hls4rl_link.h"
+
+#include <string.h>
+
+enum { VERSION = 1, IDENTIFY = 0x01, INFER = 0x02, IDENTITY = 0x81, ACTION = 0x82 };
+enum { HEADER = 3, CHECK = 4, IDENTITY_BODY = 25, ACTION_BODY = 1 };
+
+uint32_t hls4rl_crc32(const uint8_t *bytes, size_t count) {
+    uint32_t crc = 0xffffffffu;
+    for (size_t i = 0; i < count; i++) {
+        crc ^= bytes[i];
+        for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (0xedb88320u & (0u - (crc & 1u)));
+    }
+    return ~crc;
+}
+
+static uint64_t number(const uint8_t *bytes, size_t count) {
+    uint64_t value = 0;
+    while (count--) value = (value << 8) | bytes[count];
+    return value;
+}
+
+/* COBS; returns the bytes written, the delimiter included. */
+static size_t encode(const uint8_t *data, size_t count, uint8_t *out) {
+    size_t code = 0, next = 1;
+    for (size_t i = 0; i < count; i++) {
+        if (data[i]) out[next++] = data[i];
+        if (!data[i] || next - code == 0xff) {
+            out[code] = (uint8_t)(next - code);
+            code = next++;
+            if (data[i] && i + 1 == count) { /* a full last group needs no other */
+                out[code] = 0;
+                return code + 1;
+            }
+        }
+    }
+    out[code] = (uint8_t)(next - code);
+    out[next] = 0;
+    return next + 1;
+}
+
+/* Undoes COBS in place (the delimiter is gone already); returns the bytes, or 0 if the frame is damaged. */
+static size_t decode(uint8_t *frame, size_t count) {
+    size_t from = 0, to = 0;
+    while (from < count) {
+        uint8_t code = frame[from++];
+        if (!code || count - from < (size_t)code - 1) return 0;
+        memmove(frame + to, frame + from, (size_t)code - 1);
+        to += (size_t)code - 1;
+        from += (size_t)code - 1;
+        if (code != 0xff && from < count) frame[to++] = 0;
+    }
+    return to;
+}
+
+static hls4rl_status send(hls4rl_link *link, uint8_t *payload, size_t count) {
+    uint8_t out[HLS4RL_FRAME_BYTES];
+    uint32_t crc = hls4rl_crc32(payload, count);
+    for (int i = 0; i < CHECK; i++) payload[count + (size_t)i] = (uint8_t)(crc >> (8 * i));
+    return link->write(link->port, out, encode(payload, count + CHECK, out)) < 0 ? HLS4RL_PORT : HLS4RL_OK;
+}
+
+static size_t header(hls4rl_link *link, uint8_t kind, uint8_t *payload) {
+    link->sequence++;
+    payload[0] = kind;
+    payload[1] = (uint8_t)link->sequence;
+    payload[2] = (uint8_t)(link->sequence >> 8);
+    return HEADER;
+}
+
+/* Waits for the answer to the last request; its body is left at link->frame + HEADER. */
+static hls4rl_status await(hls4rl_link *link, uint8_t kind, size_t body) {
+    for (;;) {
+        uint8_t byte;
+        int got = link->read(link->port, &byte, 1, link->silence_ms);
+        if (got < 0) return HLS4RL_PORT;
+        if (got == 0) return HLS4RL_SILENT;
+        if (byte) { /* what is too long is cut, and fails the checks below */
+            if (link->length < sizeof link->frame) link->frame[link->length++] = byte;
+            continue;
+        }
+        size_t raw = link->length, count = decode(link->frame, raw);
+        link->length = 0;
+        if (!raw) continue;
+        if (count < HEADER + CHECK ||
+            hls4rl_crc32(link->frame, count - CHECK) != number(link->frame + count - CHECK, CHECK)) {
+            link->damaged++;
+        } else if (link->frame[0] == kind && number(link->frame + 1, 2) == link->sequence &&
+                   count == HEADER + body + CHECK) {
+            return HLS4RL_OK;
+        } else {
+            link->surplus++;
+        }
+    }
+}
+
+hls4rl_status hls4rl_identify(hls4rl_link *link, hls4rl_identity *identity) {
+    static const uint8_t delimiter = 0;
+    uint8_t payload[HEADER + CHECK];
+    hls4rl_identity found;
+    hls4rl_status status = HLS4RL_SILENT;
+    for (uint32_t attempt = 0; attempt < link->attempts && status == HLS4RL_SILENT; attempt++) {
+        link->length = 0;
+        if (link->write(link->port, &delimiter, 1) < 0) return HLS4RL_PORT;
+        if (send(link, payload, header(link, IDENTIFY, payload))) return HLS4RL_PORT;
+        status = await(link, IDENTITY, IDENTITY_BODY);
+    }
+    if (status) return status;
+    const uint8_t *body = link->frame + HEADER;
+    found.version = body[0];
+    found.features = (uint16_t)number(body + 1, 2);
+    found.bits = body[3];
+    found.actions = (uint16_t)(body[4] + 1);
+    found.policy_hash = number(body + 5, 8);
+    found.shortest_cycles = (uint16_t)number(body + 13, 2);
+    found.longest_cycles = (uint16_t)number(body + 15, 2);
+    found.accepted = (uint32_t)number(body + 17, 4);
+    found.damaged = (uint16_t)number(body + 21, 2);
+    found.dropped = (uint16_t)number(body + 23, 2);
+    if (identity) *identity = found;
+    if (found.version != VERSION || found.policy_hash != link->policy_hash || found.features != link->features ||
+        found.bits != link->bits || found.actions != link->actions)
+        return HLS4RL_WRONG_POLICY;
+    return HLS4RL_OK;
+}
+
+hls4rl_status hls4rl_infer(hls4rl_link *link, const int32_t *observation, uint8_t *action) {
+    uint8_t payload[HLS4RL_PAYLOAD_BYTES];
+    size_t bytes = ((size_t)link->features * link->bits + 7) / 8;
+    if (bytes > HLS4RL_OBSERVATION_BYTES) return HLS4RL_TOO_LARGE;
+    for (uint32_t attempt = 0; attempt < link->attempts; attempt++) {
+        uint8_t *packed = payload + header(link, INFER, payload);
+        size_t place = 0;
+        memset(packed, 0, bytes);
+        for (size_t feature = 0; feature < link->features; feature++)
+            for (uint8_t bit = 0; bit < link->bits; bit++, place++)
+                packed[place / 8] |= (uint8_t)((((uint32_t)observation[feature] >> bit) & 1u) << (place % 8));
+        if (send(link, payload, HEADER + bytes)) return HLS4RL_PORT;
+        hls4rl_status status = await(link, ACTION, ACTION_BODY);
+        if (status == HLS4RL_OK && link->frame[HEADER] < link->actions) {
+            *action = link->frame[HEADER];
+            return HLS4RL_OK;
+        }
+        if (status == HLS4RL_PORT) return status;
+        link->retries++;
+        status = hls4rl_identify(link, NULL); /* another board may have been plugged in */
+        if (status) return status;
+    }
+    return HLS4RL_SILENT;
+}

@@ -1,0 +1,80 @@
+/* The host's end of the link for a microcontroller, a robot, or any C program: one policy on one board.
+ *
+ * C99, no allocation, no dependence on an operating system: the caller gives two functions that write and read bytes.
+ * One request is in flight at a time. The protocol is described in firmware/PROTOCOL.md.
+ */
+#ifndef HLS4RL_LINK_H
+#define HLS4RL_LINK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#ifndef HLS4RL_OBSERVATION_BYTES
+#define HLS4RL_OBSERVATION_BYTES 64 /* largest packed observation: features * bits / 8, rounded up */
+#endif
+
+#define HLS4RL_PAYLOAD_BYTES (3 + (HLS4RL_OBSERVATION_BYTES > 25 ? HLS4RL_OBSERVATION_BYTES : 25) + 4)
+#define HLS4RL_FRAME_BYTES (HLS4RL_PAYLOAD_BYTES + HLS4RL_PAYLOAD_BYTES / 254 + 3)
+
+typedef enum {
+    HLS4RL_OK = 0,
+    HLS4RL_SILENT = -1,       /* no good answer after all attempts */
+    HLS4RL_WRONG_POLICY = -2, /* the board holds another policy, or speaks another version of the protocol */
+    HLS4RL_PORT = -3,         /* write or read reported an error: open the port again, then identify */
+    HLS4RL_TOO_LARGE = -4     /* the observation needs more than HLS4RL_OBSERVATION_BYTES */
+} hls4rl_status;
+
+/* What a board says of itself; see PROTOCOL.md. */
+typedef struct {
+    uint8_t version;
+    uint16_t features;
+    uint8_t bits; /* of one feature */
+    uint16_t actions;
+    uint64_t policy_hash;
+    uint16_t shortest_cycles, longest_cycles; /* of the core, measured on the chip */
+    uint32_t accepted;
+    uint16_t damaged, dropped;
+} hls4rl_identity;
+
+typedef struct {
+    /* To be set by the caller; the rest is zero at first. */
+    int (*write)(void *port, const uint8_t *bytes, size_t count); /* 0, or negative if the port is gone */
+    int (*read)(void *port, uint8_t *bytes, size_t capacity,      /* bytes read, 0 after a silence of `silence_ms`, */
+                uint32_t silence_ms);                             /* negative if the port is gone */
+    void *port;
+    uint16_t features;
+    uint8_t bits;
+    uint16_t actions;
+    uint64_t policy_hash;
+    uint32_t silence_ms; /* after which an answer counts as lost, for instance 100 */
+    uint32_t attempts;   /* times that a request is sent at most */
+
+    /* Counters. */
+    uint32_t retries;  /* requests sent again */
+    uint32_t damaged;  /* answers that failed a check */
+    uint32_t surplus;  /* good answers that nobody waited for */
+
+    /* The driver's own. */
+    uint16_t sequence;
+    size_t length;
+    uint8_t frame[HLS4RL_FRAME_BYTES];
+} hls4rl_link;
+
+/* Asks the board who it is and compares with what the caller expects. Call it first, and after HLS4RL_PORT.
+ * `identity` may be NULL. */
+hls4rl_status hls4rl_identify(hls4rl_link *link, hls4rl_identity *identity);
+
+/* Asks for the action of one observation: `features` integers in units of the input type, feature 0 first. */
+hls4rl_status hls4rl_infer(hls4rl_link *link, const int32_t *observation, uint8_t *action);
+
+/* CRC-32/ISO-HDLC of `count` bytes. */
+uint32_t hls4rl_crc32(const uint8_t *bytes, size_t count);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
