@@ -93,11 +93,8 @@ class Policy:
 
     def save(self, path: Path) -> None:
         """Write the policy to ``path`` (safetensors)."""
-        header = {
-            "format": FORMAT,
-            "spec": json.dumps(asdict(self.spec)),
-            "contract": json.dumps(self.contract.to_json()),
-        }
+        # One entry only: the library writes several in random order, and equal policies are to give equal bytes.
+        header = {FORMAT: json.dumps({"spec": asdict(self.spec), "contract": self.contract.to_json()})}
         save_file({name: np.ascontiguousarray(getattr(self, name), dtype=np.float32) for name in _ARRAYS}, path, header)
 
 
@@ -115,10 +112,11 @@ def load_policy(path: Path) -> Policy:
     try:
         with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
-            if header.get("format") != FORMAT:
+            if FORMAT not in header:
                 raise ProjectError(f"{path}: not in the format {FORMAT}; {remedy}")
-            spec = PolicySpec(**json.loads(header["spec"]))
-            contract = Contract.from_json(json.loads(header["contract"]))
+            description = json.loads(header[FORMAT])
+            spec = PolicySpec(**description["spec"])
+            contract = Contract.from_json(description["contract"])
             arrays = {name: file.get_tensor(name) for name in _ARRAYS}
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise ProjectError(f"{path}: not a whole policy file ({' '.join(str(error).split())}); {remedy}") from error
