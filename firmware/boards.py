@@ -49,6 +49,8 @@ class Board:
     """Bits per second of the serial port."""
     pins: dict[str, Pin]
     """``clk``, ``rx``, ``tx``, ``led`` and, where there is one, ``button`` (reset)."""
+    packer: tuple[str, ...] = ()
+    """The packer's options for the part, where it doesn't find them in its input."""
 
     @property
     def clocks_per_bit(self) -> int:
