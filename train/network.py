@@ -74,6 +74,7 @@ class TorchBackend:
     name = "torch"
 
     def __init__(self, policy: Policy) -> None:
+        torch.set_num_threads(1)  # networks this small only lose by threads
         self._network = copy.deepcopy(load_network(policy)).double().eval()
         self._observation_lsb = policy.contract.observation.lsb
         self._logit_lsb = policy.contract.logit_lsb

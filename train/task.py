@@ -59,10 +59,10 @@ class Training:
 
     episodes: int = 2000
     """Episodes of one policy; compression and pruning switch half-way."""
-    seeds: int = 3
+    seeds: int = 5
     """Policies trained when no ``SEED`` is given; the best by validation is deployed."""
-    learning_rate: float = 3e-3
-    """Adam's step size."""
+    learning_rate: float = 5e-3
+    """Adam's step size at the first episode."""
     discount: float = 1.0
     """Discount of the return-to-go, 0 to 1."""
     entropy: float = 0.01
@@ -73,7 +73,7 @@ class Training:
     """Factor on the learning rate after the midpoint of compression and pruning."""
     full_rate_hidden: int = 128
     """Networks with more hidden units than this learn at a rate that falls as one over their number."""
-    final_rate: float = 0.1
+    final_rate: float = 0.0
     """The learning rate falls in a straight line to this part of it at the last episode."""
     validation_episodes: int = 100
     """Greedy episodes that choose among seeds, on other start states than the final evaluation."""
