@@ -94,6 +94,8 @@ class Build:
 
     def _report(self, directory: Path) -> None:
         from export.graph import read_network
+        from hls_projects.place import RESULT
+        from hls_projects.vitis import REPORT
 
         part = self.task.hardware.part
         names = BACKENDS if self.tool == "open" else tuple(name for name in BACKENDS if name not in ("rtl", "netlist"))
@@ -101,8 +103,8 @@ class Build:
         require_equal(comparisons)
         network = read_network(self.run.qonnx)
         expense = cost(network, self.run.spec)
-        built = self.run.part(part) if self.tool == "open" else self.run.vendor
-        hardware = json.loads((built / "ooc_synth_and_timing.json").read_text(encoding="utf-8"))
+        built, result = (self.run.part(part), RESULT) if self.tool == "open" else (self.run.vendor, REPORT)
+        hardware = json.loads((built / result).read_text(encoding="utf-8"))
         if bitstream := hardware.get("bitstream"):
             hardware["bitstream"] = str(built / bitstream)
         reports = {

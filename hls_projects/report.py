@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,8 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
     table.add_column("value", justify="right")
     for label, key, form in _ROWS:
         value = summary[key]
+        if key == "bitstream" and value is not None:
+            value = os.path.relpath(value)
         table.add_row(label, f"– ({summary['skipped'][key]})" if value is None else form.format(value))
     console.print(table)
     if summary.get("selection"):
