@@ -1,4 +1,9 @@
-"""How good each step was: the return from it on, held against what is usual at that time of an episode."""
+"""How good each step was. Three answers:
+
+- ``time-step``: the return from the step on, held against what is usual at that time of an episode;
+- ``trajectory``: the whole trajectory's return, held against what is usual;
+- ``return``: the whole trajectory's return as it is (paper eq. 4 to the letter).
+"""
 
 from __future__ import annotations
 
@@ -44,6 +49,15 @@ class Baseline:
         missing = max(0, steps - len(self.mean))
         self.mean = np.pad(self.mean, (0, missing))
         self.variance = np.pad(self.variance, (0, missing))
+
+
+def advantages(kind: str, baseline: Baseline, rewards: FloatArray, discount: float) -> FloatArray:
+    """Advantage of each step of one episode, shape (T,) as ``rewards``; ``kind`` is one of the module's three."""
+    if kind == "time-step":
+        return baseline.advantages(returns_to_go(rewards, discount))
+    total = returns_to_go(rewards, discount)[:1]
+    whole = baseline.advantages(total) if kind == "trajectory" else total
+    return np.full_like(rewards, whole[0])
 
 
 def returns_to_go(rewards: FloatArray, discount: float) -> FloatArray:

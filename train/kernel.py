@@ -25,12 +25,13 @@ from train.methods.compression import Compression
 from train.methods.pruning import Pruning
 from train.parameters import Parameters
 from train.policy import PolicySpec
-from train.task import Task
+from train.task import ADVANTAGES, Task
 
 EPISODES_A_CALL = 50
 """Episodes between two looks at progress and at Ctrl-C."""
 
 REAL, FIXED, SIGN = 0, 1, 2
+TIME_STEP, TRAJECTORY = ADVANTAGES.index("time-step"), ADVANTAGES.index("trajectory")
 
 
 class Format(NamedTuple):
@@ -103,6 +104,8 @@ class Rules(NamedTuple):
 class Settings(NamedTuple):
     """The numbers of the recipe."""
 
+    advantage: int
+    """Index into ``train.task.ADVANTAGES``."""
     discount: float
     entropy: float
     baseline_rate: float
@@ -144,20 +147,21 @@ def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
     settings, streams, method = task.training, Streams.of(spec.seed), create_method(spec)
     features, actions = task.spaces
     course = Course(Parameters.uniform(features, spec.hidden, actions, streams.start), [])
-    method.initialise(course.parameters)
+    method.initialise(course.parameters, settings.output_gain)
     world, buffers = _world(task, streams), _buffers(_time_limit(task), features)
     formats, latent = Formats.of(method.training_contract(task)), Arrays(*course.parameters)
     moments = _zeros(latent), _zeros(latent)
-    recipe = Settings(settings.discount, settings.entropy, settings.baseline_rate)
-    started, episode, updates, factor = time.perf_counter(), 0, 0, 1.0
-    midpoint = settings.episodes // 2 if method.switches else settings.episodes
+    kind = ADVANTAGES.index(settings.advantage)
+    recipe = Settings(kind, settings.discount, settings.entropy, settings.baseline_rate)
+    started, episode, updates = time.perf_counter(), 0, 0
+    switches = method.switches or settings.reset_at_midpoint
+    midpoint = settings.episodes // 2 if switches else settings.episodes
     while episode < settings.episodes:
-        if method.switches and episode == midpoint:
+        if switches and episode == midpoint:
             method.at_midpoint(course.parameters, streams.start)
             moments, updates, midpoint = (_zeros(latent), _zeros(latent)), 0, settings.episodes
-            factor = settings.second_half_rate
         returns, rules = np.zeros(min(EPISODES_A_CALL, midpoint - episode)), Rules.of(method)
-        rates = np.array([settings.rate(spec.hidden, episode + index) * factor for index in range(len(returns))])
+        rates = np.array([settings.rate(spec.hidden, episode + index) for index in range(len(returns))])
         course.steps += train_episodes(
             world, formats, recipe, rules, latent, *moments, updates, episode, buffers, streams.actions, rates, returns
         )
@@ -340,16 +344,29 @@ def draw(policy: FloatArray, rng: np.random.Generator) -> int:
 def advantages(buffers: Buffers, length: int, settings: Settings, episodes: int) -> None:
     """``train.advantage`` on the first ``length`` rewards; ``episodes`` counts this one in."""
     rate = max(settings.baseline_rate, 1.0 / episodes)
+    returns = buffers.advantages
+    returns[:] = 0.0
     following = 0.0
-    for step in range(len(buffers.mean) - 1, -1, -1):
-        if step < length:
-            following = buffers.rewards[step] + settings.discount * following
-        surprise = following - buffers.mean[step]
-        buffers.mean[step] += rate * surprise
-        buffers.variance[step] += rate * ((1.0 - rate) * surprise**2 - buffers.variance[step])
-        if step < length:
-            deviation = np.sqrt(buffers.variance[step] + SMALLEST_VARIANCE)
-            buffers.advantages[step] = (following - buffers.mean[step]) / deviation
+    for step in range(length - 1, -1, -1):
+        following = buffers.rewards[step] + settings.discount * following
+        returns[step] = following
+    if settings.advantage == TIME_STEP:
+        for step in range(len(returns)):
+            returns[step] = surpass(buffers, step, returns[step], rate)
+    elif settings.advantage == TRAJECTORY:
+        returns[:length] = surpass(buffers, 0, returns[0], rate)
+    else:
+        returns[:length] = returns[0]
+
+
+@compiled
+def surpass(buffers: Buffers, step: int, value: float, rate: float) -> float:
+    """Take a return into the averages of ``step``; then (return - mean) / deviation."""
+    surprise = value - buffers.mean[step]
+    buffers.mean[step] += rate * surprise
+    buffers.variance[step] += rate * ((1.0 - rate) * surprise**2 - buffers.variance[step])
+    quotient: float = (value - buffers.mean[step]) / math.sqrt(buffers.variance[step] + SMALLEST_VARIANCE)
+    return quotient
 
 
 @compiled

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import torch
 
-from train.advantage import Baseline, returns_to_go
+from train.advantage import Baseline, advantages
 from train.course import Course, Streams
 from train.methods import method as create_method
 from train.network import PolicyNetwork
@@ -33,20 +33,20 @@ def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
     network = PolicyNetwork(method.training_contract(task), features, spec.hidden, actions).double()
     _load(network, Parameters.uniform(features, spec.hidden, actions, streams.start))
     course = Course(parameters_of(network), [])
-    method.initialise(course.parameters)
-    optimiser, factor = torch.optim.Adam(network.parameters()), 1.0
+    method.initialise(course.parameters, settings.output_gain)
+    optimiser = torch.optim.Adam(network.parameters())
     baseline = Baseline(settings.baseline_rate)
     env = task.make()
     env.reset(seed=streams.environment)
     started = time.perf_counter()
     for episode in range(settings.episodes):
-        if method.switches and episode == settings.episodes // 2:
+        if (method.switches or settings.reset_at_midpoint) and episode == settings.episodes // 2:
             method.at_midpoint(course.parameters, streams.start)
-            optimiser, factor = torch.optim.Adam(network.parameters()), settings.second_half_rate
+            optimiser = torch.optim.Adam(network.parameters())
         trajectory = play_episode(env, task, network.contract, quantised(network), streams.actions)
-        advantages = baseline.advantages(returns_to_go(trajectory.rewards, settings.discount))
-        optimiser.param_groups[0]["lr"] = settings.rate(spec.hidden, episode) * factor
-        update(network, optimiser, method, trajectory, advantages, settings.entropy)
+        advantage = advantages(settings.advantage, baseline, trajectory.rewards, settings.discount)
+        optimiser.param_groups[0]["lr"] = settings.rate(spec.hidden, episode)
+        update(network, optimiser, method, trajectory, advantage, settings.entropy)
         course.returns.append(float(trajectory.rewards.sum()))
         course.steps += len(trajectory.rewards)
         course.seconds = time.perf_counter() - started

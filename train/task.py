@@ -24,6 +24,8 @@ from train.errors import ProjectError
 TASK_DIRECTORY = Path(__file__).resolve().parent.parent / "hls_projects"
 """Where the shipped tasks' TOML files lie, and where runs are written."""
 
+ADVANTAGES = ("time-step", "trajectory", "return")
+
 MAXIMUM_TOML_BYTES = 1 << 20
 
 
@@ -69,12 +71,18 @@ class Training:
     """Weight of the entropy bonus."""
     baseline_rate: float = 0.1
     """Rate of the exponential averages (mean and deviation of the return-to-go per time step)."""
-    second_half_rate: float = 0.3
-    """Factor on the learning rate after the midpoint of compression and pruning."""
     full_rate_hidden: int = 128
     """Networks with more hidden units than this learn at a rate that falls as one over their number."""
     final_rate: float = 0.0
     """The learning rate falls in a straight line to this part of it at the last episode."""
+    advantage: str = "time-step"
+    """What the gradient of a step is multiplied by (:mod:`train.advantage`): time-step, trajectory or return."""
+    output_gain: float = 0.1
+    """Factor on the first weights of the output layer, where these are not binary."""
+    unit_signs: bool = False
+    """Binary weights of ±1 instead of signs scaled by about 1/√fan-in (a control of the paper's claims)."""
+    reset_at_midpoint: bool = False
+    """Forget the optimiser's state half-way in every method (a control of the paper's claims)."""
     validation_episodes: int = 100
     """Greedy episodes that choose among seeds, on other start states than the final evaluation."""
 
@@ -259,9 +267,9 @@ _RANGES: dict[str, tuple[float, float]] = {
     "training.discount": (0.0, 1.0),
     "training.entropy": (0.0, 10.0),
     "training.baseline_rate": (1e-6, 1.0),
-    "training.second_half_rate": (1e-6, 10.0),
     "training.full_rate_hidden": (1, 4096),
     "training.final_rate": (0.0, 1.0),
+    "training.output_gain": (0.0, 10.0),
     "training.validation_episodes": (1, 10**5),
     "hardware.clock_mhz": (1.0, 1000.0),
     "hardware.reuse_factor": (1, 10**7),
@@ -281,6 +289,10 @@ def _check(task: Task, where: str) -> None:
         value = getattr(getattr(task, section), name)
         if not low <= value <= high:
             raise ProjectError(f"{where}: {key} is {value}; it must lie in {low:g} … {high:g}")
+    if task.training.advantage not in ADVANTAGES:
+        raise ProjectError(
+            f"{where}: training.advantage is '{task.training.advantage}'; choose one of {', '.join(ADVANTAGES)}"
+        )
     if task.hardware.strategy not in ("Latency", "Resource"):
         raise ProjectError(f"{where}: hardware.strategy is '{task.hardware.strategy}'; choose Latency or Resource")
 

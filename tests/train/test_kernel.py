@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from train import kernel, reference
-from train.advantage import Baseline, returns_to_go
+from train.advantage import Baseline, advantages
 from train.contract import FloatArray
 from train.course import Streams
 from train.methods import method as create_method
@@ -12,7 +12,7 @@ from train.network import PolicyNetwork
 from train.parameters import Parameters
 from train.policy import METHODS, PolicySpec
 from train.rollout import Trajectory
-from train.task import load_task, with_settings
+from train.task import ADVANTAGES, load_task, with_settings
 from train.vpg import cost, gradients_of, parameters_of, quantised
 
 TOLERANCE = 1e-9
@@ -76,15 +76,29 @@ def test_equal_training(name: str, method: str) -> None:
         assert close(left, right)
 
 
-def test_equal_advantages() -> None:
+@pytest.mark.parametrize("kind", ADVANTAGES)
+def test_equal_advantages(kind: str) -> None:
     baseline, rng = Baseline(0.1), np.random.default_rng(2)
     buffers = kernel.Buffers(np.zeros((50, 4)), np.zeros(50, dtype=np.int64), *(np.zeros(50) for _ in range(4)))
+    settings = kernel.Settings(ADVANTAGES.index(kind), 0.9, 0.0, 0.1)
     for episode in range(30):
         length = int(rng.integers(1, 51))
         rewards = rng.normal(size=length)
         buffers.rewards[:length] = rewards
-        kernel.advantages(buffers, length, kernel.Settings(0.9, 0.0, 0.1), episode + 1)
-        assert close(buffers.advantages[:length], baseline.advantages(returns_to_go(rewards, 0.9)))
+        kernel.advantages(buffers, length, settings, episode + 1)
+        assert close(buffers.advantages[:length], advantages(kind, baseline, rewards, 0.9))
+
+
+def test_equal_training_with_the_papers_recipe_and_controls() -> None:
+    task = with_settings(
+        load_task("cartpole"), "training", episodes=10, advantage="trajectory", unit_signs=True, reset_at_midpoint=True
+    )
+    spec = PolicySpec("cartpole", "binaryconnect", 64, seed=1)
+    *_, slow = reference.run(task, spec)
+    *_, fast = kernel.run(task, spec)
+    assert fast.returns == slow.returns
+    for left, right in zip(fast.parameters, slow.parameters, strict=True):
+        assert close(left, right)
 
 
 def test_streams_are_independent_of_each_other() -> None:

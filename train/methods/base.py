@@ -24,8 +24,8 @@ class Method(ABC):
 
     switches: ClassVar[bool] = False
     """Whether :meth:`at_midpoint` changes the policy; if so the optimiser's state starts afresh there."""
-    output_gain: ClassVar[float] = 1.0
-    """Factor on the output layer's first weights: a small one starts near the uniform policy."""
+    small_output: ClassVar[bool] = False
+    """Whether the output layer starts smaller by ``Training.output_gain``, so that the first policy is near uniform."""
     latent_limit: ClassVar[float] = np.inf
     """Latent weights are clipped to ± this value."""
 
@@ -40,10 +40,11 @@ class Method(ABC):
         """Number formats of the policy that leaves training: all explicit."""
         return self.training_contract(task)
 
-    def initialise(self, parameters: Parameters) -> None:
+    def initialise(self, parameters: Parameters, output_gain: float) -> None:
         """Adjust freshly drawn parameters."""
-        for array in (parameters.output_weight, parameters.output_bias):
-            array *= self.output_gain
+        if self.small_output:
+            for array in (parameters.output_weight, parameters.output_bias):
+                array *= output_gain
 
     def at_midpoint(self, parameters: Parameters, rng: np.random.Generator) -> None:  # noqa: B027
         """Change course after half of the episodes (paper algorithms 2 and 3)."""
@@ -71,7 +72,7 @@ def fixed_point_contract(task: Task, spec: PolicySpec) -> Contract:
 
 def binary_contract(task: Task, spec: PolicySpec, activation: FixedPoint | Sign) -> Contract:
     """Weights of one bit, hidden activations as given."""
-    return _contract(task, _hidden_sign(task, spec), activation, _output_sign(spec))
+    return _contract(task, _hidden_sign(task, spec), activation, _output_sign(task, spec))
 
 
 def relu_type(task: Task, spec: PolicySpec) -> FixedPoint:
@@ -80,12 +81,14 @@ def relu_type(task: Task, spec: PolicySpec) -> FixedPoint:
 
 
 def _hidden_sign(task: Task, spec: PolicySpec) -> Binary:
-    if spec.hidden <= LARGEST_UNSCALED:
+    if task.training.unit_signs or spec.hidden <= LARGEST_UNSCALED:
         return Binary(1.0)
     return Binary(nearest_power_of_two(len(task.observation.scale) ** -0.5))
 
 
-def _output_sign(spec: PolicySpec) -> Binary:
+def _output_sign(task: Task, spec: PolicySpec) -> Binary:
+    if task.training.unit_signs:
+        return Binary(1.0)
     # Plain ±1 weights make logits too large for the softmax to explore.
     return Binary(nearest_power_of_two(spec.hidden ** -0.5))
 

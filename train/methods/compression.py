@@ -22,7 +22,7 @@ class Compression(Method):
     """Members of a group share value, gradient and optimiser state, so they move as the one centroid they are."""
 
     switches = True
-    output_gain = 0.1
+    small_output = True
 
     def __init__(self, spec: PolicySpec) -> None:
         super().__init__(spec)

@@ -10,7 +10,7 @@ from train.task import Task
 class FullPrecision(Method):
     """Trains real numbers; the deployed policy is those numbers rounded to ``bits`` bits, with no training after."""
 
-    output_gain = 0.1
+    small_output = True
 
     def training_contract(self, task: Task) -> Contract:
         """Real numbers."""

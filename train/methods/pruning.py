@@ -20,7 +20,7 @@ class Pruning(Method):
     """Pruned weights are set back to zero after every step."""
 
     switches = True
-    output_gain = 0.1
+    small_output = True
 
     def __init__(self, spec: PolicySpec) -> None:
         super().__init__(spec)
