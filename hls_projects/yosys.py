@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import pyosys
+# Found, not imported: importing it makes the symbols of every library loaded afterwards global, and pygame then crashes.
+_PYOSYS = importlib.util.find_spec("pyosys")
+assert _PYOSYS is not None
+assert _PYOSYS.origin is not None
 
-SHARE = Path(str(pyosys.__file__)).parent / "share"
+SHARE = Path(_PYOSYS.origin).parent / "share"
 """Yosys' cell libraries and CXXRTL headers."""
 
 _RUNNER = """
