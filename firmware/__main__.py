@@ -44,8 +44,8 @@ def hil(
     from firmware.hil import Session, require_exact, run_hil
 
     console = Console(highlight=False)
-    task, chosen = _built(env, PolicySpec("", method, hidden, seed or 0, bits, clusters, percentile), seed is None,
-                          part, root, console)
+    spec = PolicySpec("", method, hidden, seed or 0, bits, clusters, percentile)
+    task, chosen = _built(env, spec, seed is None, part, root, console)
     session = Session(task, chosen, task.hardware.part, load_board(board or task.hardware.board), port)
     with console.status(f"{episodes} episodes on {port} …"):
         result = run_hil(session, episodes, faults)
@@ -81,8 +81,8 @@ def watch(
     from train.policy import load_policy
 
     console = Console(highlight=False)
-    task, chosen = _built(env, PolicySpec("", method, hidden, seed or 0, bits, clusters, percentile), seed is None,
-                          part, root, console)
+    spec = PolicySpec("", method, hidden, seed or 0, bits, clusters, percentile)
+    task, chosen = _built(env, spec, seed is None, part, root, console)
     session = Session(task, chosen, task.hardware.part, load_board(board or task.hardware.board), port)
     picture = chosen.directory / "watch.gif"
     with open_board(session) as link:
@@ -105,8 +105,8 @@ def bitstream(
     from firmware.design import load_design
 
     console = Console(highlight=False)
-    task, chosen = _built(env, PolicySpec("", method, hidden, seed or 0, bits, clusters, percentile), seed is None,
-                          part, root, console)
+    spec = PolicySpec("", method, hidden, seed or 0, bits, clusters, percentile)
+    task, chosen = _built(env, spec, seed is None, part, root, console)
     target = load_board(board or task.hardware.board)
     design = load_design(chosen.part(task.hardware.part), chosen.policy)
     stage = Stage(chosen.directory / f"board-{target.name}", {
@@ -142,8 +142,8 @@ def endure(
     from train.policy import load_policy
 
     console = Console(highlight=False)
-    task, chosen = _built(env, PolicySpec("", method, hidden, seed or 0, bits, clusters, percentile), seed is None,
-                          part, root, console)
+    spec = PolicySpec("", method, hidden, seed or 0, bits, clusters, percentile)
+    task, chosen = _built(env, spec, seed is None, part, root, console)
     session = Session(task, chosen, task.hardware.part, load_board(task.hardware.board))
     reference = TorchBackend(load_policy(chosen.policy))
     with console.status(f"{frames:,} damaged frames …"):

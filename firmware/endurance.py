@@ -93,7 +93,7 @@ def soak(session: Session, minutes: float, faults: float, seed: int = 0) -> dict
     design = session.design
     policy = TorchBackend(load_policy(session.run.policy))
     rng = np.random.default_rng(seed)
-    places = range(_BYTES_BETWEEN_EVENTS, 1 << 30, _BYTES_BETWEEN_EVENTS)[:500]
+    places = range(_BYTES_BETWEEN_EVENTS, 1 << 30, _BYTES_BETWEEN_EVENTS)[:100]
     trouble = Trouble(faults, seed, tuple(places[::2]), tuple(places[1::2]))
     inferences = mismatches = 0
     longest = 0.0

@@ -96,6 +96,9 @@ def run_hil(session: Session, episodes: int, faults: float = 0.0, seed: int = 0)
     """
     if faults and session.port != SIMULATED:
         raise ProjectError("FAULTS are injected by the simulated board only; leave PORT away, or leave FAULTS away")
+    if session.port != SIMULATED:
+        with open_board(session):
+            pass  # what is wrong with the board is told before any episode
     policy = TorchBackend(load_policy(session.run.policy))
     software = play(session.task, policy, episodes, first_seed=0)
     steps = mismatches = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,9 @@ def film(task: Task, board: Backend, software: Backend, seed: int, path: Path, c
     """
     if not _has_screen():
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pygame's own, about the packaging library that it imports
+        import pygame  # noqa: F401 (Gymnasium draws with it)
     options = {**task.environment_options, "render_mode": "rgb_array"}
     env = dataclasses.replace(task, environment_options=options).make()
     observation, _ = env.reset(seed=seed)

@@ -1,7 +1,7 @@
 """A process that is a board on a serial port: the whole top level, simulated clock by clock, behind a pseudo-terminal.
 
 ``python -m firmware.simulated_board <library> <port>`` makes the symbolic link <port>, which any serial program can
-open. On SIGTERM it writes what it did to the report file and ends.
+open. On SIGTERM, or when its parent is gone, it writes what it did to the report file and ends.
 """
 
 from __future__ import annotations
@@ -78,9 +78,9 @@ class SimulatedBoard:
         }
 
     def run(self) -> None:
-        """Serve the port until an exception (SIGTERM raises SystemExit) ends it."""
-        busy = False
-        while True:
+        """Serve the port until the process that started this one is gone, or SIGTERM ends it."""
+        busy, parent = False, os.getppid()
+        while os.getppid() == parent:
             data = self._read(wait=not busy)
             if data:
                 self._bytes += len(data)

@@ -97,10 +97,11 @@ extern "C" int64_t board_run(Board *board, const uint8_t *bytes, int64_t count, 
 
 extern "C" int64_t board_waiting(Board *board) { return int64_t(board->waiting.size()); }
 
-// Holds `rx` low for so many clocks: a break, as a cable that is pulled makes it. Answers in that time are lost.
+// Holds `rx` low for so many clocks: a break, as a cable that is pulled makes it; then high for a byte's time, in
+// which a receiver that took the break for a start bit comes into step. Answers in that time are lost.
 extern "C" void board_break(Board *board, int64_t clocks) {
     board->model.p_rx.set<bool>(false);
     for (int64_t i = 0; i < clocks; i++) board->clock();
     board->model.p_rx.set<bool>(true);
-    for (int64_t i = 0; i < 2 * clocks_per_bit; i++) board->clock();
+    for (int64_t i = 0; i < (frame_bits + 2) * clocks_per_bit; i++) board->clock();
 }

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-# Found, not imported: importing it makes the symbols of every library loaded afterwards global, and pygame then crashes.
+# Found, not imported: the import makes the symbols of all libraries loaded later global, and pygame then crashes.
 _PYOSYS = importlib.util.find_spec("pyosys")
 assert _PYOSYS is not None
 assert _PYOSYS.origin is not None

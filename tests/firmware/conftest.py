@@ -1,0 +1,37 @@
+"""A random policy's run and its simulated board: what most tests here need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from random_run import PART, make_run
+
+from firmware.boards import load_board
+from firmware.hil import Session, board_library
+from firmware.model import BoardModel
+from train.backend import Backend
+from train.network import TorchBackend
+from train.policy import load_policy
+from train.task import load_task
+
+
+@pytest.fixture(scope="session")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    run = make_run(tmp_path_factory.mktemp("runs"), seed=1)
+    return Session(load_task("cartpole"), run, PART, load_board("ulx3s"))
+
+
+@pytest.fixture(scope="session")
+def library(session: Session) -> Path:
+    return board_library(session)
+
+
+@pytest.fixture(scope="session")
+def policy(session: Session) -> Backend:
+    return TorchBackend(load_policy(session.run.policy))
+
+
+@pytest.fixture
+def board(library: Path) -> BoardModel:
+    return BoardModel(library)

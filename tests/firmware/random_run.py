@@ -1,0 +1,25 @@
+"""A run with a random policy: what a board is made from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from random_policies import random_policy
+
+from export import export_policy, read_network
+from hls_projects.rtl import write_rtl
+from hls_projects.run import Run
+
+PART = "ecp5-25f"
+STAGES = 3
+
+
+def make_run(root: Path, seed: int) -> Run:
+    policy = random_policy("cartpole", "binarynet", hidden=8, seed=seed)
+    run = Run(policy.spec, root)
+    for place in (run.policy.parent, run.onnx.parent, run.part(PART)):
+        place.mkdir(parents=True)
+    policy.save(run.policy)
+    export_policy(policy, run.onnx.parent)
+    write_rtl(read_network(run.qonnx), run.part(PART), STAGES)
+    return run

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firmware import protocol
+from firmware.protocol import Action, FrameError, Identity
+
+
+def test_the_crc_is_the_catalogue_s_crc_32_iso_hdlc() -> None:
+    assert zlib.crc32(b"123456789") == 0xCBF43926
+
+
+def test_packing_is_the_documented_one() -> None:
+    # x = 1, x' = -1, θ = -32, θ' = 5, 6 bits each: 000001 111111 100000 000101, lowest first.
+    (packed,) = protocol.pack_observations(np.array([[1, -1, -32, 5]]), 6)
+    assert int.from_bytes(packed, "little") == 0b000101_100000_111111_000001
+    assert len(packed) == 3
+
+
+@given(st.integers(1, 16), st.integers(1, 40), st.randoms())
+def test_packing_loses_nothing(bits: int, features: int, random: object) -> None:
+    rng = np.random.default_rng(bits * 100 + features)
+    rows = rng.integers(-(1 << (bits - 1)), 1 << (bits - 1), (3, features))
+    for row, data in zip(rows, protocol.pack_observations(rows, bits), strict=True):
+        number = int.from_bytes(data, "little")
+        fields = [(number >> (bits * index)) & ((1 << bits) - 1) for index in range(features)]
+        assert fields == [value % (1 << bits) for value in row.tolist()]
+        assert number >> (bits * features) == 0
+
+
+def test_frames_have_the_documented_length() -> None:
+    (packed,) = protocol.pack_observations(np.array([[1, 2, 3, 4]]), 6)
+    assert (len(protocol.infer_requests([7], [packed])), len(protocol.seal(bytes(4)))) == (12, 10)
+    assert protocol.infer_frame_bytes(4, 6) == (12, 10)
+
+
+@given(st.binary(max_size=600))
+def test_sealing_can_be_undone(payload: bytes) -> None:
+    frame = protocol.seal(payload)
+    assert frame.count(protocol.DELIMITER) == 1
+    assert frame.endswith(protocol.DELIMITER)
+    assert protocol.unseal(frame[:-1]) == payload
+
+
+def test_every_single_fault_in_an_answer_is_noticed() -> None:
+    frame = protocol.seal(bytes([0x82, 0x34, 0x12, 1]))[:-1]
+    damaged = [frame[:place] + frame[place + 1:] for place in range(len(frame))]
+    damaged += [frame[:place] + frame[place:place + 1] + frame[place:] for place in range(len(frame))]
+    damaged += [frame[:place] + bytes([value]) + frame[place + 1:]
+                for place in range(len(frame)) for value in range(1, 256) if value != frame[place]]
+    for item in damaged:
+        with pytest.raises(FrameError):
+            protocol.read_answer(item)
+    assert protocol.read_answer(frame) == (0x1234, Action(1))
+
+
+@given(st.binary(max_size=100))
+def test_noise_is_never_an_answer(noise: bytes) -> None:
+    with pytest.raises(FrameError):
+        protocol.read_answer(noise)
+    with pytest.raises(FrameError):
+        protocol.read_answer(protocol.seal(b"\x02" + noise)[:-1])  # whole, but a request
+
+
+def test_an_identity_is_read_field_by_field() -> None:
+    body = bytes.fromhex("81 3412 01 0400 06 01 8877665544332211 0300 0500 78563412 0700 0900".replace(" ", ""))
+    assert protocol.read_answer(protocol.seal(body)[:-1]) == (
+        0x1234, Identity(1, 4, 6, 2, 0x1122334455667788, 3, 5, 0x12345678, 7, 9)
+    )
