@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -16,6 +17,8 @@ from train.options import Bits, Clusters, Env, Hidden, Method, Percentile, Root,
 from train.policy import METHODS, PolicySpec
 from train.stage import write_json
 from train.task import TASK_DIRECTORY, Task, load_task, with_settings
+
+CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
@@ -40,13 +43,12 @@ def synth(
 
     Without --seed several seeds are trained and the best by validation is built. A second call redoes nothing.
     """
-    console = Console(highlight=False)
     task = _task(env, part, clock_mhz)
     spec = PolicySpec(task.name, method, hidden, seed or 0, bits, clusters, percentile)
     result = pipeline.synthesise(
-        task, spec, choose_seed=seed is None, root=root or TASK_DIRECTORY, tool=tool, episodes=episodes, console=console
+        task, spec, choose_seed=seed is None, root=root or TASK_DIRECTORY, tool=tool, episodes=episodes, console=CONSOLE
     )
-    report.print_summary(result.summary, console)
+    report.print_summary(result.summary, CONSOLE)
     print_result(result.path)
 
 
@@ -60,14 +62,13 @@ def evaluate_command(
 
     Exits with a status other than 0 if a single step differs.
     """
-    console = Console(highlight=False)
     task = _task(env, part, clock_mhz)
     spec = PolicySpec(task.name, method, hidden, seed or 0, bits, clusters, percentile)
     chosen = pipeline.find_run(task, spec, seed is None, root or TASK_DIRECTORY)
     names = BACKENDS if backend == "all" else ("torch", backend) if backend != "torch" else ("torch",)
     for name in names:
         open_backend(name, chosen, task.hardware.part)  # a wrong name or a missing build is told before any episode
-    with console.status(f"{episodes} episodes on {', '.join(names)} …"):
+    with CONSOLE.status(f"{episodes} episodes on {', '.join(names)} …"):
         comparisons = evaluate(task, chosen, task.hardware.part, names, episodes)
     table = Table()
     for label in ("backend", "mean return", "steps", "mismatches", "logits compared"):
@@ -75,7 +76,7 @@ def evaluate_command(
     for item in comparisons:
         table.add_row(item.backend, f"{item.mean_return:.2f}", f"{item.steps:,}", f"{item.mismatches:,}",
                       "yes" if item.logits_compared else "action only")
-    console.print(table)
+    CONSOLE.print(table)
     path = chosen.directory / f"evaluation-{backend}.json"
     write_json(path, {
         "task": task.name, "run": chosen.spec.directory_name, "episodes": episodes,
@@ -89,20 +90,19 @@ def evaluate_command(
 @app.command()
 def matrix(root: Root = None, part: Part = None) -> None:
     """Build and verify every method × {cartpole, acrobot} × hidden 16 and 64, 100,000 steps a backend each."""
-    console = Console(highlight=False)
     summaries = []
     root = root or TASK_DIRECTORY
     for name in MATRIX_TASKS:
         task = _task(name, part, None)
         for method in METHODS:
             for hidden in MATRIX_HIDDEN:
-                console.rule(f"{name} {method} {hidden}")
+                CONSOLE.rule(f"{name} {method} {hidden}")
                 spec = PolicySpec(name, method, hidden, 0)
                 result = pipeline.synthesise(
-                    task, spec, choose_seed=True, root=root, minimum_steps=MATRIX_STEPS, console=console
+                    task, spec, choose_seed=True, root=root, minimum_steps=MATRIX_STEPS, console=CONSOLE
                 )
                 summaries.append(result.summary)
-                report.print_matrix(summaries, console)
+                report.print_matrix(summaries, CONSOLE)
     path = root / "matrix.json"
     draw_matrix(summaries, root / "matrix.png")
     write_json(path, summaries)
@@ -120,7 +120,7 @@ def parts() -> None:
     for name in part_names():
         part = load_part(name)
         table.add_row(name, part.device, part.result)
-    Console(highlight=False).print(table)
+    CONSOLE.print(table)
 
 
 def _task(env: str, part: str | None, clock_mhz: float | None) -> Task:

@@ -52,7 +52,7 @@ def cost(network: IntegerNetwork, spec: PolicySpec) -> Cost:
     """
     multiplications = additions = bits = weights = 0
     energy = 0.0
-    inputs = network.input
+    inputs: FixedPoint | None = network.input
     for layer in network.layers:
         multiply = _multiplications(layer, spec.method)
         add = int(np.count_nonzero(layer.weight))

@@ -13,6 +13,7 @@ from hls_projects.run import Run
 from train.backend import Answer, Backend
 from train.contract import IntArray
 from train.errors import ProjectError
+from train.gym_loop import play
 from train.task import Task
 
 BACKENDS = ("torch", "qonnx", "onnxruntime", "csim", "rtl", "netlist")
@@ -36,6 +37,12 @@ class Comparison:
         """Mean over the episodes."""
         return float(np.mean(self.returns))
 
+    def add(self, answer: Answer, expected: Answer) -> None:
+        """Count a batch of steps."""
+        self.steps += len(answer.actions)
+        self.mismatches += int(np.count_nonzero(differing(answer, expected)))
+        self.logits_compared = answer.logits is not None
+
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary, the mean return included."""
         return {**asdict(self), "mean_return": self.mean_return}
@@ -58,12 +65,23 @@ def evaluate(
     """Let each backend drive seeded episodes of Gymnasium; hold each of its answers against the reference's.
 
     Args:
-        episodes: whose returns are reported; seeds 0 … episodes - 1.
-        minimum_steps: go on with further episodes, compared but not reported, until each backend has
-            answered this many steps.
+        episodes: driven by each backend, and whose returns are reported; seeds 0 … episodes - 1.
+        minimum_steps: afterwards the reference drives further episodes and all backends answer what it sees,
+            until each has answered this many steps.
     """
     reference = open_backend("torch", run, part)
-    return [_drive(task, open_backend(name, run, part), reference, episodes, minimum_steps) for name in backends]
+    opened = [open_backend(name, run, part) for name in backends]
+    comparisons = [_drive(task, backend, reference, episodes) for backend in opened]
+
+    def watch(observations: IntArray, expected: Answer) -> None:
+        for backend, comparison in zip(opened, comparisons, strict=True):
+            comparison.add(backend.infer(observations), expected)
+
+    first_seed = episodes
+    while min(item.steps for item in comparisons) < minimum_steps:
+        play(task, reference, episodes, first_seed, watch)
+        first_seed += episodes
+    return comparisons
 
 
 def require_equal(comparisons: list[Comparison]) -> None:
@@ -82,29 +100,20 @@ def require_equal(comparisons: list[Comparison]) -> None:
         raise ProjectError("the backends' returns differ although each step agreed; is the environment deterministic?")
 
 
-def _drive(task: Task, backend: Backend, reference: Backend, episodes: int, minimum_steps: int) -> Comparison:
-    from train.gym_loop import play
-
+def _drive(task: Task, backend: Backend, reference: Backend, episodes: int) -> Comparison:
     comparison = Comparison(backend.name)
 
     def watch(observations: IntArray, answer: Answer) -> None:
-        expected = answer if backend.name == reference.name else reference.infer(observations)
-        comparison.steps += len(observations)
-        comparison.mismatches += int(np.count_nonzero(differing(answer, expected)))
-        comparison.logits_compared = answer.logits is not None
+        comparison.add(answer, answer if backend.name == reference.name else reference.infer(observations))
 
-    played = play(task, backend, episodes, first_seed=0, watch=watch)
+    played = play(task, backend, episodes, 0, watch)
     comparison.returns = [float(value) for value in played.returns]
-    first_seed = episodes
-    while comparison.steps < minimum_steps:
-        play(task, backend, episodes, first_seed, watch=watch)
-        first_seed += episodes
     return comparison
 
 
 def differing(answer: Answer, expected: Answer) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Which rows of ``answer`` differ from ``expected`` in the action or in any logit; shape (batch,)."""
-    wrong = answer.actions != expected.actions
+    wrong: np.ndarray[Any, np.dtype[np.bool_]] = answer.actions != expected.actions
     if answer.logits is not None and expected.logits is not None:
         wrong = wrong | (answer.logits != expected.logits).any(axis=1)
     return wrong
@@ -136,13 +145,13 @@ def _csim(run: Run, part: str) -> Backend:
 
 
 def _rtl(run: Run, part: str) -> Backend:
-    from hls_projects.cxxrtl import RtlBackend
+    from hls_projects.simulation import RtlBackend
 
     return RtlBackend(_built(run.part(part)))
 
 
 def _netlist(run: Run, part: str) -> Backend:
-    from hls_projects.cxxrtl import NetlistBackend
+    from hls_projects.simulation import NetlistBackend
 
     return NetlistBackend(_built(run.part(part)))
 
