@@ -12,6 +12,10 @@ TOOL       ?= open
 BACKEND    ?= all
 EPISODES   ?=
 ROOT       ?=
+BOARD      ?=
+PORT       ?= sim
+FAULTS     ?=
+MINUTES    ?=
 
 PYTHON ?= python3
 VENV   := .venv
@@ -22,19 +26,20 @@ READY  := $(VENV)/.ready
 flag   = $(if $($(1)),$(2) "$($(1))")
 policy = $(call flag,ENV,--env) $(call flag,METHOD,--method) $(call flag,HIDDEN,--hidden) $(call flag,SEED,--seed) \
          $(call flag,BITS,--bits) $(call flag,CLUSTERS,--clusters) $(call flag,PERCENTILE,--percentile) $(call flag,ROOT,--root)
+board  = $(policy) $(call flag,BOARD,--board)
 build  = $(policy) $(call flag,PART,--part) $(call flag,CLOCK_MHZ,--clock-mhz)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv train synth evaluate matrix parts test lint clean
+.PHONY: help venv train synth evaluate matrix parts hil watch bitstream boards endure test lint clean
 .SUFFIXES:
 
 help: ## print this list
 	@echo "hls4rl: a reinforcement-learning policy, from the Gym to the gates"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "Variables: ENV=$(ENV) METHOD=$(METHOD) HIDDEN=$(HIDDEN) SEED BITS CLUSTERS PERCENTILE PART CLOCK_MHZ"
-	@echo "           TOOL=$(TOOL) BACKEND=$(BACKEND) EPISODES; what each means: .venv/bin/python -m hls_projects synth --help"
+	@echo "           TOOL=$(TOOL) BACKEND=$(BACKEND) EPISODES BOARD PORT=$(PORT) FAULTS; what each means: .venv/bin/python -m hls_projects synth --help"
 
 venv: $(READY) ## make the virtual environment with the pinned versions
 
@@ -61,6 +66,21 @@ matrix: $(READY) ## every method × {cartpole, acrobot} × hidden 16 and 64, eac
 
 parts: $(READY) ## list the parts that can be built for
 	@$(RUN) -m hls_projects parts
+
+hil: $(READY) ## let the board on PORT (default: a simulated one) drive Gymnasium, each action checked; FAULTS=0.01 for a bad wire
+	@$(RUN) -m firmware hil $(board) $(call flag,PORT,--port) $(call flag,EPISODES,--episodes) $(call flag,FAULTS,--faults)
+
+watch: $(READY) ## draw an episode that the board drives, as a GIF
+	@$(RUN) -m firmware watch $(board) $(call flag,PORT,--port)
+
+bitstream: $(READY) ## policy and serial link for BOARD, placed and routed, and the command that loads it
+	@$(RUN) -m firmware bitstream $(board)
+
+boards: $(READY) ## list the boards
+	@$(RUN) -m firmware boards
+
+endure: $(READY) ## fuzz the simulated board with 100,000 damaged frames, then soak it for MINUTES (10) over a bad wire
+	@$(RUN) -m firmware endure $(policy) $(call flag,MINUTES,--minutes) $(call flag,FAULTS,--faults)
 
 test: $(READY) ## run the tests (pytest)
 	@$(RUN) -m pytest
