@@ -294,8 +294,9 @@ def forward(
         logarithm[action] -= largest
         policy[action] = math.exp(logarithm[action])
         total += policy[action]
+    shift = math.log(total)
     for action in range(len(policy)):
-        logarithm[action] -= math.log(total)
+        logarithm[action] -= shift
         policy[action] /= total
 
 

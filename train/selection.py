@@ -43,18 +43,25 @@ class Selection:
     """Each seed's ``training.json``."""
 
 
-def policy_stage(task: Task, spec: PolicySpec, root: Path = TASK_DIRECTORY, trainer: str = "auto") -> Stage:
-    """``<root>/<task>/<run>/policy/``: ``policy.safetensors`` and ``training.json``."""
-    training = {key: value for key, value in asdict(task.training).items() if key != "seeds"}
-    inputs = {
+def policy_inputs(task: Task, spec: PolicySpec, trainer: str = "auto") -> dict[str, Any]:
+    """All that a trained policy depends on, as plain JSON values.
+
+    Raises:
+        ProjectError: ``trainer`` cannot train on ``task``.
+    """
+    return {
         "spec": asdict(spec),
         "environment": [task.environment, task.environment_options],
         "observation": asdict(task.observation),
         "network": asdict(task.network),
-        "training": training,
+        "training": {key: value for key, value in asdict(task.training).items() if key != "seeds"},
         "trainer": resolve_trainer(task, trainer),
     }
-    return Stage(root / spec.task / spec.directory_name / "policy", inputs)
+
+
+def policy_stage(task: Task, spec: PolicySpec, root: Path = TASK_DIRECTORY, trainer: str = "auto") -> Stage:
+    """``<root>/<task>/<run>/policy/``: ``policy.safetensors`` and ``training.json``."""
+    return Stage(root / spec.task / spec.directory_name / "policy", policy_inputs(task, spec, trainer))
 
 
 def train_seed(

@@ -1,0 +1,106 @@
+"""``python -m hls_projects.paper``: train the matrix, then draw and write everything."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from train.cli import print_result, run
+from train.matrix.jobs import Job, Outcome, cells, paper_jobs, quick_jobs, run_job
+from train.matrix.schedule import run_locally, run_on_cluster
+from train.policy import PolicySpec
+from train.stage import exclusive, write_json
+from train.task import TASK_DIRECTORY
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def paper(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A small slice: 2 policies a cell, 2 widths, 600 episodes.")
+    ] = False,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="A Dask cluster's scheduler, tcp://host:port. Default: processes here.", envvar="SCHEDULER"),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Local processes. Default: one a processor.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Where results go. Default: hls_projects/paper-results.")] = None,
+) -> None:
+    """Redo the paper: 500 policies in two recipes with controls, Figures 3 to 6, tables, and claims.md.
+
+    Policies that are there already aren't trained again, so that Ctrl-C costs only those in the making: run the same
+    command to go on. Results are the same here and on a cluster. For a cluster of your own, start `dask scheduler`
+    on one machine and `dask worker tcp://HOST:8786 --nworkers auto --nthreads 1` where this project is installed
+    (under SLURM: `srun --ntasks=32 dask worker tcp://HOST:8786 --nthreads 1`), then give --scheduler tcp://HOST:8786.
+    """
+    jobs = quick_jobs() if quick else paper_jobs()
+    place = (root or TASK_DIRECTORY / "paper-results") / ("quick" if quick else "full")
+    with exclusive(place):
+        _train(jobs, place, scheduler, workers)
+        print_result(_write(jobs, place))
+
+
+def _train(jobs: list[Job], place: Path, scheduler: str | None, workers: int | None) -> None:
+    missing = [job for job in jobs if not job.stage(place).is_current]
+    if not missing:
+        return
+    if scheduler is None:
+        _compile_once()
+    outcomes = run_on_cluster(missing, scheduler) if scheduler else run_locally(missing, workers)
+    waiting = {key: set(group) for key, group in cells(missing).items()}
+    found: dict[Job, list[float]] = {key: [] for key in waiting}
+    console = Console(stderr=True)
+    columns = TextColumn("policies"), BarColumn(), MofNCompleteColumn(), TextColumn("time left"), TimeRemainingColumn()
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("", total=len(jobs), completed=len(jobs) - len(missing))
+        for outcome in outcomes:
+            outcome.save(place)
+            progress.advance(bar)
+            _tell(outcome, waiting, found, console)
+
+
+def _tell(outcome: Outcome, waiting: dict[Job, set[Job]], found: dict[Job, list[float]], console: Console) -> None:
+    # A line for each cell that is complete, as results come.
+    key = dataclasses.replace(outcome.job, spec=dataclasses.replace(outcome.job.spec, seed=0))
+    waiting[key].discard(outcome.job)
+    found[key].append(outcome.result["return"])
+    if not waiting[key]:
+        spec, values = key.spec, found[key]
+        mean = sum(values) / len(values)
+        cell = f"{key.variant:18} {spec.task:9} {spec.method:14} {spec.hidden:4d}"
+        console.print(f"{cell}: return {mean:7.1f}", highlight=False)
+
+
+def _compile_once() -> None:
+    # Else each process would compile the kernel for itself at its first job.
+    run_job(Job("steady", PolicySpec("cartpole", "fp", 4, 0), 2))
+
+
+def _write(jobs: list[Job], place: Path) -> Path:
+    from hls_projects.paper import claims, figures, tables
+    from hls_projects.paper.results import Results
+
+    results = Results(place, jobs)
+    drawn = figures.draw_all(results, place / "figures")
+    (place / "claims.md").write_text(claims.write(results, "figures"), encoding="utf-8")
+    (place / "tables.md").write_text(tables.tables(results), encoding="utf-8")
+    path = place / "paper.json"
+    write_json(path, {
+        "policies": len(jobs),
+        "claims": {claim.title: claims.answer(claim.check(results)) for claim in claims.CLAIMS},
+        "claims_file": os.path.relpath(place / "claims.md"),
+        "tables_file": os.path.relpath(place / "tables.md"),
+        "figures": [os.path.relpath(item) for item in drawn],
+    })
+    return path
+
+
+if __name__ == "__main__":
+    run(app, "python -m hls_projects.paper")

@@ -1,0 +1,92 @@
+"""The results of the matrix as arrays: one row a policy."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from train.contract import FloatArray
+from train.errors import ProjectError
+from train.matrix.jobs import Job
+from train.policy import Policy, load_policy
+
+LAST_PART = 0.1
+"""Part of the training episodes, from the end, whose mean return counts as final."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Which policies: all seeds of one method and width, trained one way on one task."""
+
+    variant: str
+    task: str
+    method: str
+    hidden: int
+
+
+class Results:
+    """Everything that the figures, tables and claims are made of."""
+
+    def __init__(self, root: Path, jobs: list[Job]) -> None:
+        self._rows: dict[Cell, list[dict[str, Any]]] = defaultdict(list)
+        self._policies: dict[Cell, list[Path]] = defaultdict(list)
+        for job in jobs:
+            stage = job.stage(root)
+            if not stage.is_current:
+                raise ProjectError(f"{stage.directory}: not trained yet; run: make paper")
+            cell = Cell(job.variant, job.spec.task, job.spec.method, job.spec.hidden)
+            self._rows[cell].append(json.loads((stage.directory / "result.json").read_text(encoding="utf-8")))
+            self._policies[cell].append(stage.directory / "policy.safetensors")
+
+    @property
+    def cells(self) -> list[Cell]:
+        """All cells, in the order of the jobs."""
+        return list(self._rows)
+
+    @property
+    def widths(self) -> list[int]:
+        """All numbers of hidden units."""
+        return sorted({cell.hidden for cell in self._rows})
+
+    def curves(self, cell: Cell) -> FloatArray:
+        """Learning curves, shape (policies, points): mean return of as many equal parts of the training episodes."""
+        return np.array([row["curve"] for row in self._rows[cell]])
+
+    def episodes(self, cell: Cell) -> int:
+        """Training episodes of each policy of ``cell``."""
+        return int(self._rows[cell][0]["episodes"])
+
+    def part(self, cell: Cell, start: float, end: float) -> FloatArray:
+        """Mean return of each policy between two points of its training (0 to 1); shape (policies,)."""
+        curves = self.curves(cell)
+        points = curves.shape[1]
+        mean: FloatArray = curves[:, round(start * points): max(round(end * points), round(start * points) + 1)].mean(1)
+        return mean
+
+    def spread(self, cell: Cell, start: float, end: float) -> FloatArray:
+        """Standard deviation within each policy's curve between two points of its training; shape (policies,)."""
+        curves = self.curves(cell)
+        points = curves.shape[1]
+        deviation: FloatArray = curves[:, round(start * points): round(end * points)].std(1)
+        return deviation
+
+    def final(self, cell: Cell) -> FloatArray:
+        """Mean return of each policy over the last part of its training, actions sampled; shape (policies,)."""
+        return self.part(cell, 1 - LAST_PART, 1.0)
+
+    def deployed(self, cell: Cell) -> FloatArray:
+        """Mean greedy return of each deployed integer policy on Gymnasium's environment; shape (policies,)."""
+        return np.array([row["return"] for row in self._rows[cell]])
+
+    def solved_at(self, cell: Cell) -> list[int | None]:
+        """Episode after which each policy's last hundred solve the task; None if it never does."""
+        return [row["solved_at"] for row in self._rows[cell]]
+
+    def best_policy(self, cell: Cell) -> Policy:
+        """The deployed policy with the highest return."""
+        return load_policy(self._policies[cell][int(np.argmax(self.deployed(cell)))])

@@ -1,0 +1,45 @@
+"""The policy in 64-bit integers alone: quick on small batches, and needs no torch."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from train.backend import Answer
+from train.contract import Binary, FixedPoint, IntArray, Sign
+from train.policy import Policy
+
+
+class IntegerBackend:
+    """What the hardware computes, as NumPy on integers; equal to the Brevitas module on every input."""
+
+    name = "integer"
+
+    def __init__(self, policy: Policy) -> None:
+        contract = policy.contract
+        first, second, activation = contract.hidden_weight, contract.output_weight, contract.activation
+        assert isinstance(first, Binary | FixedPoint)
+        assert isinstance(second, Binary | FixedPoint)
+        assert contract.hidden_bias is not None
+        assert contract.output_bias is not None
+        assert isinstance(activation, FixedPoint | Sign)
+        self._activation = activation
+        # 2^shift of the sum's units make one unit of the activation.
+        self._shift = round(math.log2(activation.lsb / (contract.observation.lsb * first.lsb)))
+        self._hidden_weight = first.integers(policy.hidden_weight).T.copy()
+        self._hidden_bias = contract.hidden_bias.integers(policy.hidden_bias)
+        self._output_weight = second.integers(policy.output_weight).T.copy()
+        self._output_bias = contract.output_bias.integers(policy.output_bias)
+
+    def infer(self, observations: IntArray) -> Answer:
+        """See :class:`train.backend.Backend`."""
+        units = self._activate(observations @ self._hidden_weight + self._hidden_bias)
+        return Answer.of_logits(units @ self._output_weight + self._output_bias)
+
+    def _activate(self, sums: IntArray) -> IntArray:
+        if isinstance(self._activation, Sign):
+            return np.where(sums >= 0, 1, -1)
+        shifted: IntArray = sums >> self._shift if self._shift >= 0 else sums << -self._shift
+        clipped: IntArray = np.clip(shifted, 0, self._activation.maximum)
+        return clipped
