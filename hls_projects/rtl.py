@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import alkaid
 import numpy as np
 from alkaid.codegen import RTLModel
 from alkaid.trace import FVArray, trace
@@ -35,7 +36,8 @@ LOGIT_BITS = 64
 """Width of one logit port; the sums themselves have as many bits as they need."""
 
 _ADDERS = HWConfig(1, 1, -1)  # alkaid's cost model: adders of any width, cost by width
-_LIBRARY = Path(str(__import__("alkaid").__file__)).parent / "codegen" / "rtl" / "verilog" / "source"
+_CONSTANT_BITS = 24  # of a float32's mantissa
+_LIBRARY = Path(str(alkaid.__file__)).parent / "codegen" / "rtl" / "verilog" / "source"
 
 Value = Any
 """A traced number (``FVariable``) or, where it cannot change, an ``int``."""
@@ -54,8 +56,6 @@ class RtlInfo:
     cycles: int
     """Clock periods from the edge that samples ``in_valid`` and ``observation`` (into the input register) to
     the edge that makes ``out_valid`` and ``action`` readable (in the output register)."""
-    register_bits: int
-    """Flip-flops that the pipeline of ``policy_core`` asks for, before synthesis."""
 
 
 def write_rtl(network: IntegerNetwork, directory: Path, stages: int) -> RtlInfo:
@@ -71,11 +71,11 @@ def write_rtl(network: IntegerNetwork, directory: Path, stages: int) -> RtlInfo:
         raise ValueError(f"a pipeline has at least 1 stage, not {stages}")
     layers = _affine_layers(network)
     action_bits = max(1, (network.actions - 1).bit_length())
-    core = _Core(network, stages, lambda inputs: _bits_of(_action(_difference_layers(layers), inputs), action_bits))
-    check = _Core(network, stages, lambda inputs: _logits_and_action(layers, inputs, action_bits))
+    core = _Core(network, stages, lambda replay, inputs: replay.action(_difference_layers(layers), inputs, action_bits))
+    check = _Core(network, stages, lambda replay, inputs: replay.logits_and_action(layers, inputs, action_bits))
     (directory / f"{CORE}.v").write_text(core.verilog(CORE, action_bits, 0), encoding="utf-8")
     (directory / f"{LOGITS}.v").write_text(check.verilog(LOGITS, action_bits, network.actions), encoding="utf-8")
-    info = RtlInfo(network.features, network.input.bits, network.actions, action_bits, stages, core.register_bits)
+    info = RtlInfo(network.features, network.input.bits, network.actions, action_bits, stages)
     write_json(directory / INFO, asdict(info))
     return info
 
@@ -138,64 +138,96 @@ def _difference_layers(layers: Sequence[_Affine]) -> list[_Affine]:
     return result
 
 
-def _logits_and_action(layers: Sequence[_Affine], inputs: Sequence[Value], action_bits: int) -> list[Value]:
-    logits = _run(layers, inputs)
-    return [*_bits_of(_argmax(logits), action_bits), *logits]
+class _Replay:
+    """The layers, replayed on traced numbers."""
 
+    def __init__(self, one: FVariable) -> None:
+        self._one = one
 
-def _action(layers: Sequence[_Affine], inputs: Sequence[Value]) -> list[Value]:
-    last = layers[-1]
-    if len(last.matrix) != 2 or last.activation is not None:
-        return _argmax(_run(layers, inputs))
-    hidden = _run(layers[:-1], inputs)
-    # Action 1 wins if its logit is larger: difference - 1 >= 0.
-    matrix, constant = last.matrix[1] - last.matrix[0], last.constant[1] - last.constant[0]
-    return [None, *_at_least_zero(matrix[None], constant[None] - 1, hidden)]
+    def logits_and_action(self, layers: Sequence[_Affine], inputs: Sequence[Value], action_bits: int) -> list[Value]:
+        """The bits of the action, lowest first, then the logits."""
+        logits = self._run(layers, inputs)
+        return [*_bits_of(self._argmax(logits), action_bits), *logits]
 
+    def action(self, layers: Sequence[_Affine], inputs: Sequence[Value], action_bits: int) -> list[Value]:
+        """The bits of the action, lowest first."""
+        last = layers[-1]
+        if len(last.matrix) != 2 or last.activation is not None:
+            return _bits_of(self._argmax(self._run(layers, inputs)), action_bits)
+        # Action 1 wins if its logit is larger: difference - 1 >= 0.
+        matrix, constant = last.matrix[1:] - last.matrix[:1], last.constant[1:] - last.constant[:1]
+        return self._at_least_zero(matrix, constant - 1, self._run(layers[:-1], inputs))
 
-def _run(layers: Sequence[_Affine], inputs: Sequence[Value]) -> list[Value]:
-    values = list(inputs)
-    for layer in layers:
-        if isinstance(layer.activation, Sign):
-            values = _at_least_zero(layer.matrix, layer.constant, values)
-            continue
-        values = _sums(layer.matrix, layer.constant, values)
-        if layer.activation is not None:
+    def _run(self, layers: Sequence[_Affine], inputs: Sequence[Value]) -> list[Value]:
+        values = list(inputs)
+        for layer in layers:
             kind = layer.activation
-            values = [_cut(value, kind, layer.shift) for value in values]
-    return values
+            if isinstance(kind, Sign):
+                values = self._at_least_zero(layer.matrix, layer.constant, values)
+            else:
+                values = self._sums(layer.matrix, layer.constant, values)
+            if isinstance(kind, FixedPoint):
+                values = [_cut(value, kind, layer.shift) for value in values]
+        return values
+
+    def _at_least_zero(self, matrix: IntArray, constant: IntArray, values: Sequence[Value]) -> list[Value]:
+        """One bit a row: whether ``matrix @ values + constant`` is at least 0."""
+        divisor = np.maximum(np.gcd.reduce(matrix, axis=1), 1)  # a common factor costs adder bits
+        sums = self._sums(matrix // divisor[:, None], np.zeros_like(constant), values)
+        thresholds = -(constant // divisor)
+        return [self._compare(value, int(threshold)) for value, threshold in zip(sums, thresholds, strict=True)]
+
+    def _compare(self, value: Value, threshold: int) -> Value:
+        """Whether ``value`` is at least ``threshold``."""
+        if isinstance(value, int):
+            return int(value >= threshold)
+        if value.low >= threshold or value.high < threshold:
+            return int(value.low >= threshold)
+        if value._factor < 0:  # shared adders may hold the negative; comparing that saves a negation
+            return _settled(self._plus(-value, threshold - 1).is_negative())
+        return _settled(~self._plus(value, -threshold).is_negative())
+
+    def _sums(self, matrix: IntArray, constant: IntArray, values: Sequence[Value]) -> list[Value]:
+        traced = [index for index, value in enumerate(values) if not isinstance(value, int)]
+        fixed = [index for index, value in enumerate(values) if isinstance(value, int)]
+        offsets = constant + matrix[:, fixed] @ np.array([values[index] for index in fixed], dtype=np.int64)
+        results: list[Value] = [int(offset) for offset in offsets]
+        rows = [row for row in range(len(matrix)) if matrix[row, traced].any()]
+        if rows:
+            vector = FVArray(np.array([values[i] for i in traced], dtype=object), {"binary_lut": False}, _ADDERS)
+            weights = matrix[np.ix_(rows, traced)].T.astype(np.float64)
+            for row, value in zip(rows, np.asarray(vector @ weights), strict=True):
+                results[row] = self._plus(value, int(offsets[row]))
+        return results
+
+    def _plus(self, value: FVariable, constant: int) -> FVariable:
+        # alkaid reads constants through a float32: what has more bits goes in pieces, all but the highest of
+        # them as multiples of the input that is always 1.
+        while _significant_bits(constant) > _CONSTANT_BITS:
+            piece = constant % ((constant & -constant) << (_CONSTANT_BITS - 1))  # from the lowest bit that is set
+            value = value + self._one * float(piece)
+            constant -= piece
+        return value + float(constant)
+
+    def _argmax(self, values: Sequence[Value]) -> list[Value]:
+        """For each value whether it is larger than all before it; the last such one is the argmax."""
+        larger: list[Value] = [None]
+        for index in range(1, len(values)):
+            larger.append(_all([self._larger(values[index], other) for other in values[:index]]))
+        return larger
+
+    def _larger(self, left: Value, right: Value) -> Value:
+        if isinstance(left, int):
+            bit = self._compare(right, left)
+            return 1 - bit if isinstance(bit, int) else ~bit
+        if isinstance(right, int):
+            return self._compare(left, right + 1)
+        return _settled((right - left).is_negative())
 
 
-def _at_least_zero(matrix: IntArray, constant: IntArray, values: Sequence[Value]) -> list[Value]:
-    """One bit a row: whether ``matrix @ values + constant`` is at least 0."""
-    divisor = np.maximum(np.gcd.reduce(matrix, axis=1), 1)  # a common factor costs adder bits
-    sums = _sums(matrix // divisor[:, None], np.zeros_like(constant), values)
-    return [_compare(value, -(bias // factor)) for value, bias, factor in zip(sums, constant, divisor, strict=True)]
-
-
-def _compare(value: Value, threshold: int) -> Value:
-    """Whether ``value`` is at least ``threshold``."""
-    if isinstance(value, int):
-        return int(value >= threshold)
-    if value.low >= threshold or value.high < threshold:
-        return int(value.low >= threshold)
-    if value._factor < 0:  # shared adders may hold the negative; comparing that saves a negation
-        return (-value - float(1 - threshold)).is_negative()
-    return ~(value - float(threshold)).is_negative()
-
-
-def _sums(matrix: IntArray, constant: IntArray, values: Sequence[Value]) -> list[Value]:
-    traced = [index for index, value in enumerate(values) if not isinstance(value, int)]
-    fixed = [index for index, value in enumerate(values) if isinstance(value, int)]
-    offsets = constant + matrix[:, fixed] @ np.array([values[index] for index in fixed], dtype=np.int64)
-    results: list[Value] = [int(offset) for offset in offsets]
-    rows = [row for row in range(len(matrix)) if matrix[row, traced].any()]
-    if rows:
-        vector = FVArray(np.array([values[index] for index in traced], dtype=object), {"binary_lut": False}, _ADDERS)
-        weights = matrix[np.ix_(rows, traced)].T.astype(np.float64)
-        for row, value in zip(rows, np.asarray(vector @ weights), strict=True):
-            results[row] = value + float(offsets[row])
-    return results
+def _significant_bits(constant: int) -> int:
+    magnitude = abs(constant)
+    return (magnitude // (magnitude & -magnitude)).bit_length() if magnitude else 0
 
 
 def _cut(value: Value, kind: FixedPoint, shift: int) -> Value:
@@ -203,40 +235,20 @@ def _cut(value: Value, kind: FixedPoint, shift: int) -> Value:
         scaled = value >> shift if shift >= 0 else value << -shift
         return min(max(scaled, kind.minimum), kind.maximum)
     array = FVArray(np.array([value * 2.0**-shift], dtype=object), hwconf=_ADDERS)
-    cut = np.asarray(array.quantize(int(kind.signed), kind.bits - kind.signed, 0, "SAT", "TRN"))[0]
-    return _settled(cut)
+    return _settled(np.asarray(array.quantize(int(kind.signed), kind.bits - kind.signed, 0, "SAT", "TRN"))[0])
 
 
 def _settled(value: Value) -> Value:
     return int(value.low) if isinstance(value, FVariable) and value.low == value.high else value
 
 
-def _argmax(values: Sequence[Value]) -> list[Value]:
-    """For each value whether it is larger than all before it; the last such one is the argmax."""
-    larger: list[Value] = [None]
-    for index in range(1, len(values)):
-        bits = [_larger(values[index], other) for other in values[:index]]
-        larger.append(_all(bits))
-    return larger
-
-
-def _larger(left: Value, right: Value) -> Value:
-    if isinstance(left, int):
-        # left > right, that is: not right >= left.
-        bit = _compare(right, left)
-        return 1 - bit if isinstance(bit, int) else ~bit
-    if isinstance(right, int):
-        return _compare(left, right + 1)
-    return _settled((right - left).is_negative())
-
-
 def _all(bits: Sequence[Value]) -> Value:
-    traced = [bit for bit in bits if not isinstance(bit, int)]
-    if 0 in [bit for bit in bits if isinstance(bit, int)]:
+    if any(isinstance(bit, int) and bit == 0 for bit in bits):
         return 0
     result: Value = 1
-    for bit in traced:
-        result = bit if isinstance(result, int) else result & bit
+    for bit in bits:
+        if not isinstance(bit, int):
+            result = bit if isinstance(result, int) else result & bit
     return result
 
 
@@ -263,29 +275,23 @@ def _select(key: Value, constant: int, other: Value) -> Value:
 class _Core:
     """One traced core: alkaid's pipeline and our module around it."""
 
-    def __init__(self, network: IntegerNetwork, stages: int, replay: Callable[[list[Value]], list[Value]]) -> None:
+    def __init__(
+        self, network: IntegerNetwork, stages: int, replay: Callable[[_Replay, list[Value]], list[Value]]
+    ) -> None:
         self._network = network
         self._stages = stages
         kind, count = network.input, network.features
-        self._inputs = FVArray.from_kif(
-            *(np.full(count, item) for item in (kind.signed, kind.bits - kind.signed, 0)), hwconf=_ADDERS
-        )
-        self._outputs = [_settled(value) for value in replay(list(np.asarray(self._inputs)))]
-        self._model: RTLModel | None = None
+        formats = [(kind.signed, kind.bits - kind.signed, 0)] * count + [(False, 1, 0)]  # the last one is always 1
+        inputs = FVArray.from_kif(*np.array(formats).T, hwconf=_ADDERS)
+        *features, one = np.asarray(inputs)
+        self._outputs = [_settled(value) for value in replay(_Replay(one), features)]
         traced = [value for value in self._outputs if not isinstance(value, int)]
         if traced:
-            self._comb = trace(self._inputs, traced, keep_dead_inputs=True)
+            self._comb = trace(inputs, traced, keep_dead_inputs=True)
 
     @property
     def _is_constant(self) -> bool:
         return all(isinstance(value, int) for value in self._outputs)
-
-    @property
-    def register_bits(self) -> int:
-        """Flip-flops of the pipeline, the valid bits included."""
-        with tempfile.TemporaryDirectory() as folder:
-            data = 0 if self._is_constant else RTLModel(self._comb, folder, "x", n_stages=self._stages).reg_bits
-        return int(data) + self._stages + 1
 
     def verilog(self, name: str, action_bits: int, logits: int) -> str:
         """The whole core as one self-contained text."""
@@ -335,17 +341,18 @@ class _Core:
         return f"module {name} (\n{lines}\n);\n" + "".join(f"    {line}\n" for line in body) + "endmodule\n"
 
     def _instance(self, name: str) -> list[str]:
-        bits = self._network.input.bits
+        bits, features = self._network.input.bits, self._network.features
         pieces = []
         for index, interval in enumerate(self._comb.inp_qint):
             signed, integers, fractional = interval.kif
             if signed + integers + fractional > 0:
-                pieces.append(f"observation[{index * bits - fractional} +: {signed + integers + fractional}]")
+                piece = f"observation[{index * bits - fractional} +: {signed + integers + fractional}]"
+                pieces.append(piece if index < features else "1'b1")
         width = sum(sum(interval.kif) for interval in self._comb.out_qint)
         return [
             f"wire [{width - 1}:0] results;",
-            f"wire [{self._network.features * bits - 1}:0] inputs = {{{', '.join(reversed(pieces))}}};",
-            f"{name}_pipeline pipeline (.clk(clk), .model_inp(inputs), .model_out(results));",
+            f"{name}_pipeline pipeline (.clk(clk), .model_out(results),",
+            f"    .model_inp({{{', '.join(reversed(pieces))}}}));",
         ]
 
     def _fields(self) -> list[_Field]:

@@ -13,7 +13,7 @@ from hls_projects.yosys import quoted, run_yosys
 
 NETLIST = "netlist.json"
 _NARROW = Path(__file__).resolve().parent / "narrow_adders.v"
-_SEARCH_BELOW = 4000
+_SEARCH_BELOW = 600
 """Look-up tables from which on only the first recipe is tried: the others take minutes there and gain little."""
 
 
@@ -26,6 +26,8 @@ class Family:
     """Name: adders of up to how many bits become gates (-1: none, constant operands neither), more options."""
     cells: Mapping[str, Mapping[str, int]]
     """Of lut, ff, dsp, bram: patterns of cell names, and how many units of the resource such a cell takes."""
+    carry: tuple[str, str, str, int] | None = None
+    """Carry cell, its carry input and output, and the look-up tables that the start of a chain takes in placing."""
     models: str = ""
     """Yosys' simulation models of the cells, for those families whose netlists are simulated."""
 
@@ -34,21 +36,21 @@ FAMILIES = {
     "ecp5": Family(
         "synth_lattice -family ecp5",
         {
-            "adders of 3 bits in gates, no wide look-up tables": (3, "-nowidelut"),
-            "adders of 5 bits in gates, no wide look-up tables": (5, "-nowidelut"),
-            "constant adders in gates": (0, ""),
-            "carry chains": (-1, ""),
+            "adders to 4 bits in gates, no wide look-up tables": (4, "-nowidelut"),
+            "adders to 7 bits in gates, no wide look-up tables": (7, "-nowidelut"),
+            "carry chains": (-1, "-nowidelut"),
         },
         {
             "lut": {"LUT4": 1, "CCU2C": 2}, "ff": {"TRELLIS_FF": 1}, "dsp": {"MULT18X18D": 1}, "bram": {"DP16KD": 1},
         },
-        "+/ecp5/cells_sim.v",
+        carry=("CCU2C", "CIN", "COUT", 2),
+        models="+/ecp5/cells_sim.v",
     ),
     "ice40": Family(
         "synth_ice40",
         {"constants in gates": (0, ""), "narrow adders in gates": (2, ""), "carry chains": (-1, "")},
         {"lut": {"SB_LUT4": 1}, "ff": {"SB_DFF.*": 1}, "dsp": {"SB_MAC16": 1}, "bram": {"SB_RAM40_4K.*": 1}},
-        "+/ice40/cells_sim.v",
+        models="+/ice40/cells_sim.v",
     ),
     "xilinx": Family(
         "synth_xilinx -flatten -noiopad", {"as Yosys does it": (-1, "")},
@@ -124,7 +126,9 @@ def _run(sources: Sequence[Path], top: str, family: Family, recipe: str, netlist
     design = json.loads(statistics.read_text(encoding="utf-8"))["design"]
     statistics.unlink()
     cells = {name: int(count) for name, count in sorted(design["num_cells_by_type"].items())}
-    return Synthesis(recipe, cells, _count(cells, family))
+    resources = _count(cells, family)
+    resources["lut"] += _chain_starts(netlist, top, family)
+    return Synthesis(recipe, cells, resources)
 
 
 def _count(cells: Mapping[str, int], family: Family) -> dict[str, int]:
@@ -135,3 +139,14 @@ def _count(cells: Mapping[str, int], family: Family) -> dict[str, int]:
         )
         for resource, patterns in family.cells.items()
     }
+
+
+def _chain_starts(netlist: Path, top: str, family: Family) -> int:
+    """Look-up tables that carry chains cost on top of their cells."""
+    if family.carry is None:
+        return 0
+    kind, carry_in, carry_out, extra = family.carry
+    modules = json.loads(netlist.read_text(encoding="utf-8"))["modules"]
+    pins = [cell["connections"] for cell in modules[top]["cells"].values() if cell["type"] == kind]
+    carries = {bit for connections in pins for bit in connections[carry_out]}
+    return extra * sum(connections[carry_in][0] not in carries for connections in pins)

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from networks import network_of, small_network
+from random_policies import random_policy
+
+from export.check import check_observations
+from hls_projects.parts import load_part
+from hls_projects.place import MAXIMUM_STAGES, RESULT, build_for_clock, pipeline_for
+from hls_projects.simulation import NetlistBackend, RtlBackend
+from train.errors import ProjectError
+
+
+@pytest.mark.parametrize(("part", "task", "bitstream"), [
+    ("ecp5-25f", "cartpole", "core.bit"), ("ice40-hx8k", "cartpole", "core.bin"), ("ice40-up5k", "acrobot", "core.bin"),
+])
+def test_a_small_policy_is_placed(part: str, task: str, bitstream: str, tmp_path: Path) -> None:
+    network = network_of(random_policy(task, "binarynet", hidden=4))
+    result = build_for_clock(network, part, 20.0, 1, tmp_path)  # on the UP5K the pins do not suffice
+    assert result == json.loads((tmp_path / RESULT).read_text(encoding="utf-8"))
+    assert result["bitstream"] == bitstream
+    assert (tmp_path / bitstream).stat().st_size > 10_000
+    assert result["timing_met"]
+    assert result["latency_ns"] == pytest.approx(1000 * result["cycles"] / result["fmax_mhz"], abs=0.01)
+    assert 0 < result["lut"] < 300
+    assert result["ff"] >= network.features * network.input.bits
+    assert sum(step["delay_ns"] for step in result["critical_path"]) == pytest.approx(
+        1000 / result["fmax_mhz"], rel=0.05
+    )
+    observations = check_observations(network.input, network.features)
+    expected = network.infer(observations)
+    rtl = RtlBackend(tmp_path).infer(observations)
+    assert rtl.logits is not None
+    assert np.array_equal(rtl.logits, expected)
+    for actions in (rtl.actions, NetlistBackend(tmp_path).infer(observations).actions):
+        assert np.array_equal(actions, np.argmax(expected, axis=1))
+
+
+def test_the_pipeline_grows_until_the_clock_is_met(tmp_path: Path) -> None:
+    network = network_of(random_policy("cartpole", "binarynet", hidden=4))
+    part = load_part("ecp5-25f")
+    assert 1 <= pipeline_for(network, 1.0, part) < pipeline_for(network, 150.0, part) <= MAXIMUM_STAGES
+    result = build_for_clock(network, "ecp5-25f", 150.0, 1, tmp_path)
+    stages = [item["stages"] for item in result["tries"]]
+    assert stages == sorted(set(stages))
+    assert result["cycles"] == stages[-1]
+    assert result["timing_met"] == (result["fmax_mhz"] >= 150.0)
+    assert result["timing_met"] or len(stages) > 1
+
+
+def test_a_part_that_is_only_counted(tmp_path: Path) -> None:
+    result = build_for_clock(small_network([[1, 2], [-3, 1]], [[1, 2], [2, -1]], [0, 0]), "xc7", 50.0, 3, tmp_path)
+    assert result["fmax_mhz"] is None
+    assert result["latency_ns"] is None
+    assert result["bitstream"] is None
+    assert result["result"] == "counts only, no timing"
+    assert result["lut"] > 0
+
+
+def test_a_design_too_large_for_its_part(tmp_path: Path) -> None:
+    network = network_of(random_policy("acrobot", "fp", bits=16, hidden=24))
+    with pytest.raises(ProjectError, match=r"design too large for its part ice40-up5k: \d+ LUT of 5280; take fewer"):
+        build_for_clock(network, "ice40-up5k", 10.0, 1, tmp_path)
+    assert list(tmp_path.iterdir()) == []
