@@ -81,7 +81,13 @@ def pack_observations(observations: IntArray, bits: int) -> list[bytes]:
 
     Args:
         observations: int64, shape (batch, features), each within the input type.
+
+    Raises:
+        ValueError: one is not.
     """
+    top = 1 << (bits - 1)
+    if observations.size and not (-top <= observations.min() and observations.max() < top):
+        raise ValueError(f"observations of {observations.min()} … {observations.max()} do not fit {bits} bits")
     fields = (observations[:, :, None] >> np.arange(bits)) & 1
     rows = np.packbits(fields.reshape(len(observations), -1).astype(np.uint8), axis=1, bitorder="little")
     return [row.tobytes() for row in rows]

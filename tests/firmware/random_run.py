@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from random_policies import random_policy
 
 from export import export_policy, read_network
 from hls_projects.rtl import write_rtl
 from hls_projects.run import Run
+from train.contract import IntArray
+from train.task import load_task
 
 PART = "ecp5-25f"
 STAGES = 3
+BITS = load_task("cartpole").observation.bits
+
+
+def random_observations(count: int, seed: int = 0) -> IntArray:
+    top = 1 << (BITS - 1)
+    return np.random.default_rng(seed).integers(-top, top, (count, 4))
 
 
 def make_run(root: Path, seed: int) -> Run:

@@ -3,9 +3,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-import numpy as np
 import pytest
-from random_run import STAGES
+from random_run import BITS, STAGES, random_observations
 
 import firmware
 from firmware.hil import Session
@@ -27,7 +26,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(host: Path, port: str, policy_hash: int, rows: list[list[int]]) -> list[str]:
     done = subprocess.run(
-        [host, port, f"{policy_hash:x}", "4", "6", "2"], input="\n".join(" ".join(map(str, row)) for row in rows),
+        [host, port, f"{policy_hash:x}", "4", str(BITS), "2"], input="\n".join(" ".join(map(str, row)) for row in rows),
         capture_output=True, text=True, check=True, timeout=120,
     )
     return done.stdout.splitlines()
@@ -37,7 +36,7 @@ def run(host: Path, port: str, policy_hash: int, rows: list[list[int]]) -> list[
 def test_the_c_driver_gets_the_software_policy_s_actions(
     rate: float, host: Path, session: Session, library: Path, policy: Backend
 ) -> None:
-    rows = np.random.default_rng(5).integers(-32, 32, (200, 4))
+    rows = random_observations(200)
     with simulated_board(library, trouble=Trouble(rate, seed=4)) as port:
         crc, status, *actions, last = run(host, port, session.expected.policy_hash, rows.tolist())
     assert (crc, status) == ("crc cbf43926", "status 0")

@@ -28,7 +28,8 @@ KEYS = {
 def command(session: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Run ``python -m firmware`` in this process; gives its exit status, last line printed, and standard error."""
     spec = session.run.spec
-    chosen = ["--env", "cartpole", "--hidden", str(spec.hidden), "--seed", str(spec.seed), "--root", str(session.run.root)]
+    root = str(session.run.root)
+    chosen = ["--env", "cartpole", "--hidden", str(spec.hidden), "--seed", str(spec.seed), "--root", root]
 
     def call(name: str, *arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["firmware", name, *chosen, *arguments])

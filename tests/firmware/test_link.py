@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import serial
-from random_run import make_run
+from random_run import make_run, random_observations
 
 from firmware.faults import Wire
 from firmware.hil import Session, board_library
@@ -36,12 +36,8 @@ def silent_port() -> Iterator[tuple[int, str]]:
     os.close(device)
 
 
-def observations(count: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    return np.random.default_rng(0).integers(-32, 32, (count, 4))
-
-
 def test_a_good_wire_needs_no_retries(session: Session, library: Path, policy: Backend) -> None:
-    rows = observations(1000)
+    rows = random_observations(1000)
     with simulated_board(library) as port, Link(port, BAUD, session.expected, timeout=5.0) as board:
         assert np.array_equal(board.infer(rows).actions, policy.infer(rows).actions)
         assert board.infer(rows[:0]).actions.shape == (0,)
@@ -52,7 +48,7 @@ def test_a_good_wire_needs_no_retries(session: Session, library: Path, policy: B
 def test_a_bad_wire_costs_time_but_never_a_wrong_action(
     session: Session, library: Path, policy: Backend, tmp_path: Path
 ) -> None:
-    rows = observations(3000)
+    rows = random_observations(3000)
     report = tmp_path / "report.json"
     trouble = Trouble(0.01, seed=3, unplug_after=(9_000, 27_000), power_cycle_after=(18_000,))
     with simulated_board(library, report, trouble) as port, Link(port, BAUD, session.expected, patience=60) as board:
@@ -97,12 +93,12 @@ def test_another_board_plugged_in_during_a_run_is_refused(session: Session, libr
     with simulated_board(library) as first:
         port.symlink_to(os.readlink(first))
         link = Link(str(port), BAUD, session.expected).__enter__()
-        link.infer(observations(50))
+        link.infer(random_observations(50))
     with simulated_board(other) as second:
         port.unlink()
         port.symlink_to(os.readlink(second))
         with pytest.raises(ProjectError, match="holds policy"):
-            link.infer(observations(50))
+            link.infer(random_observations(50))
     link.close()
 
 
@@ -159,7 +155,7 @@ def test_a_board_that_stays_away_is_given_up(session: Session, library: Path) ->
     with simulated_board(library) as port:
         link = Link(port, BAUD, session.expected, patience=0.5).__enter__()
     with pytest.raises(ProjectError, match="no such port"):
-        link.infer(observations(10))
+        link.infer(random_observations(10))
     link.close()
 
 

@@ -22,8 +22,13 @@ def test_packing_is_the_documented_one() -> None:
     assert len(packed) == 3
 
 
-@given(st.integers(1, 16), st.integers(1, 40), st.randoms())
-def test_packing_loses_nothing(bits: int, features: int, random: object) -> None:
+def test_an_observation_outside_its_type_is_refused() -> None:
+    with pytest.raises(ValueError, match="-1 … 32 do not fit 6 bits"):
+        protocol.pack_observations(np.array([[-1, 0, 32, 5]]), 6)
+
+
+@given(st.integers(1, 16), st.integers(1, 40))
+def test_packing_loses_nothing(bits: int, features: int) -> None:
     rng = np.random.default_rng(bits * 100 + features)
     rows = rng.integers(-(1 << (bits - 1)), 1 << (bits - 1), (3, features))
     for row, data in zip(rows, protocol.pack_observations(rows, bits), strict=True):

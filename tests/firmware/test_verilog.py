@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from random_run import STAGES
-from observations import corner_observations, random_observations
+from random_run import BITS, STAGES, random_observations
 
+from export.check import check_observations
 from firmware import design as design_module
 from firmware import protocol
 from firmware.design import Design
@@ -35,7 +35,7 @@ def read(data: bytes) -> list[tuple[int, Identity | Action]]:
     return [protocol.read_answer(frame) for frame in data.split(protocol.DELIMITER) if frame]
 
 
-def ask(board: BoardModel, observations: IntArray, bits: int = 6, first: int = 0) -> list[int]:
+def ask(board: BoardModel, observations: IntArray, bits: int = BITS, first: int = 0) -> list[int]:
     packed = protocol.pack_observations(observations, bits)
     answers = read(exchange(board, protocol.infer_requests([first + index for index in range(len(packed))], packed)))
     assert [number for number, _ in answers] == list(range(first, first + len(packed)))
@@ -51,13 +51,13 @@ def identify(board: BoardModel) -> Identity:
 
 def test_a_board_says_who_it_is(board: BoardModel, session: Session) -> None:
     design = session.design
-    assert identify(board) == Identity(1, 4, 6, 2, design.policy_hash, 0xFFFF, 0, 1, 0, 0)
+    assert identify(board) == Identity(1, 4, BITS, 2, design.policy_hash, 0xFFFF, 0, 1, 0, 0)
     assert identify(board).accepted == 2
 
 
 def test_every_action_is_the_software_policy_s(board: BoardModel, session: Session, policy: Backend) -> None:
     kind = session.task.observation.type
-    observations = np.concatenate([random_observations(kind, 4, 1500), corner_observations(kind, 4)])
+    observations = check_observations(kind, 4)[:5000]
     batches = [observations[start:start + 63] for start in range(0, len(observations), 63)]
     actions = [action for batch in batches for action in ask(board, batch)]
     assert actions == policy.infer(observations).actions.tolist()
@@ -71,7 +71,7 @@ def test_the_core_s_latency_is_measured_on_the_chip(board: BoardModel) -> None:
 
 
 def test_every_single_fault_in_a_request_is_counted_and_not_answered(board: BoardModel) -> None:
-    (packed,) = protocol.pack_observations(np.array([[1, -2, 0, 31]]), 6)
+    (packed,) = protocol.pack_observations(np.array([[1, -2, 0, 3]]), BITS)
     frame = protocol.infer_requests([0x0100], [packed])
     count = 0
     for place in range(len(frame) - 1):
@@ -108,12 +108,12 @@ def test_a_flood_of_requests_is_survived(board: BoardModel, policy: Backend) -> 
     flood = b"".join(protocol.identify_request(number) for number in range(300))
     assert 63 <= len(read(exchange(board, flood))) < 300
     assert identify(board).dropped > 0
-    observations = np.arange(40).reshape(10, 4) - 20
+    observations = random_observations(10)
     assert ask(board, observations) == policy.infer(observations).actions.tolist()
 
 
 def test_a_line_held_low_is_survived(board: BoardModel, policy: Backend) -> None:
-    observations = np.arange(40).reshape(10, 4) - 20
+    observations = random_observations(10)
     for clocks in (1, 7, 50, 79, 80, 81, 1000):
         board.hold_low(clocks)
         exchange(board, protocol.DELIMITER)
@@ -121,7 +121,7 @@ def test_a_line_held_low_is_survived(board: BoardModel, policy: Backend) -> None
 
 
 def test_a_doubled_request_is_answered_twice_alike(board: BoardModel) -> None:
-    frame = protocol.infer_requests([5], protocol.pack_observations(np.array([[1, 2, 3, 4]]), 6))
+    frame = protocol.infer_requests([5], protocol.pack_observations(np.array([[1, 2, 3, -4]]), BITS))
     first, second = read(exchange(board, frame + frame))
     assert first == second
 
@@ -134,7 +134,7 @@ def test_long_observations_and_every_cobs_group(tmp_path: Path) -> None:
     kind = FixedPoint(bits, 1)
     rows = np.concatenate([
         np.zeros((1, features), dtype=np.int64), np.full((1, features), -1), np.full((1, features), 0x0101),
-        np.tri(features, dtype=np.int64)[::11] * 0x0101, random_observations(kind, features, 40),
+        np.tri(features, dtype=np.int64)[::11] * 0x0101, np.random.default_rng(0).integers(kind.minimum, kind.maximum + 1, (40, features)),
     ])
     parity = [sum(value.bit_count() for value in row) & 1 for row in (rows & 0xFFFF).tolist()]
     assert [action for row in rows for action in ask(board, row[None], bits)] == parity
