@@ -16,6 +16,8 @@ BOARD      ?=
 PORT       ?= sim
 FAULTS     ?=
 MINUTES    ?=
+QUICK      ?=
+SCHEDULER  ?=
 
 PYTHON ?= python3
 VENV   := .venv
@@ -30,13 +32,13 @@ board  = $(policy) $(call flag,BOARD,--board)
 build  = $(policy) $(call flag,PART,--part) $(call flag,CLOCK_MHZ,--clock-mhz)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv train synth evaluate matrix parts hil watch bitstream boards endure test lint clean
+.PHONY: help venv train synth evaluate matrix parts hil watch bitstream boards endure paper bench-train test lint clean
 .SUFFIXES:
 
 help: ## print this list
 	@echo "hls4rl: a reinforcement-learning policy, from the Gym to the gates"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "Variables: ENV=$(ENV) METHOD=$(METHOD) HIDDEN=$(HIDDEN) SEED BITS CLUSTERS PERCENTILE PART CLOCK_MHZ"
 	@echo "           TOOL=$(TOOL) BACKEND=$(BACKEND) EPISODES BOARD PORT=$(PORT) FAULTS; what each means: .venv/bin/python -m hls_projects synth --help"
@@ -81,6 +83,13 @@ boards: $(READY) ## list the boards
 
 endure: $(READY) ## fuzz the simulated board with 100,000 damaged frames, then soak it for MINUTES (10) over a bad wire
 	@$(RUN) -m firmware endure $(policy) $(call flag,MINUTES,--minutes) $(call flag,FAULTS,--faults)
+
+paper: $(READY) ## the paper's 500 policies in two recipes with controls: figures, tables, claims; QUICK=1 for a slice
+	@$(RUN) -m hls_projects.paper $(if $(QUICK),--quick) $(call flag,SCHEDULER,--scheduler) $(call flag,ROOT,--root)
+
+bench-train: $(READY) ## steps per second and time to solve CartPole against a plain loop and stable-baselines3
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@$(RUN) -m train.benchmark
 
 test: $(READY) ## run the tests (pytest)
 	@$(RUN) -m pytest
