@@ -88,8 +88,9 @@ def pack_observations(observations: IntArray, bits: int) -> list[bytes]:
     top = 1 << (bits - 1)
     if observations.size and not (-top <= observations.min() and observations.max() < top):
         raise ValueError(f"observations of {observations.min()} … {observations.max()} do not fit {bits} bits")
-    fields = (observations[:, :, None] >> np.arange(bits)) & 1
-    rows = np.packbits(fields.reshape(len(observations), -1).astype(np.uint8), axis=1, bitorder="little")
+    count, features = observations.shape
+    fields = ((observations[:, :, None] >> np.arange(bits)) & 1).astype(np.uint8).reshape(count, features * bits)
+    rows = np.packbits(fields, axis=1, bitorder="little")
     return [row.tobytes() for row in rows]
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from random_run import PART, make_run
 
+from firmware import protocol
 from firmware.boards import load_board
 from firmware.hil import Session, board_library
-from firmware.model import BoardModel
+from firmware.model import BoardModel, exchange
 from train.backend import Backend
 from train.network import TorchBackend
 from train.policy import load_policy
@@ -34,4 +35,6 @@ def policy(session: Session) -> Backend:
 
 @pytest.fixture
 def board(library: Path) -> BoardModel:
-    return BoardModel(library)
+    model = BoardModel(library)
+    exchange(model, protocol.DELIMITER)  # a board takes nothing for whole before the first one
+    return model

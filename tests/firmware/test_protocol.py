@@ -4,7 +4,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware import protocol
@@ -27,6 +27,7 @@ def test_an_observation_outside_its_type_is_refused() -> None:
         protocol.pack_observations(np.array([[-1, 0, 32, 5]]), 6)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 16), st.integers(1, 40))
 def test_packing_loses_nothing(bits: int, features: int) -> None:
     rng = np.random.default_rng(bits * 100 + features)
@@ -44,6 +45,7 @@ def test_frames_have_the_documented_length() -> None:
     assert protocol.infer_frame_bytes(4, 6) == (12, 10)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=600))
 def test_sealing_can_be_undone(payload: bytes) -> None:
     frame = protocol.seal(payload)
@@ -64,6 +66,7 @@ def test_every_single_fault_in_an_answer_is_noticed() -> None:
     assert protocol.read_answer(frame) == (0x1234, Action(1))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=100))
 def test_noise_is_never_an_answer(noise: bytes) -> None:
     with pytest.raises(FrameError):

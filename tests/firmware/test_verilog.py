@@ -120,6 +120,12 @@ def test_a_line_held_low_is_survived(board: BoardModel, policy: Backend) -> None
         assert ask(board, observations) == policy.infer(observations).actions.tolist()
 
 
+def test_nothing_is_answered_before_the_first_delimiter(library: Path) -> None:
+    board = BoardModel(library)
+    assert exchange(board, protocol.identify_request(1)) == b""
+    assert len(read(exchange(board, protocol.identify_request(1)))) == 1
+
+
 def test_a_doubled_request_is_answered_twice_alike(board: BoardModel) -> None:
     frame = protocol.infer_requests([5], protocol.pack_observations(np.array([[1, 2, 3, -4]]), BITS))
     first, second = read(exchange(board, frame + frame))
@@ -131,10 +137,12 @@ def test_long_observations_and_every_cobs_group(tmp_path: Path) -> None:
     core = tmp_path / "core.v"
     core.write_text(PARITY.format(high=features * bits - 1), encoding="utf-8")
     board = BoardModel(build_board_model(Design(core, features, bits, 2, 1), tmp_path / "model"))
+    exchange(board, protocol.DELIMITER)
     kind = FixedPoint(bits, 1)
+    noise = np.random.default_rng(0).integers(kind.minimum, kind.maximum + 1, (40, features))
     rows = np.concatenate([
         np.zeros((1, features), dtype=np.int64), np.full((1, features), -1), np.full((1, features), 0x0101),
-        np.tri(features, dtype=np.int64)[::11] * 0x0101, np.random.default_rng(0).integers(kind.minimum, kind.maximum + 1, (40, features)),
+        np.tri(features, dtype=np.int64)[::11] * 0x0101, noise,
     ])
     parity = [sum(value.bit_count() for value in row) & 1 for row in (rows & 0xFFFF).tolist()]
     assert [action for row in rows for action in ask(board, row[None], bits)] == parity
