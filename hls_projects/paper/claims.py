@@ -284,7 +284,7 @@ def _no_method_wins_everywhere(results: Results) -> list[Check]:
 def _scores(results: Results, recipe: str, method: str) -> list[FloatArray]:
     scores = []
     for task, worst in WORST.items():
-        full = results.final(Cell(recipe, task, "fp", _reference(results))).mean()
+        full = max(results.final(Cell(recipe, task, "fp", _reference(results))).mean(), worst + 1.0)
         for hidden in results.widths:
             scores.append(100 * (results.final(Cell(recipe, task, method, hidden)) - worst) / (full - worst))
     return scores

@@ -26,7 +26,8 @@ TITLES = {"cartpole": "CartPole-v0", "acrobot": "Acrobot-v1"}
 BASELINE_WIDTH = 128
 """Hidden units of the full-precision policy that the paper compares with."""
 STYLE: Any = {
-    "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "legend.framealpha": 0.8, "legend.edgecolor": "none",
+    "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
+    "legend.framealpha": 0.8, "legend.edgecolor": "none",
     "svg.hashsalt": "hls4rl", "figure.constrained_layout.use": True, "legend.fontsize": 8,
 }
 _FIGURES = {

@@ -63,16 +63,12 @@ class Results:
 
     def part(self, cell: Cell, start: float, end: float) -> FloatArray:
         """Mean return of each policy between two points of its training (0 to 1); shape (policies,)."""
-        curves = self.curves(cell)
-        points = curves.shape[1]
-        mean: FloatArray = curves[:, round(start * points): max(round(end * points), round(start * points) + 1)].mean(1)
+        mean: FloatArray = self._between(cell, start, end).mean(1)
         return mean
 
     def spread(self, cell: Cell, start: float, end: float) -> FloatArray:
         """Standard deviation within each policy's curve between two points of its training; shape (policies,)."""
-        curves = self.curves(cell)
-        points = curves.shape[1]
-        deviation: FloatArray = curves[:, round(start * points): round(end * points)].std(1)
+        deviation: FloatArray = self._between(cell, start, end).std(1)
         return deviation
 
     def final(self, cell: Cell) -> FloatArray:
@@ -90,3 +86,9 @@ class Results:
     def best_policy(self, cell: Cell) -> Policy:
         """The deployed policy with the highest return."""
         return load_policy(self._policies[cell][int(np.argmax(self.deployed(cell)))])
+
+    def _between(self, cell: Cell, start: float, end: float) -> FloatArray:
+        # At least one point of each curve, however short
+        curves = self.curves(cell)
+        first = min(round(start * curves.shape[1]), curves.shape[1] - 1)
+        return curves[:, first: max(round(end * curves.shape[1]), first + 1)]

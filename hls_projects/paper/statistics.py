@@ -41,6 +41,8 @@ def difference(left: FloatArray, right: FloatArray) -> Interval:
 
 def _bootstrap(samples: tuple[FloatArray, ...], statistic: object) -> Interval:
     value = float(statistic(*samples, axis=0))  # type: ignore[operator]
+    if any(len(sample) < 2 for sample in samples):
+        return Interval(value, -np.inf, np.inf)  # one policy says nothing of how policies differ
     if all(np.ptp(sample) == 0 for sample in samples):
         return Interval(value, value, value)  # nothing varies, so there is nothing to resample
     found = stats.bootstrap(
