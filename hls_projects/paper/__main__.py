@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from hls_projects.paper.results import Results
 from train.cli import print_result, run
+from train.errors import ProjectError
 from train.matrix.jobs import Job, Outcome, cells, paper_jobs, quick_jobs, run_job
 from train.matrix.schedule import run_locally, run_on_cluster
 from train.policy import PolicySpec
@@ -31,6 +33,9 @@ def paper(
         typer.Option(help="A Dask cluster's scheduler, tcp://host:port. Default: processes here.", envvar="SCHEDULER"),
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Local processes. Default: one a processor.")] = None,
+    csim: Annotated[
+        bool, typer.Option("--csim", help="Also C-simulate the best policy of each steady cell and compare all logits.")
+    ] = False,
     root: Annotated[Path | None, typer.Option(help="Where results go. Default: hls_projects/paper-results.")] = None,
 ) -> None:
     """Redo the paper: 500 policies in two recipes with controls, Figures 3 to 6, tables, and claims.md.
@@ -44,7 +49,9 @@ def paper(
     place = (root or TASK_DIRECTORY / "paper-results") / ("quick" if quick else "full")
     with exclusive(place):
         _train(jobs, place, scheduler, workers)
-        print_result(_write(jobs, place))
+        results = Results(place, jobs)
+        checked = _check(results, place) if csim else None
+        print_result(_write(results, len(jobs), checked, place))
 
 
 def _train(jobs: list[Job], place: Path, scheduler: str | None, workers: int | None) -> None:
@@ -83,17 +90,31 @@ def _compile_once() -> None:
     run_job(Job("steady", PolicySpec("cartpole", "fp", 4, 0), 2))
 
 
-def _write(jobs: list[Job], place: Path) -> Path:
-    from hls_projects.paper import claims, figures, tables
-    from hls_projects.paper.results import Results
+def _check(results: Results, place: Path) -> list[dict[str, Any]]:
+    from hls_projects.paper.check import check_best
 
-    results = Results(place, jobs)
+    console, checked = Console(stderr=True), []
+    for report in check_best(results, place):
+        checked.append(report)
+        console.print(
+            f"C-sim {report['task']:9} {report['method']:14} {report['hidden']:4d}: {report['mismatches']} mismatches "
+            f"in {report['observations']} observations", highlight=False,
+        )
+    if wrong := sum(report["mismatches"] for report in checked):
+        raise ProjectError(f"the C-simulation differs on {wrong} observations; this is a bug, please report it")
+    return checked
+
+
+def _write(results: Results, policies: int, checked: list[dict[str, Any]] | None, place: Path) -> Path:
+    from hls_projects.paper import claims, figures, tables
+
     drawn = figures.draw_all(results, place / "figures")
     (place / "claims.md").write_text(claims.write(results, "figures"), encoding="utf-8")
     (place / "tables.md").write_text(tables.tables(results), encoding="utf-8")
     path = place / "paper.json"
     write_json(path, {
-        "policies": len(jobs),
+        "policies": policies,
+        "csim": checked,
         "claims": {claim.title: claims.answer(claim.check(results)) for claim in claims.CLAIMS},
         "claims_file": os.path.relpath(place / "claims.md"),
         "tables_file": os.path.relpath(place / "tables.md"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from hls_projects.paper.policy_cost import cost_of
 from hls_projects.paper.results import Cell, Results
 from train.matrix.jobs import TASKS
 from train.policy import METHODS
+from train.task import TASK_DIRECTORY
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 """Okabe and Ito's palette, told apart by the colour-blind too."""
@@ -110,7 +112,7 @@ def _capacity(results: Results) -> Any:
 
 
 def _cost(results: Results) -> Any:
-    figure, axes = plt.subplots(2, len(TASKS), figsize=(7.2, 4.8), squeeze=False, sharey="col")
+    figure, axes = plt.subplots(3, len(TASKS), figsize=(7.2, 7.0), squeeze=False, sharey="col")
     for column, task in enumerate(TASKS):
         for colour, method in zip(COLOURS, METHODS, strict=False):
             cells = [Cell("steady", task, method, hidden) for hidden in results.widths]
@@ -123,12 +125,26 @@ def _cost(results: Results) -> Any:
                 )
                 axes[row, column].set_xscale("log")
                 axes[row, column].xaxis.set_minor_formatter(NullFormatter())
+            luts, built = _built(task, method)
+            axes[2, column].plot(luts, built, color=colour, marker="o", markersize=3, linestyle="none")
         axes[0, column].set(title=TITLES[task], xlabel="energy per action in pJ (Table I)")
         axes[1, column].set_xlabel("parameter bits")
-    for row in range(2):
+        axes[2, column].set_xlabel("LUTs of the runs that `make synth` or `make matrix` has built here")
+    for row in range(3):
         axes[row, 0].set_ylabel("return of the deployed policies")
     axes[0, 0].legend(ncols=2)
     return figure
+
+
+def _built(task: str, method: str) -> tuple[list[int], list[float]]:
+    # Runs that are placed already; to place all of the matrix would take hours
+    luts, returns = [], []
+    for path in sorted((TASK_DIRECTORY / task).glob(f"{method}-h*/report/summary.json")):
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        if summary.get("lut") is not None:
+            luts.append(summary["lut"])
+            returns.append(summary["return_software"])
+    return luts, returns
 
 
 def _save(figure: Any, path: Path) -> Path:

@@ -85,7 +85,11 @@ class Results:
 
     def best_policy(self, cell: Cell) -> Policy:
         """The deployed policy with the highest return."""
-        return load_policy(self._policies[cell][int(np.argmax(self.deployed(cell)))])
+        return load_policy(self.best_policy_file(cell))
+
+    def best_policy_file(self, cell: Cell) -> Path:
+        """Where :meth:`best_policy` lies."""
+        return self._policies[cell][int(np.argmax(self.deployed(cell)))]
 
     def _between(self, cell: Cell, start: float, end: float) -> FloatArray:
         # At least one point of each curve, however short

@@ -9,6 +9,7 @@ import pytest
 from export.graph import IntegerNetwork
 from hls_projects.cost import cost
 from hls_projects.paper import claims, figures, statistics, tables
+from hls_projects.paper.check import compare
 from hls_projects.paper.claims import Check, answer
 from hls_projects.paper.policy_cost import cost_of
 from hls_projects.paper.results import Cell, Results
@@ -80,6 +81,12 @@ def test_costs_are_those_of_the_exported_graph(results: Results, tmp_path: Path)
         network = read_network(next((tmp_path / method).glob("*.qonnx.onnx")))
         assert isinstance(network, IntegerNetwork)
         assert cost_of(policy) == cost(network, policy.spec)
+
+
+def test_csim_of_the_matrix_agrees(results: Results) -> None:
+    report = compare(results.best_policy(Cell("steady", "acrobot", "binaryconnect", 16)))
+    assert report["mismatches"] == 0
+    assert report["observations"] > 20_000
 
 
 @pytest.mark.parametrize(("faithful", "controls", "expected"), [
