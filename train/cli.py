@@ -22,6 +22,8 @@ def run(app: typer.Typer, program: str) -> None:
     """
     try:
         status = app(prog_name=program, standalone_mode=False)
+        if status == INTERRUPTED:  # typer turns Ctrl-C into this status
+            raise KeyboardInterrupt
     except (typer.Abort, KeyboardInterrupt):
         _stop("interrupted; finished stages are kept, run the same command again to go on", INTERRUPTED)
     except typer.TyperException as error:
