@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -45,8 +47,9 @@ def hil(
 
     console = Console(highlight=False)
     spec = PolicySpec("", method, hidden, seed or 0, bits, clusters, percentile)
+    wanted = load_board(board) if board else None  # a wrong name is told before anything is built
     task, chosen = _built(env, spec, seed is None, part, root, console)
-    session = Session(task, chosen, task.hardware.part, load_board(board or task.hardware.board), port)
+    session = Session(task, chosen, task.hardware.part, wanted or load_board(task.hardware.board), port)
     with console.status(f"{episodes} episodes on {port} …"):
         result = run_hil(session, episodes, faults)
     path = chosen.directory / "hil.json"
@@ -82,8 +85,9 @@ def watch(
 
     console = Console(highlight=False)
     spec = PolicySpec("", method, hidden, seed or 0, bits, clusters, percentile)
+    wanted = load_board(board) if board else None  # a wrong name is told before anything is built
     task, chosen = _built(env, spec, seed is None, part, root, console)
-    session = Session(task, chosen, task.hardware.part, load_board(board or task.hardware.board), port)
+    session = Session(task, chosen, task.hardware.part, wanted or load_board(task.hardware.board), port)
     picture = chosen.directory / "watch.gif"
     with open_board(session) as link:
         caption = f"{task.name} on {'a simulated board' if port == 'sim' else session.board.name}"
@@ -100,14 +104,22 @@ def bitstream(
     clusters: Clusters = 8, percentile: Percentile = 50.0, part: Part = None, board: BoardName = None,
     root: Root = None,
 ) -> None:
-    """Make the bitstream of a board, and print the command that loads it."""
+    """Make the bitstream of a board, and print the command that loads it.
+
+    For the Zynq boards pynq-z2 and zcu102: hls4ml's project with its driver, C-simulated, and built where Vivado is.
+    """
     from firmware.bitstream import REPORT, build_bitstream
     from firmware.design import load_design
+    from firmware.zynq import ZYNQ_BOARDS
 
     console = Console(highlight=False)
     spec = PolicySpec("", method, hidden, seed or 0, bits, clusters, percentile)
+    wanted = load_board(board) if board and board not in ZYNQ_BOARDS else None
     task, chosen = _built(env, spec, seed is None, part, root, console)
-    target = load_board(board or task.hardware.board)
+    if board in ZYNQ_BOARDS:
+        _make_zynq(board, task, chosen, console)
+        return
+    target = wanted or load_board(task.hardware.board)
     design = load_design(chosen.part(task.hardware.part), chosen.policy)
     stage = Stage(chosen.directory / f"board-{target.name}", {
         "board": repr(target), "policy_hash": design.policy_hash,
@@ -173,9 +185,26 @@ def boards() -> None:
     Console(highlight=False).print(table)
 
 
-def _print_bitstream(directory: Path, console: Console) -> None:
-    import json
+def _make_zynq(board: str, task: Task, chosen: Run, console: Console) -> None:
+    from firmware.zynq import REPORT, write_zynq
+    from train.network import TorchBackend
+    from train.policy import load_policy
 
+    stage = Stage(chosen.directory / f"board-{board}", {
+        "board": board, "policy": digest(chosen.policy), "hardware": repr(task.hardware),
+        "tool": shutil.which("vivado_hls"),
+    })
+    with exclusive(chosen.directory):
+        if not stage.is_current:
+            with console.status(f"hls4ml project for {board} …"), stage.build() as directory:
+                write_zynq(chosen.qonnx, task.hardware, board, TorchBackend(load_policy(chosen.policy)), directory)
+    report = json.loads((stage.directory / REPORT).read_text(encoding="utf-8"))
+    console.print(f"{board}: {report['observations']:,} observations C-simulated, {report['mismatches']} mismatches; "
+                  f"{report['skipped'] or 'built'}")
+    print_result(stage.directory / REPORT)
+
+
+def _print_bitstream(directory: Path, console: Console) -> None:
     from firmware.bitstream import REPORT
 
     report = json.loads((directory / REPORT).read_text(encoding="utf-8"))

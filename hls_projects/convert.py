@@ -63,11 +63,15 @@ class _Bounds:
         )
 
 
-def write_project(qonnx: Path, hardware: Hardware, directory: Path) -> None:
+def write_project(qonnx: Path, hardware: Hardware, directory: Path, accelerator: str | None = None) -> None:
     """Write the hls4ml project of a QONNX graph to ``directory``: the same graph gives the same bytes.
 
     What hls4ml prints goes to ``conversion.log`` there. ``project.json`` describes the project
     (:func:`read_description`).
+
+    Args:
+        accelerator: board of hls4ml's VivadoAccelerator backend, for instance ``pynq-z2``: the project then has AXI
+            streams, a block design and a driver. None for the core alone, by the backend that ``hardware`` names.
 
     Raises:
         ProjectError: the graph isn't supported, hls4ml refuses it, or it chose a type that is too narrow.
@@ -79,13 +83,13 @@ def write_project(qonnx: Path, hardware: Hardware, directory: Path) -> None:
         import hls4ml
 
         backends = {name.lower(): name for name in ("Vitis", "Vivado", "Catapult", "Quartus", "oneAPI", "Libero")}
-        backend = backends.get(hardware.hls_backend.lower())
+        backend = "VivadoAccelerator" if accelerator else backends.get(hardware.hls_backend.lower())
         if backend is None:
             raise ProjectError(
                 f"unknown hls_backend '{hardware.hls_backend}'; choose one of {', '.join(backends.values())}"
             )
         try:
-            model = _convert(hls4ml, _rewrite(load_model(qonnx)), network, hardware, backend, directory)
+            model = _convert(hls4ml, _rewrite(load_model(qonnx)), network, hardware, backend, directory, accelerator)
             _check_types(model, network)
             model.write()
         except ProjectError:
@@ -143,7 +147,8 @@ def _binary_weights_as_integers(model: ModelWrapper, node: Any) -> None:
 
 
 def _convert(
-    hls4ml: Any, model: ModelWrapper, network: IntegerNetwork, hardware: Hardware, backend: str, directory: Path
+    hls4ml: Any, model: ModelWrapper, network: IntegerNetwork, hardware: Hardware, backend: str, directory: Path,
+    accelerator: str | None,
 ) -> Any:
     # Sums of ±1 (XNOR types) defeat hls4ml's precision inference, which then takes the default.
     bounds = _bounds(network)
@@ -161,9 +166,12 @@ def _convert(
     configuration["LayerName"][model.graph.input[0].name]["Precision"]["result"] = (
         f"{signedness}fixed<{kind.bits},{kind.integer_bits}>"
     )
+    target: dict[str, str] = {"io_type": "io_parallel", "part": hardware.hls_part}
+    if accelerator:
+        target = {"io_type": "io_stream", "board": accelerator, "interface": "axi_stream", "driver": "python"}
     return hls4ml.converters.convert_from_onnx_model(
         model, hls_config=configuration, output_dir=str(directory), project_name=TOP, backend=backend,
-        io_type="io_parallel", part=hardware.hls_part, clock_period=round(1000 / hardware.clock_mhz, 3),
+        clock_period=round(1000 / hardware.clock_mhz, 3), **target,
     )
 
 

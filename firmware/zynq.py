@@ -1,0 +1,82 @@
+"""Zynq boards: hls4ml's VivadoAccelerator project (AXI streams, block design, PYNQ driver), C-simulated and compared.
+
+The bitstream is made where Vivado HLS and Vivado are installed; elsewhere the project is whole up to that point.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export.check import check_observations
+from export.graph import read_network
+from hls_projects.convert import read_description, write_project
+from train.backend import Backend
+from train.contract import IntArray
+from train.errors import ProjectError
+from train.stage import write_json
+from train.task import Hardware
+
+ZYNQ_BOARDS = ("pynq-z2", "zcu102")
+"""Boards that hls4ml 1.3 has a block design for, with AXI streams."""
+
+REPORT = "zynq.json"
+_DRIVER = Path(__file__).resolve().parent / "driver" / "zynq_policy.py"
+_TOOL = "vivado_hls"
+_OBSERVATIONS = 2000
+
+
+def write_zynq(qonnx: Path, hardware: Hardware, board: str, reference: Backend, directory: Path) -> dict[str, Any]:
+    """Write, C-simulate and, where the vendor's tools are installed, build the project of a QONNX graph.
+
+    Args:
+        board: one of :data:`ZYNQ_BOARDS`.
+        reference: the same policy in software; the C simulation's logits must equal its own.
+
+    Returns:
+        What ``zynq.json`` in ``directory`` holds: board, observations (compared), mismatches (0), built, skipped.
+
+    Raises:
+        ProjectError: hls4ml refuses the graph, or the C simulation differs.
+    """
+    import hls4ml
+
+    write_project(qonnx, hardware, directory, accelerator=board)
+    shutil.copyfile(_DRIVER, directory / _DRIVER.name)
+    network = read_network(qonnx)
+    observations = check_observations(network.input, network.features)[:_OBSERVATIONS]
+    with contextlib.redirect_stdout(io.StringIO()):
+        model = hls4ml.converters.link_existing_project(directory)
+        model.config.config["OutputDir"] = str(directory.resolve())
+        model.compile()
+        logits = _integers(model.predict(_values(observations, directory)), directory)
+    expected = reference.infer(observations).logits
+    mismatches = int((logits != expected).any(axis=1).sum())
+    if mismatches:
+        raise ProjectError(
+            f"{directory}: the C simulation differs from the software policy on {mismatches} of {len(observations)} "
+            "observations; please report this graph"
+        )
+    built = shutil.which(_TOOL) is not None
+    if built:
+        model.build(csim=False, synth=True, export=True, bitfile=True)
+    result = {
+        "board": board, "observations": len(observations), "mismatches": mismatches, "built": built,
+        "skipped": None if built else f"{_TOOL} is not on PATH; where it is, run it on build_prj.tcl, then vivado on "
+                                      "design.tcl",
+    }
+    write_json(directory / REPORT, result)
+    return result
+
+
+def _values(observations: IntArray, project: Path) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return (observations * read_description(project).observation_lsb).astype(np.float32)
+
+
+def _integers(logits: Any, project: Path) -> IntArray:
+    return np.rint(np.asarray(logits, dtype=np.float64) / read_description(project).logit_lsb).astype(np.int64)
