@@ -65,14 +65,6 @@ def test_a_wrong_task_file(before: str, after: str, words: list[str], tmp_path: 
     assert_one_line(*command("synth", "--env", str(file), "--root", str(tmp_path)), *words)
 
 
-def test_a_design_too_large_for_its_part(tmp_path: Path) -> None:
-    file = tmp_path / "quick.toml"
-    file.write_text(GOOD_TASK.replace("episodes = 2000", "episodes = 4"), encoding="utf-8")
-    large = ["--method", "fp", "--hidden", "64", "--bits", "16"]
-    options = ["--env", str(file), *large, "--seed", "0", "--root", str(tmp_path)]
-    assert_one_line(*command("synth", *options, "--part", "ice40-up5k"), "ice40-up5k", "too large")
-
-
 def test_no_compiler(tmp_path: Path) -> None:
     file = tmp_path / "quick.toml"
     file.write_text(GOOD_TASK.replace("episodes = 2000", "episodes = 4"), encoding="utf-8")
