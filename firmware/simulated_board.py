@@ -177,7 +177,7 @@ def _await_port(process: subprocess.Popen[bytes], port: Path) -> None:
         if process.poll() is not None:
             raise ProjectError("the simulated board did not start; its message is above")
         if time.monotonic() > ends:
-            raise ProjectError(f"the simulated board did not start in {_START_SECONDS:g} s; run again on a quieter machine")
+            raise ProjectError(f"the simulated board did not start in {_START_SECONDS:g} s; is the machine busy?")
         time.sleep(0.01)
 
 
