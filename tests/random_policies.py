@@ -16,7 +16,7 @@ DESIGNS = [
 """Task, method, bits; what is binary has no other width."""
 
 
-def random_policy(task_name: str, name: str, bits: int = 8, hidden: int = 16, seed: int = 0) -> Policy:
+def random_policy(task_name: str, name: str, bits: int = 8, hidden: int = 16, seed: int = 1) -> Policy:
     """Latents that reach beyond every range: saturation, ties, zeros and long sums all occur."""
     rng = np.random.default_rng(seed)
     task = load_task(task_name)
@@ -24,7 +24,7 @@ def random_policy(task_name: str, name: str, bits: int = 8, hidden: int = 16, se
     features, actions = task.spaces
     shapes = ((hidden, features), (hidden,), (actions, hidden), (actions,))
     arrays = [rng.normal(size=shape).astype(np.float32) * np.float32(1.5) for shape in shapes]
-    arrays[0][0, :], arrays[2][0, 0] = 0.0, 50.0
+    arrays[0][0, :], arrays[2][0, -1], arrays[3][...] = 0.0, 50.0, 0.0
     for weight in arrays[::2]:
         if name == "compression":
             centres = rng.normal(size=spec.clusters).astype(np.float32)
