@@ -55,7 +55,7 @@ def netlist_commands(netlist: Path, cells: str) -> list[str]:
     """
     return [
         f"read_json {quoted(netlist)}", "delete =A:blackbox =A:whitebox",
-        f"read_verilog -sv -overwrite -icells {cells}",
+        f"read_verilog -sv -overwrite -icells -defer {cells}",
     ]
 
 
