@@ -9,6 +9,7 @@ from networks import network_of, small_network
 from random_policies import random_policy
 
 from export.check import check_observations
+from hls_projects import parts
 from hls_projects.parts import load_part
 from hls_projects.place import MAXIMUM_STAGES, RESULT, build_for_clock, pipeline_for
 from hls_projects.simulation import NetlistBackend, RtlBackend
@@ -61,8 +62,14 @@ def test_a_part_that_is_only_counted(tmp_path: Path) -> None:
     assert result["lut"] > 0
 
 
-def test_a_design_too_large_for_its_part(tmp_path: Path) -> None:
-    network = network_of(random_policy("acrobot", "fp", bits=16, hidden=24))
-    with pytest.raises(ProjectError, match=r"design too large for its part ice40-up5k: \d+ LUT of 5280; take fewer"):
-        build_for_clock(network, "ice40-up5k", 10.0, 1, tmp_path)
-    assert list(tmp_path.iterdir()) == []
+def test_a_design_too_large_for_its_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = (parts.PART_DIRECTORY / "ice40-up5k.toml").read_text(encoding="utf-8")
+    folder, work = tmp_path / "parts", tmp_path / "work"
+    folder.mkdir()
+    work.mkdir()
+    (folder / "tiny.toml").write_text(shipped.replace("lut = 5280", "lut = 30"), encoding="utf-8")
+    monkeypatch.setattr(parts, "PART_DIRECTORY", folder)
+    network = network_of(random_policy("acrobot", "binarynet", hidden=6))
+    with pytest.raises(ProjectError, match=r"design too large for its part tiny: \d+ LUT of 30; take fewer"):
+        build_for_clock(network, "tiny", 10.0, 1, work)
+    assert list(work.iterdir()) == []
