@@ -101,8 +101,9 @@ def matrix(root: Root = None, part: Part = None) -> None:
                 result = pipeline.synthesise(
                     task, spec, choose_seed=True, root=root, minimum_steps=MATRIX_STEPS, console=CONSOLE
                 )
+                CONSOLE.print(report.one_line(result.summary))
                 summaries.append(result.summary)
-                report.print_matrix(summaries, CONSOLE)
+    report.print_matrix(summaries, CONSOLE)
     path = root / "matrix.json"
     draw_matrix(summaries, root / "matrix.png")
     write_json(path, summaries)

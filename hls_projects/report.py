@@ -140,6 +140,12 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
         console.print(_spread(summary["selection"]))
 
 
+def one_line(summary: Mapping[str, Any]) -> str:
+    """The figures that matter most, for a list of many runs."""
+    shown = (("return", "return_software"), ("mismatches", "mismatches"), ("LUT", "lut"), ("ns", "latency_ns"))
+    return "  " + ", ".join(f"{label} {summary[key]:,}" for label, key in shown if summary[key] is not None)
+
+
 def print_matrix(summaries: Sequence[Mapping[str, Any]], console: Console) -> None:
     """Print one row a run."""
     table = Table()
