@@ -91,7 +91,7 @@ class Link:
     name = "board"
 
     def __init__(
-        self, port: str, baud: int, expected: Expected, *, timeout: float = 0.1, patience: float = 10.0,
+        self, port: str, baud: int, expected: Expected, *, timeout: float = 0.5, patience: float = 10.0,
         window: int = protocol.WINDOW, attempts: int = 1000,
     ) -> None:
         """Describe a link; nothing is opened yet.
@@ -101,7 +101,7 @@ class Link:
             baud: bits per second.
             expected: the policy that must answer.
             timeout: seconds of silence after which answers count as lost, at most; while all goes well the limit
-                falls to a fifth of it.
+                falls to a twenty-fifth of it, or to more where answers counted as lost turned out to be late.
             patience: seconds without one good frame after which the board is given up.
             window: requests in flight, 1 to :data:`firmware.protocol.WINDOW`.
             attempts: how often one request is sent at most.
@@ -113,6 +113,7 @@ class Link:
         self._port, self._baud, self._expected = port, baud, expected
         self._timeout, self._patience, self._window, self._attempts = timeout, patience, window, attempts
         self._silence = timeout  # the limit now
+        self._shortest = timeout / 25
         self._serial: Any = None
         self._buffer = b""
         self._sequence = random.randrange(1 << 16)
@@ -245,13 +246,15 @@ class Link:
         waiting.extendleft(reversed(rows))
 
     def _ask_identity(self) -> Identity | None:
-        number = self._next_sequence()
+        number, surplus = self._next_sequence(), self.counters.surplus_answers
         self._buffer = b""
         self._write(protocol.DELIMITER + protocol.identify_request(number))
         while data := self._read():
             for frame in self._frames(data):
                 answer = self._good_answer(frame)
                 if answer is not None and answer[0] == number and isinstance(answer[1], Identity):
+                    if self.counters.surplus_answers > surplus:  # the board was slow, not silent
+                        self._shortest = min(2 * self._shortest, self._timeout)
                     return answer[1]
                 self.counters.surplus_answers += answer is not None
             if time.monotonic() > self._deadline:
@@ -320,7 +323,7 @@ class Link:
         self.counters.bytes_sent += len(data)
 
     def _pace(self, factor: float) -> None:
-        silence = min(max(self._silence * factor, self._timeout / 5), self._timeout)
+        silence = min(max(self._silence * factor, self._shortest), self._timeout)
         if silence != self._silence:
             self._silence = self._serial.timeout = silence
 
