@@ -12,6 +12,7 @@ TOOL       ?= open
 BACKEND    ?= all
 EPISODES   ?=
 ROOT       ?=
+ONNX       ?=
 BOARD      ?=
 PORT       ?= sim
 FAULTS     ?=
@@ -30,6 +31,7 @@ policy = $(call flag,ENV,--env) $(call flag,METHOD,--method) $(call flag,HIDDEN,
          $(call flag,BITS,--bits) $(call flag,CLUSTERS,--clusters) $(call flag,PERCENTILE,--percentile) $(call flag,ROOT,--root)
 board  = $(policy) $(call flag,BOARD,--board)
 build  = $(policy) $(call flag,PART,--part) $(call flag,CLOCK_MHZ,--clock-mhz)
+foreign = $(call flag,ONNX,--onnx) $(call flag,PART,--part) $(call flag,CLOCK_MHZ,--clock-mhz) $(call flag,ROOT,--root)
 
 .DEFAULT_GOAL := help
 .PHONY: help venv train synth evaluate matrix parts hil watch bitstream boards endure paper bench-train test lint clean
@@ -58,7 +60,7 @@ train: $(READY) ## train policies: one SEED, or several of which the best by val
 	@$(RUN) -m train $(policy)
 
 synth: $(READY) ## train, export, convert, C-simulate, place and route, and verify in the Gym loop: the whole pipeline
-	@$(RUN) -m hls_projects synth $(build) $(call flag,TOOL,--tool) $(call flag,EPISODES,--episodes)
+	@$(RUN) -m hls_projects $(if $(ONNX),$(foreign),synth $(build) $(call flag,TOOL,--tool) $(call flag,EPISODES,--episodes))
 
 evaluate: $(READY) ## drive Gymnasium by BACKEND=torch|qonnx|onnxruntime|csim|rtl|netlist|all and compare every step
 	@$(RUN) -m hls_projects evaluate $(build) $(call flag,BACKEND,--backend) $(call flag,EPISODES,--episodes)

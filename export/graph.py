@@ -38,6 +38,8 @@ class Layer:
     activation: ActivationType
     """Type that the sums are cut to: floor and saturation for :class:`FixedPoint` (an unsigned one is the
     quantised ReLU), ±1 for :class:`Sign`, None for sums left as they are."""
+    rounding: str = "FLOOR"
+    """How a :class:`FixedPoint` activation cuts: FLOOR, or ROUND (half to even; models from elsewhere have it)."""
 
     def sum_lsb(self, input_lsb: float) -> float:
         """Value of one unit of the layer's exact sums, for inputs in units of ``input_lsb``."""
@@ -95,24 +97,31 @@ class IntegerNetwork:
         values, lsb = observations, self.input.lsb
         for layer in self.layers:
             sums, lsb = layer.sums(values, lsb), layer.sum_lsb(lsb)
-            values = activate(sums, lsb, layer.activation)
+            values = activate(sums, lsb, layer.activation, layer.rounding)
             lsb = lsb if layer.activation is None else layer.activation.lsb
         return values
 
 
-def activate(sums: IntArray, lsb: float, kind: ActivationType) -> IntArray:
+def activate(sums: IntArray, lsb: float, kind: ActivationType, rounding: str = "FLOOR") -> IntArray:
     """Cut ``sums`` (int64, any shape, in units of ``lsb``) to ``kind``; the result is in units of its lsb."""
     if kind is None:
         return sums
     if isinstance(kind, Sign):
         return np.where(sums >= 0, 1, -1).astype(np.int64)
     if kind.lsb >= lsb:
-        cut = sums // _ratio(kind.lsb, lsb)
+        cut = round_half_even(sums, _ratio(kind.lsb, lsb)) if rounding == "ROUND" else sums // _ratio(kind.lsb, lsb)
     else:
         # Saturate first, coarsely: the multiplication below must not leave 64 bits.
         bound = (1 << kind.bits) // _ratio(lsb, kind.lsb) + 1
         cut = np.clip(sums, -bound, bound) * _ratio(lsb, kind.lsb)
     return np.clip(cut, kind.minimum, kind.maximum)
+
+
+def round_half_even(sums: IntArray, divisor: int) -> IntArray:
+    """``sums / divisor`` rounded to the nearest integer, ties to the even one; exact for every int64."""
+    below, rest = np.divmod(sums, divisor)
+    up: IntArray = ((2 * rest > divisor) | ((2 * rest == divisor) & (below % 2 == 1))).astype(np.int64)
+    return below + up
 
 
 def read_network(path: Path) -> IntegerNetwork:
@@ -196,9 +205,10 @@ class _Reader:
         if bias.size not in (1, len(weight)):
             raise self._refusal(node, f"has {bias.size} biases for {len(weight)} outputs")
         bias = np.broadcast_to(bias.reshape(-1), (len(weight),))
-        return Layer(np.ascontiguousarray(weight), weight_lsb, np.ascontiguousarray(bias), bias_lsb, self._activation())
+        kind, rounding = self._activation()
+        return Layer(np.ascontiguousarray(weight), weight_lsb, np.ascontiguousarray(bias), bias_lsb, kind, rounding)
 
-    def _activation(self) -> ActivationType:
+    def _activation(self) -> tuple[ActivationType, str]:
         relu = self._next_is("Relu")
         if relu:
             _, node = self._next()
@@ -208,13 +218,14 @@ class _Reader:
             _, node = self._next()
             if self._scale(node) != 1.0:
                 raise self._refusal(node, "has a scale other than 1; put it into the next layer's weights")
-            return Sign()
+            return Sign(), "FLOOR"
         if not self._next_is("Quant"):
-            return None
-        kind = self._fixed_point(self._next()[1], roundings=("FLOOR",))
+            return None, "FLOOR"
+        _, node = self._next()
+        kind, rounding = self._fixed_point(node, roundings=("FLOOR", "ROUND")), _attributes(node)["rounding_mode"]
         if relu and kind.signed:  # the sign bit is never used
-            return FixedPoint(kind.bits - 1, kind.integer_bits - 1, signed=False)
-        return kind
+            return FixedPoint(kind.bits - 1, kind.integer_bits - 1, signed=False), rounding
+        return kind, rounding
 
     def _parameter(self, name: str, user: onnx.NodeProto) -> tuple[IntArray, float]:
         # Integers and unit of a weight or bias: a Quant or BipolarQuant on an initialiser.

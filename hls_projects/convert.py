@@ -21,7 +21,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.gemm_to_matmul import GemmToMatMul
 from qonnx.util.cleanup import cleanup_model
 
-from export.graph import IntegerNetwork, read_network
+from export.graph import IntegerNetwork, Layer, read_network
 from export.model_file import load_model
 from export.operators import QONNX_DOMAIN
 from train.contract import FixedPoint, Sign
@@ -195,15 +195,25 @@ def _check_types(model: Any, network: IntegerNetwork) -> None:
     dense = [layer for layer in model.get_layers() if layer.class_name == "Dense"]
     if len(dense) != len(network.layers):
         raise ProjectError(f"hls4ml made {len(dense)} dense layers of {len(network.layers)}; please report this graph")
-    for node, bounds in zip(dense, _bounds(network), strict=True):
+    for node, bounds, layer in zip(dense, _bounds(network), network.layers, strict=True):
         for what, precision in (
             ("accumulator", node.get_attr("accum_t").precision), ("result", node.get_output_variable().type.precision),
         ):
-            if not bounds.fit(precision):
+            if not bounds.fit(precision) and not (what == "result" and _is_cut(precision, layer)):
                 raise ProjectError(
                     f"hls4ml chose {precision} for the {what} of '{node.name}', which needs {bounds.integer_bits} "
                     f"integer and {bounds.fraction_bits} fraction bits; please report this graph"
                 )
+
+
+def _is_cut(precision: Any, layer: Layer) -> bool:
+    """Whether hls4ml cuts the layer's sums to its activation at once, which is as exact: a Quant without a Relu."""
+    kind = layer.activation
+    rounding = {"FLOOR": "TRN", "ROUND": "RND_CONV"}[layer.rounding]
+    return isinstance(kind, FixedPoint) and (
+        (precision.width, precision.integer, precision.signed) == (kind.bits, kind.integer_bits, kind.signed)
+        and (precision.rounding_mode.name, precision.saturation_mode.name) == (rounding, "SAT")
+    )
 
 
 def _make_reproducible(directory: Path, stamp: str, qonnx: Path) -> None:

@@ -14,7 +14,7 @@ import math
 import re
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from alkaid.codegen import RTLModel
 from alkaid.trace import FVArray, trace
 from alkaid.trace.fixed_variable import FVariable, HWConfig
 
-from export.graph import IntegerNetwork
+from export.graph import IntegerNetwork, activate
 from train.contract import ActivationType, FixedPoint, IntArray, Sign
 from train.errors import ProjectError
 from train.stage import write_json
@@ -104,6 +104,8 @@ class _Affine:
     activation: ActivationType
     shift: int
     """Right shift of the sums to the unit of ``activation``."""
+    rounding: str = "FLOOR"
+    """What becomes of the bits that the shift drops; see :class:`export.graph.Layer`."""
 
 
 def _affine_layers(network: IntegerNetwork) -> list[_Affine]:
@@ -117,7 +119,7 @@ def _affine_layers(network: IntegerNetwork) -> list[_Affine]:
             matrix, constant = 2 * matrix, constant - matrix.sum(axis=1)
         kind = layer.activation
         shift = round(math.log2(kind.lsb / unit)) if isinstance(kind, FixedPoint) else 0
-        layers.append(_Affine(matrix, constant, kind, shift))
+        layers.append(_Affine(matrix, constant, kind, shift, layer.rounding))
         lsb, from_signs = (unit if kind is None else kind.lsb), isinstance(kind, Sign)
     return layers
 
@@ -133,8 +135,8 @@ def _difference_layers(layers: Sequence[_Affine]) -> list[_Affine]:
     for layer in reversed(layers[:-1]):
         needed = result[0].matrix.any(axis=0)
         after = result[0]
-        result[0] = _Affine(after.matrix[:, needed], after.constant, after.activation, after.shift)
-        result.insert(0, _Affine(layer.matrix[needed], layer.constant[needed], layer.activation, layer.shift))
+        result[0] = replace(after, matrix=after.matrix[:, needed])
+        result.insert(0, replace(layer, matrix=layer.matrix[needed], constant=layer.constant[needed]))
     return result
 
 
@@ -167,7 +169,7 @@ class _Replay:
             else:
                 values = self._sums(layer.matrix, layer.constant, values)
             if isinstance(kind, FixedPoint):
-                values = [_cut(value, kind, layer.shift) for value in values]
+                values = [_cut(value, kind, layer.shift, layer.rounding) for value in values]
         return values
 
     def _at_least_zero(self, matrix: IntArray, constant: IntArray, values: Sequence[Value]) -> list[Value]:
@@ -230,11 +232,12 @@ def _significant_bits(constant: int) -> int:
     return (magnitude // (magnitude & -magnitude)).bit_length() if magnitude else 0
 
 
-def _cut(value: Value, kind: FixedPoint, shift: int) -> Value:
+def _cut(value: Value, kind: FixedPoint, shift: int, rounding: str) -> Value:
     if isinstance(value, int):
-        scaled = value >> shift if shift >= 0 else value << -shift
-        return min(max(scaled, kind.minimum), kind.maximum)
+        return int(activate(np.array([value]), kind.lsb * 2.0**-shift, kind, rounding)[0])
     array = FVArray(np.array([value * 2.0**-shift], dtype=object), hwconf=_ADDERS)
+    if rounding == "ROUND" and shift > 0:
+        array = np.round(array)
     return _settled(np.asarray(array.quantize(int(kind.signed), kind.bits - kind.signed, 0, "SAT", "TRN"))[0])
 
 

@@ -122,7 +122,7 @@ def test_a_chain_of_every_kind_of_node(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"activation_rounding": "ROUND"}, r"Quant_a1' \(Quant\) rounds by ROUND"),
+        ({"activation_rounding": "CEIL"}, r"Quant_a1' \(Quant\) rounds by CEIL"),
         ({"scale": 0.3}, r"Quant_a1' \(Quant\) has scale 0.3"),
         ({"zero": 1.0}, r"Quant_a1' \(Quant\) has a zero point"),
         ({"bits": 1.0}, r"Quant_a1' \(Quant\) has 1 bits"),

@@ -1,0 +1,350 @@
+"""Exact network → integer network: scales that hardware has no use for are folded away without changing a result.
+
+A hidden activation is a staircase over the integer sums of its layer. Four ways to build it, the first that gives
+each step at exactly the same sum is taken:
+
+1. *shift*: the scales' ratio is a power of two, so that floor or round-half-even of a shift is the staircase;
+2. *sign*: one step; the threshold becomes the bias, whatever the scales;
+3. *multiplier*: weights times an integer and a bias, then floor of a shift, the smallest that fits every step;
+4. *thermometer*: one sign unit a step (any staircase: tanh, narrow ranges), where that leaves few enough units.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cache
+
+import numpy as np
+
+from export.exact import SIGN, AmbiguousError, Clip, ExactLayer, ExactNetwork, Levels
+from export.graph import IntegerNetwork, Layer
+from train.contract import ActivationType, FixedPoint, IntArray, Sign, is_power_of_two
+from train.errors import ProjectError
+
+MAXIMUM_UNITS = 1024
+"""Sign units that the thermometer of one layer may take."""
+_MANTISSA = 24  # bits that a float32 initialiser keeps
+_BIAS_BITS = 32
+_SUM_BITS = 56
+_STEPS = 1 << 10
+
+
+@dataclass(frozen=True, eq=False)
+class Folded:
+    """What folding leaves."""
+
+    network: IntegerNetwork
+    logit_value: Fraction
+    """Real value of one unit of an integer logit."""
+    logits_exact: bool
+    """False where only the actions are those of the original: real biases that no common grid holds."""
+    ways: tuple[str, ...]
+    """How each activation was built: shift, sign, multiplier or thermometer."""
+
+
+def fold(exact: ExactNetwork, name: str) -> Folded:
+    """The integer network that gives the actions of ``exact`` for every observation, and its logits in their unit.
+
+    Args:
+        name: of the file, for messages.
+
+    Raises:
+        ProjectError: a layer cannot be folded exactly; the message names its node and the remedy.
+    """
+    return _Folder(exact, name).run()
+
+
+class _Folder:
+    def __init__(self, exact: ExactNetwork, name: str) -> None:
+        self._name = name
+        self._pending = list(exact.layers)
+        kind, scale = exact.input.type, float(exact.input.scale)
+        # Powers of two stay what they are, so that a model that needs no folding keeps its units.
+        keeps = is_power_of_two(scale) and abs(_exponent(scale)) <= _BIAS_BITS
+        self._input = replace(kind, integer_bits=kind.bits + _exponent(scale)) if keeps else kind
+        self._lsb = self._input.lsb
+        self._reach = kind.minimum, kind.maximum
+        self._layers: list[Layer] = []
+        self._ways: list[str] = []
+
+    def run(self) -> Folded:
+        while self._pending:
+            layer = self._pending.pop(0)
+            if layer.levels is None:
+                value, is_exact = self._logits(layer)
+                return self._folded(value, is_exact)
+            layer = _without_clips(layer)
+            assert layer.levels is not None
+            last = None if self._pending else layer.levels.scale
+            self._activation(layer, layer.levels)
+            if last is not None and self._pending:  # a thermometer's sums are still to be taken
+                continue
+            if last is not None:
+                return self._folded(last, True)
+        raise AssertionError("a network has a last layer")
+
+    def _folded(self, value: Fraction, is_exact: bool) -> Folded:
+        return Folded(IntegerNetwork(self._input, tuple(self._layers)), value, is_exact, tuple(self._ways))
+
+    def _activation(self, layer: ExactLayer, levels: Levels) -> None:
+        if levels.rounding == SIGN:
+            self._sign(layer)
+        elif not self._shift(layer, levels):
+            steps = self._steps(layer, levels)
+            if not self._multiplier(layer, levels, steps):
+                self._thermometer(layer, levels, steps)
+
+    def _sign(self, layer: ExactLayer) -> None:
+        first, last = layer.range(*self._reach)
+        steps = [self._staircase(layer, output, 0, 1, first[output], last[output])[0] for output in range(len(first))]
+        self._add(layer, layer.weight, 0, -np.array(steps, dtype=np.int64), 0, Sign(), "FLOOR", "sign")
+
+    def _shift(self, layer: ExactLayer, levels: Levels) -> bool:
+        unit = min(layer.gain)
+        factors, ratio = [gain / unit for gain in layer.gain], levels.scale / unit
+        kind = levels.type
+        full = (kind.minimum, kind.maximum) == (levels.low, levels.high)
+        shift = _exponent(float(ratio)) if is_power_of_two(float(ratio)) and Fraction(float(ratio)) == ratio else None
+        if (layer.curves or not layer.exact or not full or shift is None or not 0 <= shift <= _MANTISSA
+                or levels.rounding not in ("FLOOR", "ROUND") or any(item.denominator != 1 for item in factors)):
+            return False
+        weight = layer.weight * np.array([int(item) for item in factors], dtype=np.int64)[:, None]
+        offsets = [_placed(offset / unit, shift, levels.rounding) for offset in layer.offset]
+        fraction = max(item.denominator for item in offsets).bit_length() - 1
+        bias = np.array([int(item * 2**fraction) for item in offsets], dtype=object)
+        if not _fits(weight, bias):
+            return False
+        rounding = levels.rounding if shift or fraction else "FLOOR"
+        self._add(layer, weight, shift, bias.astype(np.int64), fraction, kind, rounding, "shift")
+        return True
+
+    def _steps(self, layer: ExactLayer, levels: Levels) -> IntArray:
+        """Shape (outputs, high - low): the least sum that reaches each level above the lowest."""
+        if levels.high - levels.low > _STEPS:
+            raise self._refusal(
+                layer, f"has {levels.type.bits} bits and scales whose ratio is no power of two; "
+                "take power-of-two scales, or 10 bits at most"
+            )
+        first, last = layer.range(*self._reach)
+        return np.array([
+            self._staircase(layer, output, levels.low, levels.high, first[output], last[output])
+            for output in range(len(first))
+        ])
+
+    def _staircase(
+        self, layer: ExactLayer, output: int, low: int, high: int, first: np.int64, last: np.int64
+    ) -> IntArray:
+        try:
+            return _least_sums(cache(lambda total: layer.level(output, total)), low, high, int(first), int(last))
+        except AmbiguousError as error:
+            raise self._refusal(
+                layer, f"has a sum whose level floating point cannot tell ({error}); change its scale a little"
+            ) from error
+
+    def _multiplier(self, layer: ExactLayer, levels: Levels, steps: IntArray) -> bool:
+        first, last = layer.range(*self._reach)
+        for shift in range(_MANTISSA + 1):
+            lines = [
+                _line(steps[output], levels, gain / levels.scale, shift, int(first[output]), int(last[output]))
+                for output, gain in enumerate(layer.gain)
+            ]
+            if any(line is None for line in lines):
+                continue
+            slopes, biases = np.array([line for line in lines if line is not None], dtype=np.int64).T
+            weight = layer.weight * slopes[:, None]
+            if not _fits(weight, biases):
+                return False
+            self._add(layer, weight, shift, biases, 0, levels.type, "FLOOR", "multiplier")
+            return True
+        return False
+
+    def _thermometer(self, layer: ExactLayer, levels: Levels, steps: IntArray) -> None:
+        first, last = layer.range(*self._reach)
+        owner, threshold = np.nonzero((steps > first[:, None]) & (steps <= last[:, None]))
+        if len(owner) > MAXIMUM_UNITS:
+            raise self._refusal(
+                layer, f"needs {len(owner)} thresholds, more than {MAXIMUM_UNITS}, to be exact; take power-of-two "
+                "scales without tanh or a narrow range, fewer bits, or fewer units"
+            )
+        base = levels.low + (steps <= first[:, None]).sum(axis=1)
+        if not self._pending:
+            self._pending.append(_identity(layer.node, len(base), levels.scale))
+        units = replace(layer, weight=layer.weight[owner])
+        bias = -steps[owner, threshold]
+        if not len(owner):  # no sum changes anything: one unit that never lights up keeps the layer a layer
+            units, bias = replace(layer, weight=np.zeros((1, layer.weight.shape[1]), dtype=np.int64)), np.array([-1])
+        self._add(units, units.weight, 0, bias, 0, Sign(), "FLOOR", "thermometer")
+        self._pending[0] = _over_units(self._pending[0], owner, base)
+
+    def _logits(self, layer: ExactLayer) -> tuple[Fraction, bool]:
+        unit = min(layer.gain)
+        factors = [gain / unit for gain in layer.gain]
+        if not layer.exact or any(item.denominator != 1 for item in factors):
+            raise self._refusal(
+                layer, "gives logits in units that differ from output to output; "
+                "take one weight scale for the last layer, without BatchNormalization"
+            )
+        weight = layer.weight * np.array([int(item) for item in factors], dtype=np.int64)[:, None]
+        offsets = [offset / unit for offset in layer.offset]
+        for biases, fraction, is_exact in (_on_a_grid(offsets), _in_order(offsets)):
+            if _fits(weight, np.array(biases, dtype=object)):
+                self._add(layer, weight, 0, np.array(biases, dtype=np.int64), fraction, None, "FLOOR", "logits")
+                return unit / 2**fraction, is_exact
+        raise self._refusal(layer, "has biases that no 32 bits hold beside its weights' scale; quantise the bias")
+
+    def _add(
+        self, layer: ExactLayer, weight: IntArray, shift: int, bias: IntArray, fraction: int, kind: ActivationType,
+        rounding: str, way: str,
+    ) -> None:
+        first, last = replace(layer, weight=weight).range(*self._reach)
+        largest = int(max(np.abs(first).max(), np.abs(last).max())) * 2**fraction + int(np.abs(bias).max())
+        if not _fits(weight, bias) or largest.bit_length() > _SUM_BITS:
+            raise self._refusal(layer, f"needs sums of {largest.bit_length()} bits; take fewer bits")
+        unit = 2.0**-shift
+        self._layers.append(Layer(weight, unit / self._lsb, bias, unit * 2.0**-fraction, kind, rounding))
+        if way != "logits":
+            self._ways.append(way)
+        self._lsb = 1.0
+        self._reach = (kind.minimum, kind.maximum) if isinstance(kind, FixedPoint) else (-1, 1)
+
+    def _refusal(self, layer: ExactLayer, why: str) -> ProjectError:
+        return ProjectError(f"{self._name}: the layer of node '{layer.node}' {why}")
+
+
+def _without_clips(layer: ExactLayer) -> ExactLayer:
+    """Clips just before the quantiser whose limits are levels: the levels' own limits do the same."""
+    levels, curves = layer.levels, list(layer.curves)
+    assert levels is not None
+    while curves and isinstance(curves[-1], Clip) and levels.rounding != SIGN:
+        clip = curves[-1]
+        limits = [None if limit is None else limit / levels.scale for limit in (clip.low, clip.high)]
+        if any(limit is not None and limit.denominator != 1 for limit in limits):
+            break
+        low = levels.low if limits[0] is None else min(max(levels.low, int(limits[0])), levels.high)
+        high = levels.high if limits[1] is None else max(min(levels.high, int(limits[1])), low)
+        levels = replace(levels, low=low, high=high)
+        curves.pop()
+    return replace(layer, levels=levels, curves=tuple(curves))
+
+
+def _least_sums(level: Callable[[int], int], low: int, high: int, first: int, last: int) -> IntArray:
+    """For each level from ``low`` + 1 to ``high``: the least sum from ``first`` on that reaches it, else last + 1."""
+    found = np.full(high - low, last + 1, dtype=np.int64)
+    at, stride = first, 1
+    for index in range(high - low):
+        before = at
+        at = _least(level, low + 1 + index, at, last, stride)
+        if at > last:
+            break
+        found[index] = at
+        stride = max(1, at - before)
+    return found
+
+
+def _least(level: Callable[[int], int], wanted: int, start: int, last: int, stride: int) -> int:
+    if level(start) >= wanted:
+        return start
+    below, above = start, start + stride
+    while above < last and level(above) < wanted:
+        stride *= 2
+        below, above = above, above + stride
+    if above >= last:
+        if level(last) < wanted:
+            return last + 1
+        above = last
+    while above - below > 1:
+        middle = (below + above) // 2
+        below, above = (below, middle) if level(middle) >= wanted else (middle, above)
+    return above
+
+
+def _line(
+    steps: IntArray, levels: Levels, slope: Fraction, shift: int, first: int, last: int
+) -> tuple[int, int] | None:
+    """Slope and bias of floor((slope × sum + bias) / 2^shift) that steps just where ``steps`` say, if there are any."""
+    kind = levels.type
+    wanted = np.concatenate([
+        np.full(levels.low - kind.minimum, first), steps, np.full(kind.maximum - levels.high, last + 1)
+    ])
+    edges = np.arange(kind.minimum + 1, kind.maximum + 1, dtype=np.int64) << shift
+    for factor in dict.fromkeys((int(slope * 2**shift), int(slope * 2**shift) + 1)):
+        if factor >= 1 << _MANTISSA:
+            return None
+        reached, missed = wanted <= last, wanted > first
+        least = (edges - factor * wanted)[reached].max(initial=-(1 << 62))
+        most = (edges - 1 - factor * (wanted - 1))[missed].min(initial=1 << 62)
+        if least <= most:
+            return factor, _simplest(int(least), int(most))
+    return None
+
+
+def _simplest(least: int, most: int) -> int:
+    """The integer in the range with the most zeros at its end."""
+    if least <= 0 <= most:
+        return 0
+    for bits in range(62, -1, -1):
+        candidate = -(-least >> bits) << bits if least > 0 else (most >> bits) << bits
+        if least <= candidate <= most:
+            return candidate
+    raise AssertionError("an integer range that is not empty has an integer")
+
+
+def _identity(node: str, count: int, value: Fraction) -> ExactLayer:
+    """A last layer that hands on its ``count`` inputs, whose unit is worth ``value``."""
+    weight = np.eye(count, dtype=np.int64)
+    return ExactLayer(node, weight, (value,) * count, (Fraction(0),) * count, (), None, True)
+
+
+def _over_units(layer: ExactLayer, owner: IntArray, base: IntArray) -> ExactLayer:
+    """``layer`` on the signs of a thermometer: an input is its base plus one half of (sign + 1) a threshold."""
+    counts = np.bincount(owner, minlength=len(base))
+    constant = layer.weight @ (2 * base + counts)
+    weight = layer.weight[:, owner] if len(owner) else np.zeros((len(layer.weight), 1), dtype=np.int64)
+    gain = tuple(item / 2 for item in layer.gain)
+    offset = tuple(o + g * int(c) for o, g, c in zip(layer.offset, gain, constant, strict=True))
+    return replace(layer, weight=weight, gain=gain, offset=offset)
+
+
+def _on_a_grid(offsets: list[Fraction]) -> tuple[list[int], int, bool]:
+    """``offsets`` as integers, and their fraction bits; an integer too large for any bias if there are none."""
+    grid = max(item.denominator for item in offsets)
+    if not is_power_of_two(grid):
+        return [1 << 64], 0, True
+    return [int(item * grid) for item in offsets], grid.bit_length() - 1, True
+
+
+def _in_order(offsets: list[Fraction]) -> tuple[list[int], int, bool]:
+    """Biases beside which integer sums compare as beside ``offsets``: only the order of the fractions matters."""
+    wholes = [math.floor(item) for item in offsets]
+    parts = [item - whole for item, whole in zip(offsets, wholes, strict=True)]
+    ranks = {part: rank for rank, part in enumerate(sorted({Fraction(0), *parts}))}
+    bits = (len(ranks) - 1).bit_length()
+    return [(whole << bits) + ranks[part] for whole, part in zip(wholes, parts, strict=True)], bits, False
+
+
+def _fits(weight: IntArray, bias: IntArray) -> bool:
+    def significant(value: int) -> int:
+        return (abs(value) // (value & -value)).bit_length() if value else 0
+
+    return (
+        int(np.abs(weight).max()).bit_length() <= _MANTISSA
+        and all(abs(int(item)).bit_length() < _BIAS_BITS and significant(int(item)) <= _MANTISSA for item in bias)
+    )
+
+
+def _placed(offset: Fraction, shift: int, rounding: str) -> Fraction:
+    """An offset of few bits beside which every integer sum is cut as beside ``offset``."""
+    whole = math.floor(offset)
+    if rounding == "FLOOR" or offset == whole:
+        return Fraction(whole)
+    if shift:  # ties lie on integers: anything between two of them is as good as the middle
+        return whole + Fraction(1, 2)
+    half = Fraction(1, 2)
+    return whole + (half if offset - whole == half else Fraction(round(offset - whole)))
+
+
+def _exponent(value: float) -> int:
+    return round(math.log2(value))

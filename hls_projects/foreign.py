@@ -1,0 +1,210 @@
+"""From a QONNX policy that somebody else exported to placed gates, with the same equality on every backend.
+
+original model → onnx (folded to power-of-two scales) → hls4ml (C-simulation) → <part> → report
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from export.check import check_observations
+from export.lowering import lower
+from export.model_file import save_model
+from export.network_writer import network_model
+from export.onnxruntime_backend import OnnxRuntimeBackend
+from export.original import Original
+from export.qonnx_backend import QonnxBackend
+from hls_projects.convert import write_project
+from hls_projects.csim import CsimBackend, build_csim
+from hls_projects.evaluate import Comparison, require_equal
+from hls_projects.parts import load_part
+from hls_projects.place import RESULT, build_for_clock
+from hls_projects.simulation import NetlistBackend, RtlBackend
+from hls_projects.synthesis import FAMILIES
+from train.backend import Backend
+from train.contract import FixedPoint, IntArray, Sign
+from train.errors import ProjectError
+from train.stage import Stage, digest, exclusive, write_json
+from train.task import Hardware
+
+FOLDER = "onnx"
+"""Folder below the root where foreign models are built, one directory a model."""
+RANDOM_OBSERVATIONS = 20_000
+
+
+@dataclass(frozen=True)
+class ForeignBuild:
+    """The build of one foreign model for one part."""
+
+    model: Path
+    hardware: Hardware
+    root: Path
+
+    @cached_property
+    def original(self) -> Original:
+        """The model, read and folded."""
+        return Original.load(self.model)
+
+    @property
+    def directory(self) -> Path:
+        """``<root>/onnx/<name>-<first digits of the file's hash>/``."""
+        stem = re.sub(r"[^A-Za-z0-9]+", "-", self.model.stem).strip("-")[:40] or "model"
+        return self.root / FOLDER / f"{stem}-{digest(self.model)[:8]}"
+
+    @property
+    def stages(self) -> list[tuple[str, Stage, Callable[[Path], None]]]:
+        """Name, directory and maker of each stage, in order."""
+        settings, model = asdict(self.hardware), {"model": digest(self.model)}
+        names = "strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part"
+        hls = model | {key: settings[key] for key in names}
+        placed = model | {key: settings[key] for key in ("part", "clock_mhz", "place_seeds")}
+        return [
+            ("folding to integers", Stage(self.directory / "onnx", model), self._fold),
+            ("hls4ml project and C-simulation", Stage(self.directory / "hls4ml", hls), self._convert),
+            ("RTL, synthesis, place and route", Stage(self.directory / self.hardware.part, placed), self._place),
+            ("every backend on random and corner observations", Stage(
+                self.directory / "report", model | {"hardware": settings, "random": RANDOM_OBSERVATIONS}
+            ), self._report),
+        ]
+
+    def observations(self) -> IntArray:
+        """Corners, and random observations over the whole input type; int64, shape (rows, features)."""
+        network = self.original.folded.network
+        rng = np.random.default_rng(0)
+        count = max(16, min(RANDOM_OBSERVATIONS, (1 << 22) // network.features))
+        kind = network.input
+        random = rng.integers(kind.minimum, kind.maximum, size=(count, network.features), endpoint=True, dtype=np.int64)
+        return np.concatenate([check_observations(kind, network.features), random])
+
+    def _fold(self, directory: Path) -> None:
+        folded = self.original.folded
+        model = network_model(folded.network)
+        properties = {
+            "source_sha256": digest(self.model), "observation_lsb": repr(folded.network.input.lsb),
+            "logit_lsb": repr(folded.network.logit_lsb),
+        }
+        save_model(model, directory / "policy.qonnx.onnx", properties)
+        save_model(lower(model), directory / "policy.onnx", properties)
+        shutil.copyfile(self.model, directory / "original.onnx")
+        write_json(directory / "folding.json", self._folding())
+
+    def _convert(self, directory: Path) -> None:
+        write_project(self.directory / "onnx" / "policy.qonnx.onnx", self.hardware, directory)
+        build_csim(directory)
+
+    def _place(self, directory: Path) -> None:
+        hardware = self.hardware
+        build_for_clock(
+            self.original.folded.network, hardware.part, hardware.clock_mhz, hardware.place_seeds, directory
+        )
+
+    def _report(self, directory: Path) -> None:
+        observations = self.observations()
+        expected, rounded = self.original.reference(observations)
+        comparisons = []
+        for backend in self._backends():
+            comparison = Comparison(backend.name)
+            comparison.add(backend.infer(observations), expected)
+            comparisons.append(comparison)
+        require_equal(comparisons)
+        built = self.directory / self.hardware.part
+        placed = json.loads((built / RESULT).read_text(encoding="utf-8"))
+        if placed["bitstream"]:
+            placed["bitstream"] = str(built / placed["bitstream"])
+        keys = ("part", "lut", "ff", "dsp", "bram", "fmax_mhz", "cycles", "latency_ns", "bitstream")
+        write_json(directory / "summary.json", {
+            "model": self.model.name,
+            **self._folding(),
+            **{key: placed.get(key) for key in keys},
+            "observations": len(observations),
+            "mismatches": sum(item.mismatches for item in comparisons),
+            "executor_rounding": rounded,
+            "backends": [
+                {key: getattr(item, key) for key in ("backend", "steps", "mismatches", "logits_compared")}
+                for item in comparisons
+            ],
+            "implementation": placed,
+        })
+
+    def _backends(self) -> list[Backend]:
+        place = self.directory
+        backends: list[Backend] = [
+            QonnxBackend(place / "onnx" / "policy.qonnx.onnx"), OnnxRuntimeBackend(place / "onnx" / "policy.onnx"),
+            CsimBackend(place / "hls4ml"), RtlBackend(place / self.hardware.part),
+        ]
+        if FAMILIES[load_part(self.hardware.part).family].models:
+            backends.append(NetlistBackend(place / self.hardware.part))
+        return backends
+
+    def _folding(self) -> dict[str, Any]:
+        folded, network = self.original.folded, self.original.folded.network
+        return {
+            "input": asdict(network.input),
+            "observation_scale": float(self.original.exact.input.scale),
+            "layers": [
+                {"inputs": layer.weight.shape[1], "outputs": len(layer.weight), "activation": _named(layer.activation)}
+                for layer in network.layers
+            ],
+            "folded_by": list(folded.ways),
+            "logit_value": float(folded.logit_value),
+            "logits_exact": folded.logits_exact,
+        }
+
+
+def build_foreign(model: Path, hardware: Hardware, root: Path, console: Console | None = None) -> Path:
+    """Everything from a foreign QONNX model to the report; what is there already isn't made again.
+
+    Returns:
+        Path of ``report/summary.json``.
+
+    Raises:
+        ProjectError: the model has something that cannot be folded exactly (the message names the node and what to
+            do), or a stage failed.
+    """
+    console = console or Console(quiet=True)
+    if not model.is_file():
+        raise ProjectError(f"{model}: no such file; give a QONNX model with ONNX=path/to/model.onnx")
+    build = ForeignBuild(model, hardware, root)
+    folding = build.original.folded  # what cannot be folded is told before anything is written
+    console.print(f"{model.name}: activations folded by {', '.join(folding.ways) or 'nothing'}", highlight=False)
+    with exclusive(build.directory):
+        for name, stage, maker in build.stages:
+            if stage.is_current:
+                console.print(f"  [dim]{name}: already done[/dim]")
+                continue
+            start = time.perf_counter()
+            with console.status(f"{name} …"), stage.build() as directory:
+                maker(directory)
+            console.print(f"  {name}: {time.perf_counter() - start:.1f} s")
+    return build.directory / "report" / "summary.json"
+
+
+def print_foreign(path: Path, console: Console) -> None:
+    """Print the table of ``summary.json``."""
+    summary = json.loads(path.read_text(encoding="utf-8"))
+    table = Table(title=f"{summary['model']} on {summary['part']}", title_justify="left")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    for item in summary["backends"]:
+        compared = "logits and actions" if item["logits_compared"] else "actions"
+        table.add_row(f"{item['backend']}: mismatches in {item['steps']:,}", f"{item['mismatches']} ({compared})")
+    for key in ("lut", "ff", "dsp", "bram", "fmax_mhz", "cycles", "latency_ns"):
+        table.add_row(key, "–" if summary[key] is None else f"{summary[key]:,}")
+    table.add_row("host divides an observation by", f"{summary['observation_scale']:.9g}")
+    console.print(table)
+
+
+def _named(kind: FixedPoint | Sign | None) -> dict[str, Any] | None:
+    return None if kind is None else {"type": type(kind).__name__, **asdict(kind)}

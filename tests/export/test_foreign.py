@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from foreign_models import BREVITAS, QonnxGraph, brevitas_model, keras_model
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.core.onnx_exec import execute_onnx
+from qonnx.util.cleanup import cleanup_model
+
+from export.check import check_observations
+from export.exact import SIGN, Levels
+from export.folding import _least_sums
+from export.graph import read_network
+from export.lowering import lower
+from export.model_file import save_model
+from export.network_writer import network_model
+from export.onnxruntime_backend import OnnxRuntimeBackend
+from export.original import Original
+from export.qonnx_backend import QonnxBackend
+from train.contract import IntArray
+from train.errors import ProjectError
+
+WAYS = {
+    "fixed point": {"shift"}, "floating scales": {"multiplier", "thermometer"}, "real bias": {"multiplier"},
+    "per channel": {"multiplier"}, "binary": {"sign"}, "tanh": {"thermometer", "multiplier"},
+}
+
+
+def observations(original: Original) -> IntArray:
+    network = original.folded.network
+    return check_observations(network.input, network.features)
+
+
+def require_equal_files(original: Original, directory: Path) -> None:
+    """The folded network, written, read back and run by two executors, gives the model's own integers."""
+    network, rows = original.folded.network, observations(original)
+    expected, _ = original.reference(rows)
+    properties = {"observation_lsb": repr(network.input.lsb), "logit_lsb": repr(network.logit_lsb)}
+    save_model(network_model(network), directory / "folded.onnx", properties)
+    save_model(lower(network_model(network)), directory / "lowered.onnx", properties)
+    assert np.array_equal(read_network(directory / "folded.onnx").infer(rows), expected.logits)
+    assert np.array_equal(QonnxBackend(directory / "folded.onnx").infer(rows).logits, expected.logits)
+    assert np.array_equal(OnnxRuntimeBackend(directory / "lowered.onnx").infer(rows).logits, expected.logits)
+
+
+@pytest.mark.parametrize("name", BREVITAS)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_what_brevitas_exports_keeps_its_integers(name: str, seed: int, tmp_path: Path) -> None:
+    original = Original.load(brevitas_model(name, tmp_path / "model.onnx", seed))
+    require_equal_files(original, tmp_path)
+    assert set(original.folded.ways) <= WAYS[name]
+    _, rounded = original.reference(observations(original))
+    assert rounded == 0
+
+
+def test_what_qkeras_exports_keeps_its_integers(tmp_path: Path) -> None:
+    original = Original.load(keras_model(tmp_path / "keras.onnx"))
+    require_equal_files(original, tmp_path)
+    assert original.folded.ways == ("thermometer", "shift")
+
+
+@pytest.mark.parametrize("name", ["fixed point", "binary", "per channel"])
+def test_qonnx_s_own_executor_says_the_same(name: str, tmp_path: Path) -> None:
+    path = brevitas_model(name, tmp_path / "model.onnx", 3)
+    original = Original.load(path)
+    rows = observations(original)[:40]
+    expected, _ = original.reference(rows)
+    assert expected.logits is not None
+    model = cleanup_model(ModelWrapper(str(path)))
+    unit, scale = float(original.folded.logit_value), float(original.exact.input.scale)
+    for row, logits in zip(rows, expected.logits, strict=True):
+        answer = execute_onnx(model, {model.graph.input[0].name: (row[None] * scale).astype(np.float32)})
+        assert np.rint(answer[model.graph.output[0].name][0] / unit).tolist() == logits.tolist()
+
+
+def dense(graph: QonnxGraph, outputs: int = 2, **options: Any) -> QonnxGraph:
+    rng = np.random.default_rng(5)
+    width = graph._width
+    return graph.dense(rng.integers(-7, 8, (width, outputs)) * 0.25, 0.25, 4.0, **options)
+
+
+def start() -> QonnxGraph:
+    return QonnxGraph(3).quant(0.5, 4.0)
+
+
+ODD = {
+    "a ceiling": lambda: dense(dense(start()).quant(0.7, 3.0, rounding="CEIL")),
+    "a narrow range": lambda: dense(dense(start()).quant(0.5, 3.0, narrow=1)),
+    "a narrow weight and a scale of its own": lambda: dense(dense(start()).node("Mul", 0.3).quant(0.11, 3.0)),
+    "signs of one bit": lambda: dense(dense(start()).quant(0.3, 1.0)),
+    "a falling batch normalisation": lambda: dense(
+        dense(start()).node("BatchNormalization", [-1.5, 0.7], [0.1, 0.2], [0.3, -0.4], [1.1, 0.6])
+        .node("Relu").quant(0.5, 3.0)
+    ),
+    "a factor of zero": lambda: dense(dense(start()).node("Mul", [0.0, -0.5]).quant(0.5, 3.0)),
+    "relu after the quantiser": lambda: dense(dense(start()).quant(0.5, 4.0).node("Relu")),
+    "a clip": lambda: dense(dense(start()).node("Clip", -1.0, 0.75).quant(0.25, 4.0)),
+    "a sigmoid": lambda: dense(dense(start()).node("Sigmoid").quant(0.2, 4.0, signed=0)),
+    "a subtraction and a division": lambda: dense(
+        dense(start()).node("Sub", [0.3, -1.0]).node("Div", 3.0).quant(0.5, 3.0)
+    ),
+    "an output quantiser": lambda: dense(dense(start()).quant(0.5, 4.0)).quant(0.37, 5.0),
+    "logits that never differ": lambda: dense(start().dense(np.zeros((3, 2)), 0.25, 4.0).quant(0.5, 4.0)),
+    "no hidden layer": lambda: dense(start(), 4),
+    "one unit": lambda: dense(dense(start(), 1).node("Relu").quant(1.0, 1.0, signed=0), 2),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_models_keep_their_integers(name: str, tmp_path: Path) -> None:
+    require_equal_files(Original.load(ODD[name]().save(tmp_path / "odd.onnx")), tmp_path)
+
+
+REFUSED: dict[str, tuple[Callable[[], QonnxGraph], str]] = {
+    "no input type": (lambda: dense(QonnxGraph(3)), r"MatMul_1' \(MatMul\) takes the raw observation.*QuantIdentity"),
+    "an unknown node": (lambda: dense(start()).node("Softmax"), r"Softmax_3' \(Softmax\) is not supported; a layer is"),
+    "a zero point": (lambda: dense(start()).quant(0.5, 4.0, zero=3.0), r"Quant_3' \(Quant\) has zero point 3; export"),
+    "odd rounding": (lambda: dense(start()).quant(0.5, 4.0, rounding="DOWN"), r"rounds by DOWN; supported: ROUND"),
+    "no quantiser between": (lambda: dense(dense(start()).node("Relu")), r"MatMul.*ends in a function without a Quant"),
+    "no function between": (lambda: dense(dense(start())), r"MatMul_4' \(MatMul\) takes sums that no Quant has cut"),
+    "scales an input": (
+        lambda: start().dense(np.ones((3, 2)), [[0.5], [0.25], [0.5]], 4.0), r"scales that differ between its inputs"
+    ),
+    "scales an output at the end": (
+        lambda: start().dense(np.ones((3, 2)), [[0.5, 0.3]], 4.0), r"logits in units that differ from output to output"
+    ),
+    "a scale an activation": (lambda: dense(start()).quant([0.5, 0.25], 4.0), r"no single constant; take one scale"),
+    "real weights": (lambda: start().node("MatMul", np.ones((3, 2))), r"weights that are not quantised; export them"),
+    "too many steps": (
+        lambda: dense(dense(start(), 8).node("Tanh").quant(2.0**-9, 10.0)), r"needs \d+ thresholds, more than 1024"
+    ),
+    "many bits and odd scales": (lambda: dense(dense(start()).quant(0.3, 16.0)), r"power-of-two scales, or 10 bits"),
+    "a negative scale": (lambda: dense(start()).quant(-0.5, 4.0), r"has scale -0.5; it must be positive"),
+    "too many input bits": (lambda: dense(QonnxGraph(3).quant(0.5, 24.0)), r"24 bits; give the observation 16"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_exact_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    make, message = REFUSED[name]
+    with pytest.raises(ProjectError, match=message) as caught:
+        Original.load(make().save(tmp_path / "refused.onnx"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_flipped_weight_is_caught(tmp_path: Path) -> None:
+    path = keras_model(tmp_path / "keras.onnx")
+    original = Original.load(path)
+    model = onnx.load(path)
+    weight = next(item for item in model.graph.initializer if len(item.dims) == 2)
+    values = onnx.numpy_helper.to_array(weight).copy()
+    values[1, 2] = 3.0 - values[1, 2]
+    weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+    onnx.save(model, path)  # the executor reads the file again, the folded network is that of before
+    with pytest.raises(ProjectError, match="the folded network differs from the model on observation"):
+        original.reference(observations(original))
+
+
+def test_levels_by_the_definition() -> None:
+    half = Fraction(1, 2)
+    rounded = [Levels(half, -2, 3, "ROUND").level(Fraction(n, 4)) for n in range(-7, 9)]
+    assert rounded == [-2, -2, -2, -2, -2, -1, 0, 0, 0, 1, 2, 2, 2, 3, 3, 3]
+    assert [Levels(half, -2, 3, "CEIL").level(Fraction(n, 4)) for n in (-9, -1, 0, 1, 9)] == [-2, 0, 0, 1, 3]
+    assert [Levels(half, -1, 1, SIGN).level(Fraction(n)) for n in (-1, 0, 1)] == [-1, 1, 1]
+
+
+def test_least_sums_are_found_wherever_they_lie() -> None:
+    steps = [-9, -9, -3, 0, 0, 1, 40, 41]
+    found = _least_sums(lambda total: sum(total >= step for step in steps), 0, len(steps) + 2, -9, 41)
+    assert found.tolist() == [*steps, 42, 42]

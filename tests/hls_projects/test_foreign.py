@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from foreign_models import QonnxGraph, brevitas_model
+
+from export.check import check_observations
+from export.model_file import save_model
+from export.network_writer import network_model
+from export.original import Original
+from hls_projects.convert import write_project
+from hls_projects.csim import CsimBackend, build_csim
+from hls_projects.foreign import build_foreign
+from hls_projects.rtl import write_rtl
+from hls_projects.simulation import RtlBackend, build_rtl_model
+from train.errors import ProjectError
+from train.task import Hardware
+
+pytestmark = pytest.mark.xdist_group("csim")
+
+
+@pytest.mark.parametrize("name", ["fixed point", "tanh"])
+def test_both_roads_give_the_model_s_integers(name: str, tmp_path: Path) -> None:
+    original = Original.load(brevitas_model(name, tmp_path / "model.onnx", seed=1))
+    network = original.folded.network
+    rows = check_observations(network.input, network.features)
+    expected, _ = original.reference(rows)
+    assert expected.logits is not None
+    assert len(np.unique(expected.logits, axis=0)) > 3
+    save_model(network_model(network), tmp_path / "folded.onnx", {})
+    write_project(tmp_path / "folded.onnx", Hardware(), tmp_path / "project")
+    build_csim(tmp_path / "project")
+    write_rtl(network, tmp_path, 2)
+    build_rtl_model(tmp_path)
+    for answer in (CsimBackend(tmp_path / "project").infer(rows), RtlBackend(tmp_path).infer(rows)):
+        assert np.array_equal(answer.logits, expected.logits)
+        assert np.array_equal(answer.actions, expected.actions)
+
+
+def test_a_foreign_model_goes_all_the_way(tmp_path: Path) -> None:
+    graph = QonnxGraph(3).quant(0.3, 3.0).dense([[1, -1], [2, 0], [-1, 1]], 1.0, 3.0).node("BipolarQuant", 0.7)
+    model = graph.dense([[1, -1], [2, 0]], 1.0, 3.0, [0.4, 0.1]).save(tmp_path / "von außen.onnx")
+    path = build_foreign(model, Hardware(part="xc7"), tmp_path / "runs")
+    summary = json.loads(path.read_text(encoding="utf-8"))
+    assert path.parent.parent.name.startswith("von-au-en-")
+    assert summary["mismatches"] == summary["executor_rounding"] == 0
+    assert [item["backend"] for item in summary["backends"]] == ["qonnx", "onnxruntime", "csim", "rtl"]
+    assert summary["folded_by"] == ["sign"]
+    assert not summary["logits_exact"]
+    assert summary["observation_scale"] == pytest.approx(0.3)
+    before = path.stat().st_mtime_ns
+    assert build_foreign(model, Hardware(part="xc7"), tmp_path / "runs") == path
+    assert path.stat().st_mtime_ns == before
+
+
+def test_a_refused_model_leaves_nothing(tmp_path: Path) -> None:
+    model = QonnxGraph(3).dense([[1, -1]] * 3, 1.0, 3.0).save(tmp_path / "raw.onnx")
+    with pytest.raises(ProjectError, match="takes the raw observation"):
+        build_foreign(model, Hardware(), tmp_path / "runs")
+    with pytest.raises(ProjectError, match="no such file"):
+        build_foreign(tmp_path / "missing.onnx", Hardware(), tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
