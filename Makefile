@@ -6,6 +6,8 @@ SEED       ?=
 BITS       ?=
 CLUSTERS   ?=
 PERCENTILE ?=
+ACTIVATION_BITS ?=
+SET        ?=
 PART       ?=
 CLOCK_MHZ  ?=
 TOOL       ?= open
@@ -19,6 +21,8 @@ FAULTS     ?=
 MINUTES    ?=
 QUICK      ?=
 SCHEDULER  ?=
+BUDGET     ?= 30m
+WORKERS    ?=
 
 PYTHON ?= python3
 VENV   := .venv
@@ -28,13 +32,14 @@ READY  := $(VENV)/.ready
 # $(call flag,NAME,--name): the option, if the user gave the variable a value
 flag   = $(if $($(1)),$(2) "$($(1))")
 policy = $(call flag,ENV,--env) $(call flag,METHOD,--method) $(call flag,HIDDEN,--hidden) $(call flag,SEED,--seed) \
-         $(call flag,BITS,--bits) $(call flag,CLUSTERS,--clusters) $(call flag,PERCENTILE,--percentile) $(call flag,ROOT,--root)
+         $(call flag,BITS,--bits) $(call flag,CLUSTERS,--clusters) $(call flag,PERCENTILE,--percentile) \
+         $(call flag,ACTIVATION_BITS,--activation-bits) $(call flag,SET,--set) $(call flag,ROOT,--root)
 board  = $(policy) $(call flag,BOARD,--board)
 build  = $(policy) $(call flag,PART,--part) $(call flag,CLOCK_MHZ,--clock-mhz)
 foreign = $(call flag,ONNX,--onnx) $(call flag,PART,--part) $(call flag,CLOCK_MHZ,--clock-mhz) $(call flag,ROOT,--root)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv train synth evaluate matrix parts hil watch bitstream boards endure paper bench-train test lint clean
+.PHONY: help venv train synth evaluate matrix parts hil watch bitstream boards endure paper explore bench-train test lint clean
 .SUFFIXES:
 
 help: ## print this list
@@ -42,7 +47,7 @@ help: ## print this list
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "Variables: ENV=$(ENV) METHOD=$(METHOD) HIDDEN=$(HIDDEN) SEED BITS CLUSTERS PERCENTILE PART CLOCK_MHZ"
+	@echo "Variables: ENV=$(ENV) METHOD=$(METHOD) HIDDEN=$(HIDDEN) SEED BITS CLUSTERS PERCENTILE ACTIVATION_BITS SET PART CLOCK_MHZ"
 	@echo "           TOOL=$(TOOL) BACKEND=$(BACKEND) EPISODES BOARD PORT=$(PORT) FAULTS; what each means: .venv/bin/python -m hls_projects synth --help"
 
 venv: $(READY) ## make the virtual environment with the pinned versions
@@ -88,6 +93,10 @@ endure: $(READY) ## fuzz the simulated board with 100,000 damaged frames, then s
 
 paper: $(READY) ## the paper's 500 policies in two recipes with controls: figures, tables, claims; QUICK=1 for a slice
 	@$(RUN) -m hls_projects.paper $(if $(QUICK),--quick) $(call flag,SCHEDULER,--scheduler) $(call flag,ROOT,--root)
+
+explore: $(READY) ## search for the smallest and quickest cores that solve ENV within BUDGET; ends in a front of make synth lines
+	@$(RUN) -m hls_projects.explore $(call flag,ENV,--env) $(call flag,BUDGET,--budget) $(call flag,PART,--part) \
+	  $(call flag,WORKERS,--workers) $(call flag,SCHEDULER,--scheduler) $(call flag,SET,--set) $(call flag,ROOT,--root)
 
 bench-train: $(READY) ## steps per second and time to solve CartPole against a plain loop and stable-baselines3
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

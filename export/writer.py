@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import tempfile
 import warnings
-from dataclasses import asdict
 from pathlib import Path
 
 import onnx
@@ -92,7 +91,7 @@ def _qonnx(policy: Policy) -> onnx.ModelProto:
 
 def _properties(policy: Policy) -> dict[str, str]:
     return {
-        "spec": json.dumps(asdict(policy.spec)),
+        "spec": json.dumps(policy.spec.to_json()),
         "contract": json.dumps(policy.contract.to_json()),
         "observation_lsb": repr(float(policy.contract.observation.lsb)),
         "logit_lsb": repr(float(policy.contract.logit_lsb)),

@@ -16,10 +16,10 @@ from hls_projects import pipeline
 from hls_projects.run import Run
 from train.cli import print_result, run
 from train.errors import ProjectError
-from train.options import Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed
+from train.options import ActivationBits, Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed, Settings, choose
 from train.policy import PolicySpec
 from train.stage import Stage, digest, exclusive, write_json
-from train.task import TASK_DIRECTORY, Task, load_task, with_settings
+from train.task import TASK_DIRECTORY, Task, with_settings
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
@@ -36,7 +36,8 @@ Faults = Annotated[float, typer.Option(min=0.0, max=0.5, help="Share of all byte
 @app.command()
 def hil(
     env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
-    clusters: Clusters = 8, percentile: Percentile = 50.0, part: Part = None, board: BoardName = None,
+    clusters: Clusters = 8, percentile: Percentile = 50.0, activation_bits: ActivationBits = 0,
+    settings: Settings = None, part: Part = None, board: BoardName = None,
     port: Port = "sim", episodes: Episodes = 100, faults: Faults = 0.0, root: Root = None,
 ) -> None:
     """Let the board drive Gymnasium and hold every action against the software policy.
@@ -46,9 +47,9 @@ def hil(
     from firmware.hil import Session, require_exact, run_hil
 
     console = Console(highlight=False)
-    spec = PolicySpec("", method, hidden, seed or 0, bits, clusters, percentile)
+    task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
     wanted = load_board(board) if board else None  # a wrong name is told before anything is built
-    task, chosen = _built(env, spec, seed is None, part, root, console)
+    task, chosen = _built(task, spec, seed is None, part, root, console)
     session = Session(task, chosen, task.hardware.part, wanted or load_board(task.hardware.board), port)
     with console.status(f"{episodes} episodes on {port} …"):
         result = run_hil(session, episodes, faults)
@@ -73,7 +74,8 @@ def hil(
 @app.command()
 def watch(
     env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
-    clusters: Clusters = 8, percentile: Percentile = 50.0, part: Part = None, board: BoardName = None,
+    clusters: Clusters = 8, percentile: Percentile = 50.0, activation_bits: ActivationBits = 0,
+    settings: Settings = None, part: Part = None, board: BoardName = None,
     port: Port = "sim", episode: Annotated[int, typer.Option(min=0, help="Seed of the episode.")] = 0,
     root: Root = None,
 ) -> None:
@@ -84,9 +86,9 @@ def watch(
     from train.policy import load_policy
 
     console = Console(highlight=False)
-    spec = PolicySpec("", method, hidden, seed or 0, bits, clusters, percentile)
+    task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
     wanted = load_board(board) if board else None  # a wrong name is told before anything is built
-    task, chosen = _built(env, spec, seed is None, part, root, console)
+    task, chosen = _built(task, spec, seed is None, part, root, console)
     session = Session(task, chosen, task.hardware.part, wanted or load_board(task.hardware.board), port)
     picture = chosen.directory / "watch.gif"
     with open_board(session) as link:
@@ -101,7 +103,8 @@ def watch(
 @app.command()
 def bitstream(
     env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
-    clusters: Clusters = 8, percentile: Percentile = 50.0, part: Part = None, board: BoardName = None,
+    clusters: Clusters = 8, percentile: Percentile = 50.0, activation_bits: ActivationBits = 0,
+    settings: Settings = None, part: Part = None, board: BoardName = None,
     root: Root = None,
 ) -> None:
     """Make the bitstream of a board, and print the command that loads it.
@@ -113,9 +116,9 @@ def bitstream(
     from firmware.zynq import ZYNQ_BOARDS
 
     console = Console(highlight=False)
-    spec = PolicySpec("", method, hidden, seed or 0, bits, clusters, percentile)
+    task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
     wanted = load_board(board) if board and board not in ZYNQ_BOARDS else None
-    task, chosen = _built(env, spec, seed is None, part, root, console)
+    task, chosen = _built(task, spec, seed is None, part, root, console)
     if board in ZYNQ_BOARDS:
         _make_zynq(board, task, chosen, console)
         return
@@ -136,7 +139,8 @@ def bitstream(
 @app.command()
 def endure(
     env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
-    clusters: Clusters = 8, percentile: Percentile = 50.0, part: Part = None,
+    clusters: Clusters = 8, percentile: Percentile = 50.0, activation_bits: ActivationBits = 0,
+    settings: Settings = None, part: Part = None,
     minutes: Annotated[float, typer.Option(min=0.0, help="Of the soak over a bad wire.")] = 10.0,
     faults: Faults = 0.01,
     frames: Annotated[int, typer.Option(min=1, help="Damaged frames sent to the board's pin.")] = 100_000,
@@ -154,8 +158,8 @@ def endure(
     from train.policy import load_policy
 
     console = Console(highlight=False)
-    spec = PolicySpec("", method, hidden, seed or 0, bits, clusters, percentile)
-    task, chosen = _built(env, spec, seed is None, part, root, console)
+    task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
+    task, chosen = _built(task, spec, seed is None, part, root, console)
     session = Session(task, chosen, task.hardware.part, load_board(task.hardware.board))
     reference = TorchBackend(load_policy(chosen.policy))
     with console.status(f"{frames:,} damaged frames …"):
@@ -215,15 +219,12 @@ def _print_bitstream(directory: Path, console: Console) -> None:
 
 
 def _built(
-    env: str, spec: PolicySpec, choose_seed: bool, part: str | None, root: Path | None, console: Console
+    task: Task, spec: PolicySpec, choose_seed: bool, part: str | None, root: Path | None, console: Console
 ) -> tuple[Task, Run]:
     """The task and the run, which is made now if it isn't there."""
-    import dataclasses
-
     from hls_projects.rtl import read_info
 
-    task = with_settings(load_task(env), "hardware", part=part)
-    spec = dataclasses.replace(spec, task=task.name)
+    task = with_settings(task, "hardware", part=part)
     where = root or TASK_DIRECTORY
     try:
         found = pipeline.find_run(task, spec, choose_seed, where)

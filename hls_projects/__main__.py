@@ -11,18 +11,16 @@ from rich.table import Table
 
 from hls_projects import pipeline, report
 from hls_projects.evaluate import BACKENDS, evaluate, open_backend, require_equal
-from hls_projects.onnx_command import build_onnx
 from hls_projects.picture import draw_matrix
 from train.cli import print_result, run
-from train.options import Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed
+from train.options import ActivationBits, Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed, Settings, choose
 from train.policy import METHODS, PolicySpec
 from train.stage import write_json
 from train.task import TASK_DIRECTORY, Task, load_task, with_settings
 
 CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
 
-app = typer.Typer(help=__doc__, rich_markup_mode=None, add_completion=False)
-app.callback(invoke_without_command=True)(build_onnx)
+app = typer.Typer(help=__doc__, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
 Part = Annotated[str | None, typer.Option(help="Part to build for; `parts` lists them. Default: the task's.")]
 Clock = Annotated[float | None, typer.Option("--clock-mhz", help="Clock the pipeline is cut for. Default: the task's.")]
@@ -38,15 +36,16 @@ MATRIX_STEPS = 100_000
 @app.command()
 def synth(
     env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
-    clusters: Clusters = 8, percentile: Percentile = 50.0, part: Part = None, clock_mhz: Clock = None,
+    clusters: Clusters = 8, percentile: Percentile = 50.0, activation_bits: ActivationBits = 0,
+    settings: Settings = None, part: Part = None, clock_mhz: Clock = None,
     tool: Tool = "open", episodes: Episodes = 100, root: Root = None,
 ) -> None:
     """Train (where needed), export, convert, C-simulate, place and route; verify every stage; print the figures.
 
     Without --seed several seeds are trained and the best by validation is built. A second call redoes nothing.
     """
-    task = _task(env, part, clock_mhz)
-    spec = PolicySpec(task.name, method, hidden, seed or 0, bits, clusters, percentile)
+    task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
+    task = _for_part(task, part, clock_mhz)
     result = pipeline.synthesise(
         task, spec, choose_seed=seed is None, root=root or TASK_DIRECTORY, tool=tool, episodes=episodes, console=CONSOLE
     )
@@ -57,15 +56,16 @@ def synth(
 @app.command(name="evaluate")
 def evaluate_command(
     env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
-    clusters: Clusters = 8, percentile: Percentile = 50.0, part: Part = None, clock_mhz: Clock = None,
+    clusters: Clusters = 8, percentile: Percentile = 50.0, activation_bits: ActivationBits = 0,
+    settings: Settings = None, part: Part = None, clock_mhz: Clock = None,
     backend: BackendName = "all", episodes: Episodes = 100, root: Root = None,
 ) -> None:
     """Let a backend drive Gymnasium and compare every logit and action with the float64 Brevitas policy.
 
     Exits with a status other than 0 if a single step differs.
     """
-    task = _task(env, part, clock_mhz)
-    spec = PolicySpec(task.name, method, hidden, seed or 0, bits, clusters, percentile)
+    task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
+    task = _for_part(task, part, clock_mhz)
     chosen = pipeline.find_run(task, spec, seed is None, root or TASK_DIRECTORY)
     names = BACKENDS if backend == "all" else ("torch", backend) if backend != "torch" else ("torch",)
     for name in names:
@@ -95,7 +95,7 @@ def matrix(root: Root = None, part: Part = None) -> None:
     summaries = []
     root = root or TASK_DIRECTORY
     for name in MATRIX_TASKS:
-        task = _task(name, part, None)
+        task = _for_part(load_task(name), part, None)
         for method in METHODS:
             for hidden in MATRIX_HIDDEN:
                 CONSOLE.rule(f"{name} {method} {hidden}")
@@ -126,10 +126,10 @@ def parts() -> None:
     CONSOLE.print(table)
 
 
-def _task(env: str, part: str | None, clock_mhz: float | None) -> Task:
+def _for_part(task: Task, part: str | None, clock_mhz: float | None) -> Task:
     from hls_projects.parts import load_part
 
-    task = with_settings(load_task(env), "hardware", part=part, clock_mhz=clock_mhz)
+    task = with_settings(task, "hardware", part=part, clock_mhz=clock_mhz)
     load_part(task.hardware.part)  # an unknown part is told before hours of training
     return task
 

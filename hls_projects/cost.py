@@ -46,7 +46,7 @@ class Cost:
 def cost(network: IntegerNetwork, spec: PolicySpec) -> Cost:
     """Count the operations of ``network`` as ``spec``'s method performs them.
 
-    Binary weights need no multiplication. A compressed layer first adds the inputs that share a weight and
+    Binary and ternary weights need no multiplication. A compressed layer first adds the inputs that share a weight and
     multiplies once for each distinct value of a unit. A pruned weight costs nothing. Each remaining weight
     costs one addition: a unit's n products and its bias make n additions.
     """
@@ -76,7 +76,7 @@ def cost(network: IntegerNetwork, spec: PolicySpec) -> Cost:
 
 
 def _multiplications(layer: Layer, method: str) -> int:
-    if method in ("binaryconnect", "binarynet"):
+    if method in ("binaryconnect", "binarynet", "ternary"):
         return 0
     if method == "compression":
         return sum(len(np.unique(row[row != 0])) for row in layer.weight)
@@ -87,6 +87,8 @@ def _parameter_bits(layer: Layer, spec: PolicySpec) -> int:
     n, bias = layer.weight.size, layer.bias.size * _width(layer.bias)
     if spec.method in ("binaryconnect", "binarynet"):
         return n + bias
+    if spec.method == "ternary":
+        return 2 * n + bias
     if spec.method == "compression":
         values = len(np.unique(layer.weight))
         return n * math.ceil(math.log2(max(values, 2))) + values * spec.bits + bias

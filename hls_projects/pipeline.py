@@ -30,7 +30,7 @@ TOOLS = ("open", "vitis")
 
 
 _HLS_SETTINGS = ("strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part")
-_PLACE_SETTINGS = ("part", "clock_mhz", "place_seeds")
+_PLACE_SETTINGS = ("part", "clock_mhz", "place_seeds", "stages")
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ class Build:
     @property
     def stages(self) -> list[tuple[str, Stage, Callable[[Path], None]]]:
         """Name, directory and maker of each stage after training, in order."""
-        run, hardware = self.run, asdict(self.task.hardware)
+        run, hardware = self.run, _hardware(self.task)
         policy = {"policy": digest(run.policy)}
         hls = policy | {key: hardware[key] for key in _HLS_SETTINGS}
-        placed = policy | {key: hardware[key] for key in _PLACE_SETTINGS}
+        placed = policy | {key: hardware[key] for key in _PLACE_SETTINGS if key in hardware}
         verified = policy | {
             "hardware": hardware, "tool": self.tool, "episodes": self.episodes, "minimum_steps": self.minimum_steps,
             "selection": self.selection,
@@ -85,7 +85,9 @@ class Build:
 
         hardware = self.task.hardware
         network = read_network(self.run.qonnx)
-        build_for_clock(network, hardware.part, hardware.clock_mhz, hardware.place_seeds, directory)
+        build_for_clock(
+            network, hardware.part, hardware.clock_mhz, hardware.place_seeds, directory, hardware.stages
+        )
 
     def _run_vendor(self, directory: Path) -> None:
         from hls_projects.vitis import build_with_vitis
@@ -160,7 +162,7 @@ def synthesise(
             _make_stage(name, stage, maker, console)
         path = run.report / "summary.json"
         summary = load_summary(path)
-        write_json(run.directory / "metadata.json", {"spec": asdict(spec), "task": asdict(task), "summary": summary})
+        write_json(run.directory / "metadata.json", {"spec": spec.to_json(), "task": asdict(task), "summary": summary})
     return Result(summary, path)
 
 
@@ -177,6 +179,11 @@ def find_run(task: Task, spec: PolicySpec, choose_seed: bool, root: Path = TASK_
         raise ProjectError(f"no policy in {runs[0].directory}; run `make synth` for this ENV, METHOD, HIDDEN and SEED")
     complete = [run for run in built if (run.report / "summary.json").exists()]
     return (complete or built)[0]
+
+
+def _hardware(task: Task) -> dict[str, Any]:
+    # A setting that came later is left out at its default, so that what was built before stays current.
+    return {key: value for key, value in asdict(task.hardware).items() if key != "stages" or value}
 
 
 def _train(

@@ -87,13 +87,16 @@ class Placement:
 
 
 def build_for_clock(
-    network: IntegerNetwork, part_name: str, clock_mhz: float, seeds: int, directory: Path
+    network: IntegerNetwork, part_name: str, clock_mhz: float, seeds: int, directory: Path, stages: int = 0
 ) -> dict[str, Any]:
     """Write RTL, synthesise, place and route; with more stages again until ``clock_mhz`` is met.
 
     ``directory`` gets the Verilog, ``netlist.json``, :data:`RESULT`, nextpnr's report and the bitstream of the
     run with the median clock, and what :mod:`hls_projects.simulation` needs. For a part without place and route
     only the first pipeline is synthesised.
+
+    Args:
+        stages: build just this pipeline, whether it meets the clock or not; 0: search for one that does.
 
     Returns:
         The content of ``ooc_synth_and_timing.json``: ``part lut ff dsp bram fmax_mhz cycles latency_ns clock_mhz
@@ -104,13 +107,14 @@ def build_for_clock(
     """
     part = load_part(part_name)
     tries: list[dict[str, Any]] = []
-    stages = pipeline_for(network, clock_mhz, part)
+    given = stages > 0
+    stages = stages or pipeline_for(network, clock_mhz, part)
     while True:
         with tempfile.TemporaryDirectory(dir=directory, prefix=".try-") as folder:
             work = Path(folder)
             info = write_rtl(network, work, stages)
             synthesis = synthesise([work / f"{CORE}.v"], CORE, part, work)
-            last = len(tries) + 1 == _TRIES or stages == MAXIMUM_STAGES
+            last = given or len(tries) + 1 == _TRIES or stages == MAXIMUM_STAGES
             placements = _place_seeds(info, synthesis, part, clock_mhz, seeds, work, last) if part.has_bitstream else []
             fmax = _median(placements).fmax_mhz if placements else None
             tries.append({"stages": stages, "recipe": synthesis.recipe, "fmax_mhz": fmax, **synthesis.resources})

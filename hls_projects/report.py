@@ -93,7 +93,7 @@ def summarise(
         "method": run.spec.method,
         "hidden": run.spec.hidden,
         "seed": run.spec.seed,
-        "bits": 1 if run.spec.method in ("binaryconnect", "binarynet") else run.spec.bits,
+        "bits": {"binaryconnect": 1, "binarynet": 1, "ternary": 2}.get(run.spec.method, run.spec.bits),
         "tool": tool,
         **{key: by_name[name].mean_return if name in by_name else None for key, name in _RETURNS.items()},
         "episodes": len(comparisons[0].returns),

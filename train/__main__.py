@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 
 from train.cli import print_result, run
-from train.options import Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed
-from train.policy import PolicySpec
-from train.task import TASK_DIRECTORY, load_task, with_settings
+from train.options import ActivationBits, Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed, Settings, choose
+from train.task import TASK_DIRECTORY, with_settings
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -23,6 +22,8 @@ def train(
     bits: Bits = 8,
     clusters: Clusters = 8,
     percentile: Percentile = 50.0,
+    activation_bits: ActivationBits = 0,
+    settings: Settings = None,
     episodes: Annotated[int | None, typer.Option(help="Training episodes, instead of the task's setting.")] = None,
     trainer: Annotated[
         str, typer.Option(help="auto, reference or kernel; auto takes the compiled kernel where it knows the task.")
@@ -38,8 +39,8 @@ def train(
 
     Example: python -m train --env acrobot --method compression --hidden 64 --clusters 8
     """
-    task = with_settings(load_task(env), "training", episodes=episodes)
-    spec = PolicySpec(task.name, method, hidden, seed or 0, bits, clusters, percentile)
+    task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
+    task = with_settings(task, "training", episodes=episodes)
     task.spaces  # noqa: B018 (complains early about an environment that does not fit)
     from train.progress import TrainingProgress
     from train.selection import train_seed, train_seeds

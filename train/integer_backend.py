@@ -24,22 +24,23 @@ class IntegerBackend:
         assert contract.hidden_bias is not None
         assert contract.output_bias is not None
         assert isinstance(activation, FixedPoint | Sign)
-        self._activation = activation
+        self.top = activation.maximum if isinstance(activation, FixedPoint) else 0
+        """Largest activation; 0 where activations are ±1."""
         # 2^shift of the sum's units make one unit of the activation.
-        self._shift = round(math.log2(activation.lsb / (contract.observation.lsb * first.lsb)))
-        self._hidden_weight = first.integers(policy.hidden_weight).T.copy()
-        self._hidden_bias = contract.hidden_bias.integers(policy.hidden_bias)
-        self._output_weight = second.integers(policy.output_weight).T.copy()
-        self._output_bias = contract.output_bias.integers(policy.output_bias)
+        self.shift = round(math.log2(activation.lsb / (contract.observation.lsb * first.lsb)))
+        self.hidden_weight = first.integers(policy.hidden_weight).T.copy()
+        self.hidden_bias = contract.hidden_bias.integers(policy.hidden_bias)
+        self.output_weight = second.integers(policy.output_weight).T.copy()
+        self.output_bias = contract.output_bias.integers(policy.output_bias)
 
     def infer(self, observations: IntArray) -> Answer:
         """See :class:`train.backend.Backend`."""
-        units = self._activate(observations @ self._hidden_weight + self._hidden_bias)
-        return Answer.of_logits(units @ self._output_weight + self._output_bias)
+        units = self._activate(observations @ self.hidden_weight + self.hidden_bias)
+        return Answer.of_logits(units @ self.output_weight + self.output_bias)
 
     def _activate(self, sums: IntArray) -> IntArray:
-        if isinstance(self._activation, Sign):
+        if self.top == 0:
             return np.where(sums >= 0, 1, -1)
-        shifted: IntArray = sums >> self._shift if self._shift >= 0 else sums << -self._shift
-        clipped: IntArray = np.clip(shifted, 0, self._activation.maximum)
+        shifted: IntArray = sums >> self.shift if self.shift >= 0 else sums << -self.shift
+        clipped: IntArray = np.clip(shifted, 0, self.top)
         return clipped

@@ -80,7 +80,8 @@ class Arrays(NamedTuple):
 class Rules(NamedTuple):
     """What the method asks of a step (``train.methods``), in terms of numbers."""
 
-    latent_limit: float
+    hidden_limit: float
+    output_limit: float
     hidden_group: IntArray
     """Group of each weight, shape (hidden, features); empty without groups."""
     output_group: IntArray
@@ -94,8 +95,9 @@ class Rules(NamedTuple):
         groups = method.groups if isinstance(method, Compression) else None
         kept = method.kept if isinstance(method, Pruning) else None
         no_group, none_kept = np.empty((0, 0), dtype=np.int64), np.empty((0, 0))
+        hidden_limit, output_limit = method.latent_limits
         return cls(
-            float(method.latent_limit),
+            float(hidden_limit), float(output_limit),
             *(groups or (no_group, no_group)),
             *((kept[0].astype(np.float64), kept[1].astype(np.float64)) if kept else (none_kept, none_kept)),
         )
@@ -443,9 +445,10 @@ def sum_groups(gradient: FloatArray, group: IntArray) -> None:
 @compiled
 def after_step(rules: Rules, latent: Arrays) -> None:
     """``Method.after_step``."""
-    if np.isfinite(rules.latent_limit):
-        latent.hidden_weight[:] = np.clip(latent.hidden_weight, -rules.latent_limit, rules.latent_limit)
-        latent.output_weight[:] = np.clip(latent.output_weight, -rules.latent_limit, rules.latent_limit)
+    if np.isfinite(rules.hidden_limit):
+        latent.hidden_weight[:] = np.clip(latent.hidden_weight, -rules.hidden_limit, rules.hidden_limit)
+    if np.isfinite(rules.output_limit):
+        latent.output_weight[:] = np.clip(latent.output_weight, -rules.output_limit, rules.output_limit)
     if rules.hidden_kept.size:
         latent.hidden_weight[:] = latent.hidden_weight * rules.hidden_kept
         latent.output_weight[:] = latent.output_weight * rules.output_kept

@@ -7,7 +7,7 @@ contract as JSON. The format stores arrays and text only, so that reading a stra
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,14 @@ from train.errors import ProjectError
 
 METHODS = ("fp", "binaryconnect", "binarynet", "compression", "pruning")
 """The paper's five methods, in its order."""
+ALL_METHODS = (*METHODS, "ternary")
+"""The paper's and ours."""
 
 FORMAT = "hls4rl-policy-1"
 MAXIMUM_BYTES = 1 << 30
 _ARRAYS = ("hidden_weight", "hidden_bias", "output_weight", "output_bias")
-_DEFAULTS = {"bits": ("b", 8), "clusters": ("k", 8), "percentile": ("p", 50.0)}
+_DEFAULTS = {"bits": ("b", 8), "clusters": ("k", 8), "percentile": ("p", 50.0), "activation_bits": ("a", 0),
+             "variant": ("v", "")}
 
 
 @dataclass(frozen=True)
@@ -42,16 +45,21 @@ class PolicySpec:
     """Compression: groups per layer (k in paper eq. 5)."""
     percentile: float = 50.0
     """Pruning: percentage of each layer's weights set to zero."""
+    activation_bits: int = 0
+    """Width of hidden activations where they are not binary; 0: as ``bits``."""
+    variant: str = ""
+    """Which settings of the task were changed (:func:`train.task.change`); empty for none."""
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ProjectError(f"unknown method '{self.method}'; choose one of {', '.join(METHODS)}")
+        if self.method not in ALL_METHODS:
+            raise ProjectError(f"unknown method '{self.method}'; choose one of {', '.join(ALL_METHODS)}")
         for name, low, high in (
             ("hidden", 1, 4096),
             ("seed", 0, 2**31 - 1),
             ("bits", 2, 16),
             ("clusters", 1, 65536),
             ("percentile", 0, 100),
+            ("activation_bits", 0, 16),
         ):
             if not low <= getattr(self, name) <= high:
                 raise ProjectError(f"{name.upper()}={getattr(self, name)} is out of range; give {low} … {high}")
@@ -60,10 +68,15 @@ class PolicySpec:
     def directory_name(self) -> str:
         """``<method>-h<hidden>-s<seed>``, then each setting that differs from its default."""
         suffix = "".join(
-            f"-{letter}{getattr(self, name):g}"
+            f"-{letter}{value if isinstance(value := getattr(self, name), str) else f'{value:g}'}"
             for name, (letter, default) in _DEFAULTS.items() if getattr(self, name) != default
         )
         return f"{self.method}-h{self.hidden}-s{self.seed}{suffix}"
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dictionary; settings that came later are left out where they have their defaults."""
+        later = {item.name: item.default for item in fields(self) if item.name in ("activation_bits", "variant")}
+        return {name: value for name, value in asdict(self).items() if name not in later or value != later[name]}
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +107,7 @@ class Policy:
     def save(self, path: Path) -> None:
         """Write the policy to ``path`` (safetensors)."""
         # One entry only: the library writes several in random order, and equal policies are to give equal bytes.
-        header = {FORMAT: json.dumps({"spec": asdict(self.spec), "contract": self.contract.to_json()})}
+        header = {FORMAT: json.dumps({"spec": self.spec.to_json(), "contract": self.contract.to_json()})}
         save_file({name: np.ascontiguousarray(getattr(self, name), dtype=np.float32) for name in _ARRAYS}, path, header)
 
 

@@ -50,7 +50,7 @@ def policy_inputs(task: Task, spec: PolicySpec, trainer: str = "auto") -> dict[s
         ProjectError: ``trainer`` cannot train on ``task``.
     """
     return {
-        "spec": asdict(spec),
+        "spec": spec.to_json(),
         "environment": [task.environment, task.environment_options],
         "observation": asdict(task.observation),
         "network": asdict(task.network),
@@ -135,7 +135,7 @@ def _report(task: Task, result: TrainingResult) -> dict[str, Any]:
     greedy = play(task, backend, EVALUATION_EPISODES, EVALUATION_SEED)
     sampled = play(task, sampling, EVALUATION_EPISODES, EVALUATION_SEED)
     return {
-        "spec": asdict(result.policy.spec),
+        "spec": result.policy.spec.to_json(),
         "contract": result.policy.contract.to_json(),
         "validation_return": validation.mean_return,
         "greedy_return": greedy.mean_return,

@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
+import re
 import tomllib
 import types
 import typing
@@ -112,6 +115,8 @@ class Hardware:
     """Part named in the hls4ml project, for the vendor's tool."""
     place_seeds: int = 3
     """Place-and-route runs with different seeds; the median one is reported and deployed."""
+    stages: int = 0
+    """Stages of the pipeline; 0: as many as ``clock_mhz`` needs."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +222,56 @@ def with_settings(task: Task, section: str, **changes: Any) -> Task:
     return new
 
 
+def change(task: Task, text: str | None) -> tuple[Task, str]:
+    """Read changes of a task's settings, as ``observation.bits=2 observation.scale=[1,2,8,1]``.
+
+    Args:
+        task: as its file says.
+        text: ``section.key=value`` pairs, values as in TOML, with spaces between; None or empty for no change.
+
+    Returns:
+        The changed task, and eight hexadecimal digits that stand for the changes which reach the policy
+        (``PolicySpec.variant``); empty where there are none.
+
+    Raises:
+        ProjectError: not such a text, an unknown key, or a value of another type or out of range.
+    """
+    new, where = task, f"SET '{text}'"
+    for section, key, value in _pairs(text or "", where):
+        part = getattr(new, section, None)
+        if not dataclasses.is_dataclass(part) or isinstance(part, type):
+            raise ProjectError(f"{where}: no section '{section}'; sections are {', '.join(_SECTIONS)}")
+        changed = _build(type(part), {**_plain(part), key: value}, where, f"{section}.")
+        new = dataclasses.replace(new, **{section: changed})
+    _check(new, where)
+    differing = {
+        f"{section}.{key}": value for section in _SECTIONS if section != "hardware"
+        for key, value in _plain(getattr(new, section)).items() if value != _plain(getattr(task, section))[key]
+    }
+    digits = hashlib.sha256(json.dumps(differing, sort_keys=True).encode()).hexdigest()[:8]
+    return new, digits if differing else ""
+
+
+_SECTIONS = ("observation", "network", "training", "hardware")
+
+
+def _plain(section: Any) -> dict[str, Any]:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in vars(section).items()}
+
+
+def _pairs(text: str, where: str) -> list[tuple[str, str, Any]]:
+    parts = re.split(r"\s+(?=\w+\.\w+=)", text.strip()) if text.strip() else []
+    pairs = []
+    for part in parts:
+        name, _, value = part.partition("=")
+        section, _, key = name.partition(".")
+        try:
+            pairs.append((section, key, tomllib.loads(f"value = {value}")["value"]))
+        except tomllib.TOMLDecodeError as error:
+            raise ProjectError(f"{where}: '{part}' is not section.key=value with a value as in TOML") from error
+    return pairs
+
+
 def _build(kind: type[Any], data: dict[str, Any], where: str, section: str) -> Any:
     hints = typing.get_type_hints(kind)
     known = {item.name: item for item in dataclasses.fields(kind)}
@@ -274,6 +329,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "hardware.clock_mhz": (1.0, 1000.0),
     "hardware.reuse_factor": (1, 10**7),
     "hardware.place_seeds": (1, 100),
+    "hardware.stages": (0, 24),
 }
 
 

@@ -7,13 +7,13 @@ from train.integer_backend import IntegerBackend
 from train.methods import method as create_method
 from train.network import TorchBackend
 from train.parameters import Parameters
-from train.policy import METHODS, PolicySpec
+from train.policy import ALL_METHODS, PolicySpec
 from train.task import load_task
 
 
 @pytest.mark.parametrize("bits", [4, 8, 16])
 @pytest.mark.parametrize("name", ["cartpole", "acrobot", "mountaincar"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ALL_METHODS)
 def test_equal_logits(name: str, method: str, bits: int) -> None:
     task, spec, rng = load_task(name), PolicySpec(name, method, 40, 0, bits), np.random.default_rng(1)
     features, actions = task.spaces

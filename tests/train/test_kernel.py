@@ -10,7 +10,7 @@ from train.course import Streams
 from train.methods import method as create_method
 from train.network import PolicyNetwork
 from train.parameters import Parameters
-from train.policy import METHODS, PolicySpec
+from train.policy import ALL_METHODS, PolicySpec
 from train.rollout import Trajectory
 from train.task import ADVANTAGES, load_task, with_settings
 from train.vpg import cost, gradients_of, parameters_of, quantised
@@ -33,7 +33,7 @@ def drawn(spec: PolicySpec, features: int, actions: int) -> Parameters:
 
 @pytest.mark.parametrize("hidden", [16, 64])
 @pytest.mark.parametrize("name", ["cartpole", "acrobot"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ALL_METHODS)
 def test_equal_gradients(name: str, method: str, hidden: int) -> None:
     task, spec = load_task(name), PolicySpec(name, method, hidden, 0)
     features, actions = task.spaces
@@ -63,7 +63,7 @@ def test_equal_gradients(name: str, method: str, hidden: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["cartpole", "acrobot"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ALL_METHODS)
 def test_equal_training(name: str, method: str) -> None:
     """The same episodes are played, and the same parameters come out, before and after the midpoint."""
     task = with_settings(load_task(name), "training", episodes=12 if name == "cartpole" else 4)

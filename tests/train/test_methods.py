@@ -8,7 +8,7 @@ from train.methods import method
 from train.methods.compression import Compression, compression_rate, share_values
 from train.methods.pruning import Pruning, survivors
 from train.parameters import Parameters
-from train.policy import METHODS, PolicySpec
+from train.policy import ALL_METHODS, PolicySpec
 from train.task import load_task
 
 
@@ -87,14 +87,14 @@ def test_the_sign_of_zero_is_plus_one() -> None:
     assert Binary(0.5).integers(np.array([-1e-9, -0.0, 0.0, 2.0])).tolist() == [-1, 1, 1, 1]
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", ALL_METHODS)
 def test_the_deployed_contract_is_integer(name: str) -> None:
     task, rule = load_task("cartpole"), create(name)
     deployed = rule.deployed_contract(task)  # type: ignore[attr-defined]
     trained = rule.training_contract(task)  # type: ignore[attr-defined]
     assert deployed.is_integer
     assert (trained == deployed) == (name != "fp")
-    assert isinstance(deployed.activation, Sign) == (name == "binarynet")
+    assert isinstance(deployed.activation, Sign) == (name in ("binarynet", "ternary"))
     assert isinstance(deployed.hidden_weight, Binary if name.startswith("binary") else FixedPoint)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +126,7 @@ def run_job(job: Job) -> Outcome:
         policy = path.read_bytes()
     result = {
         "variant": job.variant,
-        **asdict(job.spec),
+        **job.spec.to_json(),
         "episodes": len(trained.returns),
         "steps": trained.steps,
         "evaluation_returns": played.returns.tolist(),

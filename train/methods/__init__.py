@@ -1,4 +1,4 @@
-"""The paper's five methods, one module each."""
+"""The paper's five methods and ours, one module each."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from train.methods.binarynet import BinaryNet
 from train.methods.compression import Compression
 from train.methods.fp import FullPrecision
 from train.methods.pruning import Pruning
+from train.methods.ternary import Ternary
 from train.policy import PolicySpec
 
 _METHODS: dict[str, type[Method]] = {
@@ -16,6 +17,7 @@ _METHODS: dict[str, type[Method]] = {
     "binarynet": BinaryNet,
     "compression": Compression,
     "pruning": Pruning,
+    "ternary": Ternary,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
@@ -17,7 +18,7 @@ LARGEST_UNSCALED = 32
 
 
 class Method(ABC):
-    """One of the paper's five methods, as the places where it differs from plain policy gradient.
+    """One method, as the places where it differs from plain policy gradient.
 
     A trainer calls the rules in this order; all of them change arrays in place. An object serves one training run.
     """
@@ -52,11 +53,16 @@ class Method(ABC):
     def after_backward(self, gradients: Parameters) -> None:  # noqa: B027
         """Change the gradients before the optimiser sees them."""
 
+    @property
+    def latent_limits(self) -> tuple[float, float]:
+        """``latent_limit`` of the hidden and of the output layer."""
+        return self.latent_limit, self.latent_limit
+
     def after_step(self, parameters: Parameters) -> None:
         """Bring the latent parameters back to where the method allows them."""
-        if np.isfinite(self.latent_limit):
-            for weight in parameters.weights:
-                np.clip(weight, -self.latent_limit, self.latent_limit, out=weight)
+        for weight, limit in zip(parameters.weights, self.latent_limits, strict=True):
+            if np.isfinite(limit):
+                np.clip(weight, -limit, limit, out=weight)
 
 
 def real_contract(task: Task) -> Contract:
@@ -65,7 +71,7 @@ def real_contract(task: Task) -> Contract:
 
 
 def fixed_point_contract(task: Task, spec: PolicySpec) -> Contract:
-    """Weights and ReLU activations of ``spec.bits`` bits."""
+    """Weights of ``spec.bits`` bits, and ReLU activations."""
     weight = FixedPoint(spec.bits, task.network.weight_integer_bits)
     return _contract(task, weight, relu_type(task, spec), weight)
 
@@ -75,9 +81,15 @@ def binary_contract(task: Task, spec: PolicySpec, activation: FixedPoint | Sign)
     return _contract(task, _hidden_sign(task, spec), activation, _output_sign(task, spec))
 
 
+def ternary_contract(task: Task, limits: tuple[float, float]) -> Contract:
+    """Weights of two bits whose unit is the limit of their latents, so that one of four values never occurs."""
+    hidden, output = (FixedPoint(2, 2 + round(math.log2(limit))) for limit in limits)
+    return _contract(task, hidden, Sign(), output)
+
+
 def relu_type(task: Task, spec: PolicySpec) -> FixedPoint:
-    """ReLU activations of ``spec.bits`` bits."""
-    return FixedPoint(spec.bits, task.network.activation_integer_bits, signed=False)
+    """ReLU activations of ``spec.activation_bits`` bits, or ``spec.bits`` if that is 0."""
+    return FixedPoint(spec.activation_bits or spec.bits, task.network.activation_integer_bits, signed=False)
 
 
 def _hidden_sign(task: Task, spec: PolicySpec) -> Binary:

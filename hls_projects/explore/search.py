@@ -1,0 +1,290 @@
+"""The search: Optuna proposes, processes here or on a Dask cluster try, and every answer is kept at once.
+
+All trials of a task lie in one journal file, so that a search that ended, was stopped or was killed goes on where it
+was. ``explore.json`` is made from it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import math
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from hls_projects.explore.front import front, point_of
+from hls_projects.explore.space import first_guesses, suggest
+from hls_projects.explore.trial import Job, run_trial
+from hls_projects.parts import load_part
+from train.backend import Answer
+from train.contract import IntArray
+from train.errors import ProjectError
+from train.gym_loop import play
+from train.stage import exclusive, write_json
+from train.task import TASK_DIRECTORY, Task
+from train.training import resolve_trainer
+
+RESULT = "explore.json"
+JOURNAL = "trials.journal"
+BASELINE_EPISODES = 20
+"""Of a random policy: what any return is measured from."""
+WORTH = 0.5
+"""A policy is worth a core from halfway between a random policy's return and the target's on."""
+SEEDS = {"kernel": 3, "reference": 1}
+"""Seeds that a trial trains, by trainer."""
+WRITE_SECONDS = 5.0
+CONNECT_SECONDS = 20
+_ANSWER = "answer"
+
+
+@dataclass
+class Standing:
+    """How far a search has come."""
+
+    trials: list[dict[str, Any]]
+    front: list[int]
+    """Indices into ``trials``."""
+    seconds_left: float
+
+
+def explore(
+    task: Task, environment: str, *, seconds: float, root: Path = TASK_DIRECTORY, parts: tuple[str, ...] = (),
+    workers: int | None = None, scheduler: str | None = None, watch: Callable[[Standing], None] | None = None,
+) -> Path:
+    """Search for ``seconds``, beyond what was searched before; returns the path of ``explore.json``.
+
+    Args:
+        task: the task.
+        environment: its name or path, as a command line has it.
+        root: runs are kept here; the search in ``<root>/<task>/explore/``.
+        parts: to build for; the task's own if empty.
+        workers: trials at once (default: one for each processor).
+        scheduler: ``tcp://host:port`` of a Dask cluster to run the trials on, instead of here.
+        watch: told after each trial.
+
+    Raises:
+        ProjectError: unknown part, a part without place and route, an environment that does not fit, or no scheduler.
+    """
+    chosen = parts or (task.hardware.part,)
+    for name in chosen:
+        if not load_part(name).has_bitstream:
+            raise ProjectError(f"part {name} has no open place and route, so nothing can be measured; choose another")
+    task.spaces  # noqa: B018 (complains early about an environment that does not fit)
+    directory = root / task.name / "explore"
+    with exclusive(directory):
+        search = _Search(task, environment, chosen, directory, seconds, watch)
+        with _executor(workers, scheduler) as (executor, at_once):
+            search.run(executor, at_once)
+    return directory / RESULT
+
+
+def random_return(task: Task) -> float:
+    """Mean return of actions drawn evenly."""
+
+    class Dice:
+        name = "random"
+        rng = np.random.default_rng(0)
+
+        def infer(self, observations: IntArray) -> Answer:
+            return Answer(self.rng.integers(task.spaces[1], size=len(observations)), None)
+
+    return play(task, Dice(), BASELINE_EPISODES, 0).mean_return
+
+
+class _Search:
+    """One study: what was tried, and what to try next."""
+
+    def __init__(
+        self, task: Task, environment: str, parts: tuple[str, ...], directory: Path, seconds: float,
+        watch: Callable[[Standing], None] | None,
+    ) -> None:
+        self._task, self._environment, self._parts, self._watch = task, environment, parts, watch
+        self._path, self._end = directory / RESULT, time.monotonic() + seconds
+        self._seeds = SEEDS[resolve_trainer(task, "auto")]
+        self._study = _open_study(directory / JOURNAL, task, parts)
+        self._baseline = self._constant("baseline", lambda: random_return(task))
+        self._written = 0.0
+        self._trials = [item.user_attrs[_ANSWER] for item in self._study.trials if _ANSWER in item.user_attrs]
+
+    def run(self, executor: Executor, at_once: int) -> None:
+        """Ask and tell until the time is over, then write the result."""
+        running: dict[Future[dict[str, Any]], optuna.trial.Trial] = {}
+        try:
+            while self._left > 0:
+                while len(running) < at_once and self._left > self._typical_seconds:
+                    trial = self._study.ask()
+                    running[executor.submit(run_trial, self._job(trial))] = trial
+                if not running:
+                    break
+                done, _ = wait(running, timeout=max(0.0, self._left), return_when=FIRST_COMPLETED)
+                for future in done:
+                    self._take(running.pop(future), future)
+        finally:
+            for trial in running.values():
+                self._study.tell(trial, state=TrialState.FAIL)
+            self._write()
+
+    @property
+    def _left(self) -> float:
+        return self._end - time.monotonic()
+
+    @property
+    def _typical_seconds(self) -> float:
+        """What a trial takes that is not cut short: none is begun that would hardly end in time."""
+        times = [trial["seconds"] for trial in self._trials if trial["status"] == "placed"]
+        return float(np.median(times)) if times else 0.0
+
+    @property
+    def _target(self) -> float:
+        return math.inf if self._task.solved is None else self._task.solved
+
+    @property
+    def _floor(self) -> float:
+        best = max((trial["validation_return"] for trial in self._trials if trial["validation_return"] is not None),
+                   default=self._baseline)
+        return self._baseline + WORTH * (min(best, self._target) - self._baseline)
+
+    def _job(self, trial: optuna.trial.Trial) -> Job:
+        candidate = suggest(trial, self._task, self._environment, self._parts, self._seeds)
+        points = tuple(point_of(self._trials[index]) for index in front(self._trials))
+        return Job(self._task, candidate, self._seeds, points, self._floor, self._target, self._left)
+
+    def _take(self, trial: optuna.trial.Trial, future: Future[dict[str, Any]]) -> None:
+        try:
+            answer = future.result()
+        except BrokenProcessPool as error:
+            raise ProjectError(
+                "a trial's process was killed; is there enough memory? The other trials are kept: run again to go on"
+            ) from error
+        answer = {"number": trial.number, **answer}
+        trial.set_user_attr(_ANSWER, answer)
+        values = self._values(answer)
+        self._study.tell(trial, values, None if values else TrialState.FAIL)
+        self._trials.append(answer)
+        if time.monotonic() - self._written > WRITE_SECONDS:
+            self._write()
+        if self._watch is not None:
+            self._watch(Standing(self._trials, front(self._trials), max(0.0, self._left)))
+
+    def _values(self, answer: dict[str, Any]) -> list[float] | None:
+        """What Optuna makes small: the negative return, and the logarithms of size, latency and energy."""
+        if answer["validation_return"] is None:
+            return None
+        mean = answer["validation_return"] if answer["return"] is None else answer["return"]
+        lut, latency = (
+            answer[key] if answer[key] is not None else answer[estimate]
+            for key, estimate in (("lut", "lut_estimate"), ("latency_ns", "latency_estimate_ns"))
+        )
+        return [-mean, math.log2(1 + lut), math.log2(latency), math.log2(1 + answer["energy_pj"])]
+
+    def _constant(self, name: str, make: Callable[[], float]) -> float:
+        if name not in self._study.user_attrs:
+            self._study.set_user_attr(name, make())
+        return float(self._study.user_attrs[name])
+
+    def _write(self) -> None:
+        best = front(self._trials)
+        write_json(self._path, {
+            "task": self._task.name,
+            "environment": self._environment,
+            "solved": self._task.solved,
+            "random_return": self._baseline,
+            "parts": self._parts,
+            "front": [self._trials[index]["number"] for index in best],
+            "smallest_solving": self._least(best, "lut"),
+            "fastest_solving": self._least(best, "latency_ns"),
+            "trials": self._trials,
+        })
+        self._written = time.monotonic()
+
+    def _least(self, best: list[int], key: str) -> int | None:
+        # The number of that trial on the front; where the task names no bar, all count as solving.
+        solving = [self._trials[index] for index in best if self._trials[index]["solved"] is not False]
+        return min(solving, key=lambda trial: (trial[key], trial["number"]))["number"] if solving else None
+
+
+def _open_study(journal: Path, task: Task, parts: tuple[str, ...]) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    hardware = asdict(task.hardware)
+    name = json.dumps([
+        task.environment, task.environment_options, asdict(task.observation), asdict(task.network),
+        asdict(task.training), hardware["clock_mhz"], hardware["place_seeds"], parts, task.solved,
+    ])
+    study = optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(str(journal))), study_name=name, load_if_exists=True,
+        sampler=optuna.samplers.TPESampler(multivariate=True, group=True, constant_liar=True, n_startup_trials=40),
+        directions=["minimize"] * 4,
+    )
+    if not study.trials:
+        for guess in first_guesses(task, parts):
+            study.enqueue_trial(guess)
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):  # of a search that was killed
+        study.tell(trial.number, state=TrialState.FAIL)
+    return study
+
+
+@contextlib.contextmanager
+def _executor(workers: int | None, scheduler: str | None) -> Iterator[tuple[Executor, int]]:
+    """Where trials run, and how many at once."""
+    if scheduler:
+        with _cluster(scheduler) as (executor, count):
+            yield executor, workers or count
+        return
+    count = workers or os.cpu_count() or 1
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(count, context, initializer=_prepare, initargs=(os.getpid(),))
+    try:
+        yield pool, count
+    finally:
+        # What is still running is out of time, or nobody waits for it any more.
+        for child in multiprocessing.active_children():
+            child.terminate()
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _cluster(scheduler: str) -> Iterator[tuple[Executor, int]]:
+    try:
+        distributed: Any = importlib.import_module("distributed")
+    except ImportError as error:
+        raise ProjectError("SCHEDULER needs dask.distributed; install it with: pip install distributed") from error
+    try:
+        client = distributed.Client(scheduler, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError) as error:
+        raise ProjectError(f"no Dask scheduler answers at '{scheduler}'; start one with: dask scheduler") from error
+    with client:
+        count = sum(client.nthreads().values())
+        if not count:
+            raise ProjectError(f"the Dask scheduler at '{scheduler}' has no workers; start one with: dask worker")
+        yield client.get_executor(pure=False), count
+
+
+def _prepare(parent: int) -> None:
+    """Of a worker: leave Ctrl-C to the parent, and end when it is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+
+    def follow() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()

@@ -1,0 +1,30 @@
+"""TN+VPG: ternary weights, signs for activations. Beyond the paper: BinaryNet whose weights may also be zero.
+
+A weight is -1, 0 or +1 (times a power of two in the output layer): its latent, rounded and clipped. Backwards the
+rounding is the identity. A weight of zero is a wire that isn't there, so that units can leave out what they don't need.
+"""
+
+from __future__ import annotations
+
+from train.contract import Contract, nearest_power_of_two
+from train.methods.base import Method, ternary_contract
+from train.parameters import Parameters
+from train.task import Task
+
+
+class Ternary(Method):
+    """Three values for weights, two for activations."""
+
+    @property
+    def latent_limits(self) -> tuple[float, float]:
+        """One unit of the weights; the output's is scaled as BinaryNet's, so that the softmax can explore."""
+        return 1.0, nearest_power_of_two(self.spec.hidden ** -0.5)
+
+    def training_contract(self, task: Task) -> Contract:
+        """Weights of two bits, activations of one."""
+        return ternary_contract(task, self.latent_limits)
+
+    def initialise(self, parameters: Parameters, output_gain: float) -> None:
+        """Spread the latents evenly over all they may be: at first half of the weights are zero."""
+        for weight, limit in zip(parameters.weights, self.latent_limits, strict=True):
+            weight *= limit * weight.shape[1] ** 0.5
