@@ -11,6 +11,7 @@ from rich.table import Table
 
 from hls_projects import pipeline, report
 from hls_projects.evaluate import BACKENDS, evaluate, open_backend, require_equal
+from hls_projects.onnx_command import build_onnx
 from hls_projects.picture import draw_matrix
 from train.cli import print_result, run
 from train.options import ActivationBits, Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed, Settings, choose
@@ -20,7 +21,8 @@ from train.task import TASK_DIRECTORY, Task, load_task, with_settings
 
 CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
 
-app = typer.Typer(help=__doc__, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+app = typer.Typer(help=__doc__, rich_markup_mode=None, add_completion=False)
+app.callback(invoke_without_command=True)(build_onnx)
 
 Part = Annotated[str | None, typer.Option(help="Part to build for; `parts` lists them. Default: the task's.")]
 Clock = Annotated[float | None, typer.Option("--clock-mhz", help="Clock the pipeline is cut for. Default: the task's.")]
