@@ -12,7 +12,7 @@ from rich.console import Console
 from train.cli import print_result, run
 from train.errors import ProjectError
 from train.options import Env, Root, Settings
-from train.task import TASK_DIRECTORY, change, load_task
+from train.task import TASK_DIRECTORY, load_task
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -37,12 +37,11 @@ def main(
     from hls_projects.explore.report import Progress, print_front
     from hls_projects.explore.search import explore
 
-    task, _ = change(load_task(env), settings)
     chosen = tuple(parts.split(",")) if parts else ()
     with Progress(CONSOLE) as progress:
         path = explore(
-            task, env, seconds=seconds_of(budget), root=root or TASK_DIRECTORY, parts=chosen, workers=workers,
-            scheduler=scheduler, watch=progress,
+            load_task(env), env, seconds=seconds_of(budget), settings=settings or "", root=root or TASK_DIRECTORY,
+            parts=chosen, workers=workers, scheduler=scheduler, watch=progress,
         )
     print_front(path, CONSOLE)
     print_result(path)

@@ -79,6 +79,4 @@ def print_front(path: Path, console: Console) -> None:
 
 
 def _cell(trial: dict[str, Any], key: str, form: str) -> str:
-    binary = {"binaryconnect": 1, "binarynet": 1, "ternary": 2}
-    value = binary.get(trial["method"], trial["bits"]) if key == "bits" else trial[key]
-    return "–" if value is None else form.format(value)
+    return "–" if trial[key] is None else form.format(trial[key])

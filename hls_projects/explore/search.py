@@ -38,7 +38,7 @@ from train.contract import IntArray
 from train.errors import ProjectError
 from train.gym_loop import play
 from train.stage import exclusive, write_json
-from train.task import TASK_DIRECTORY, Task
+from train.task import TASK_DIRECTORY, Task, change
 from train.training import resolve_trainer
 
 RESULT = "explore.json"
@@ -65,14 +65,17 @@ class Standing:
 
 
 def explore(
-    task: Task, environment: str, *, seconds: float, root: Path = TASK_DIRECTORY, parts: tuple[str, ...] = (),
-    workers: int | None = None, scheduler: str | None = None, watch: Callable[[Standing], None] | None = None,
+    task: Task, environment: str, *, seconds: float, settings: str = "", root: Path = TASK_DIRECTORY,
+    parts: tuple[str, ...] = (), workers: int | None = None, scheduler: str | None = None,
+    watch: Callable[[Standing], None] | None = None,
 ) -> Path:
     """Search for ``seconds``, beyond what was searched before; returns the path of ``explore.json``.
 
     Args:
-        task: the task.
+        task: as its file says.
         environment: its name or path, as a command line has it.
+        seconds: time to search.
+        settings: changes of the task's settings that hold for all trials, for :func:`train.task.change`.
         root: runs are kept here; the search in ``<root>/<task>/explore/``.
         parts: to build for; the task's own if empty.
         workers: trials at once (default: one for each processor).
@@ -82,14 +85,15 @@ def explore(
     Raises:
         ProjectError: unknown part, a part without place and route, an environment that does not fit, or no scheduler.
     """
-    chosen = parts or (task.hardware.part,)
+    changed = change(task, settings)[0]
+    chosen = parts or (changed.hardware.part,)
     for name in chosen:
         if not load_part(name).has_bitstream:
             raise ProjectError(f"part {name} has no open place and route, so nothing can be measured; choose another")
     task.spaces  # noqa: B018 (complains early about an environment that does not fit)
     directory = root / task.name / "explore"
     with exclusive(directory):
-        search = _Search(task, environment, chosen, directory, seconds, watch)
+        search = _Search(task, environment, settings, chosen, directory, seconds, watch)
         with _executor(workers, scheduler) as (executor, at_once):
             search.run(executor, at_once)
     return directory / RESULT
@@ -112,14 +116,15 @@ class _Search:
     """One study: what was tried, and what to try next."""
 
     def __init__(
-        self, task: Task, environment: str, parts: tuple[str, ...], directory: Path, seconds: float,
+        self, task: Task, environment: str, settings: str, parts: tuple[str, ...], directory: Path, seconds: float,
         watch: Callable[[Standing], None] | None,
     ) -> None:
-        self._task, self._environment, self._parts, self._watch = task, environment, parts, watch
+        self._file, self._environment, self._settings, self._parts = task, environment, settings, parts
+        self._task, self._watch = change(task, settings)[0], watch
         self._path, self._end = directory / RESULT, time.monotonic() + seconds
         self._seeds = SEEDS[resolve_trainer(task, "auto")]
-        self._study = _open_study(directory / JOURNAL, task, parts)
-        self._baseline = self._constant("baseline", lambda: random_return(task))
+        self._study = _open_study(directory / JOURNAL, self._task, parts)
+        self._baseline = self._constant("baseline", lambda: random_return(self._task))
         self._written = 0.0
         self._trials = [item.user_attrs[_ANSWER] for item in self._study.trials if _ANSWER in item.user_attrs]
 
@@ -162,9 +167,9 @@ class _Search:
         return self._baseline + WORTH * (min(best, self._target) - self._baseline)
 
     def _job(self, trial: optuna.trial.Trial) -> Job:
-        candidate = suggest(trial, self._task, self._environment, self._parts, self._seeds)
+        candidate = suggest(trial, self._file, self._environment, self._parts, self._seeds, self._settings)
         points = tuple(point_of(self._trials[index]) for index in front(self._trials))
-        return Job(self._task, candidate, self._seeds, points, self._floor, self._target, self._left)
+        return Job(self._file, candidate, self._seeds, points, self._floor, self._target, self._left)
 
     def _take(self, trial: optuna.trial.Trial, future: Future[dict[str, Any]]) -> None:
         try:
@@ -204,6 +209,7 @@ class _Search:
         write_json(self._path, {
             "task": self._task.name,
             "environment": self._environment,
+            "settings": self._settings,
             "solved": self._task.solved,
             "random_return": self._baseline,
             "parts": self._parts,

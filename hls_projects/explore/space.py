@@ -64,11 +64,23 @@ class Candidate:
         return "make synth " + " ".join(f"{key}={shlex.quote(str(value))}" for key, value in words.items())
 
 
-def suggest(trial: Trial, task: Task, environment: str, parts: tuple[str, ...], seeds: int) -> Candidate:
-    """The candidate that ``trial`` stands for; seeds ``seeds``·group, … belong to it."""
+def suggest(
+    trial: Trial, task: Task, environment: str, parts: tuple[str, ...], seeds: int, given: str = ""
+) -> Candidate:
+    """The candidate that ``trial`` stands for; seeds ``seeds``·group, … belong to it.
+
+    Args:
+        trial: draws the parameters.
+        task: as its file says.
+        environment: the task as a command line names it.
+        parts: to choose from.
+        seeds: in a group.
+        given: changes of the task's settings that hold for all candidates.
+    """
+    usual = change(task, given)[0]
     method = trial.suggest_categorical("method", ALL_METHODS)
-    settings: dict[str, Any] = {"observation.bits": trial.suggest_int("input_bits", 2, max(4, task.observation.bits))}
-    settings["observation.scale"] = _scale(trial, task)
+    settings: dict[str, Any] = {"observation.bits": trial.suggest_int("input_bits", 2, max(4, usual.observation.bits))}
+    settings["observation.scale"] = _scale(trial, usual)
     numbers: dict[str, Any] = {}
     if "bits" in _used(method):
         numbers["bits"] = trial.suggest_int("bits", 2, 8)
@@ -84,7 +96,7 @@ def suggest(trial: Trial, task: Task, environment: str, parts: tuple[str, ...], 
     group = trial.suggest_categorical("group", tuple(range(GROUPS)))
     part = trial.suggest_categorical("part", parts)
     settings["hardware.stages"] = trial.suggest_int("stages", 1, MAXIMUM_STAGES)
-    text = _changes(task, settings)
+    text = " ".join(item for item in (given, _changes(usual, settings)) if item)
     spec = PolicySpec(task.name, method, hidden, seeds * group, **numbers, variant=change(task, text)[1])
     return Candidate(environment, spec, text, part)
 

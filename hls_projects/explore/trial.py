@@ -9,7 +9,7 @@ import math
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from hls_projects.rtl import CORE, write_rtl
 from hls_projects.simulation import NetlistBackend
 from hls_projects.synthesis import FAMILIES, synthesise
 from train.contract import ActivationType, Binary, FixedPoint, FloatArray, WeightType
-from train.errors import ProjectError
 from train.greedy import greedy_returns
 from train.gym_loop import play
 from train.integer_backend import IntegerBackend
@@ -73,15 +72,16 @@ def run_trial(job: Job) -> dict[str, Any]:
         answer |= _run(job, started)
     except OutOfTimeError:
         answer |= {"status": "late"}
-    except (ProjectError, RuntimeError) as error:
-        answer |= {"status": "failed", "reason": str(error)}
+    except Exception as error:  # one candidate that cannot be built must not end a search of hours
+        answer |= {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
     return answer | {"seconds": round(time.perf_counter() - started, 2)}
 
 
 KEYS = (
-    "status", "reason", "method", "hidden", "seed", "bits", "activation_bits", "input_bits", "clusters", "percentile",
-    "set", "part", "stages", "run", "validation_return", "return", "solved", "lut", "lut_estimate", "ff", "dsp",
-    "bram", "fmax_mhz", "cycles", "latency_ns", "latency_estimate_ns", "energy_pj", "seconds", "command",
+    "status", "reason", "method", "hidden", "seed", "bits", "activation_bits", "input_bits", "input_scale",
+    "clusters", "percentile", "set", "part", "stages", "run", "validation_return", "return", "solved", "lut",
+    "lut_estimate", "ff", "dsp", "bram", "fmax_mhz", "cycles", "latency_ns", "latency_estimate_ns", "energy_pj",
+    "seconds", "command",
 )
 """Of each trial; null where it did not come so far."""
 
@@ -164,11 +164,16 @@ def _hopeless(found: Mapping[str, Any], job: Job) -> bool:
 
 def _settings(job: Job, candidate: Candidate | None = None) -> dict[str, Any]:
     candidate = candidate or job.candidate
-    spec, task = asdict(candidate.spec), candidate.task(job.task)
-    names = ("method", "hidden", "seed", "bits", "activation_bits", "clusters", "percentile")
+    spec, task = candidate.spec, candidate.task(job.task)
+    signs = spec.method in ("binarynet", "ternary")
     return {
-        **{key: spec[key] for key in names}, "input_bits": task.observation.bits, "set": candidate.settings,
-        "part": candidate.part, "stages": task.hardware.stages, "run": candidate.spec.directory_name,
+        "method": spec.method, "hidden": spec.hidden, "seed": spec.seed,
+        "bits": {"binaryconnect": 1, "binarynet": 1, "ternary": 2}.get(spec.method, spec.bits),
+        "activation_bits": 1 if signs else spec.activation_bits or spec.bits,
+        "clusters": spec.clusters if spec.method == "compression" else None,
+        "percentile": spec.percentile if spec.method == "pruning" else None,
+        "input_bits": task.observation.bits, "input_scale": list(task.observation.scale), "set": candidate.settings,
+        "part": candidate.part, "stages": task.hardware.stages, "run": spec.directory_name,
         "command": candidate.command,
     }
 

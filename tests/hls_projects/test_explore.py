@@ -82,6 +82,14 @@ def test_first_guesses_lie_in_the_space(name: str) -> None:
         assert item.task(task).observation.scale == task.observation.scale
 
 
+def test_settings_given_for_all_candidates_are_in_their_lines() -> None:
+    guess = first_guesses(TASK, (PART,))[0]
+    item = suggest(optuna.trial.FixedTrial(guess), TASK, "cartpole", (PART,), 3, "training.episodes=77")
+    assert item.task(TASK).training.episodes == 77
+    assert "training.episodes=77" in item.command
+    assert item.spec.variant == change(TASK, item.settings)[1] != ""
+
+
 def test_changes_of_settings_are_typed_and_named() -> None:
     same, nothing = change(TASK, "observation.bits=3 hardware.clock_mhz=99")
     assert (nothing, same.hardware.clock_mhz) == ("", 99.0)  # what is built does not change which policy it is
