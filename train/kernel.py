@@ -30,6 +30,9 @@ from train.task import ADVANTAGES, Task
 EPISODES_A_CALL = 50
 """Episodes between two looks at progress and at Ctrl-C."""
 
+ROWS = 16
+"""Steps whose activations are added up together: as many as stay in the processor's nearest cache."""
+
 REAL, FIXED, SIGN = 0, 1, 2
 TIME_STEP, TRAJECTORY = ADVANTAGES.index("time-step"), ADVANTAGES.index("trajectory")
 
@@ -130,6 +133,24 @@ class Buffers(NamedTuple):
     """Shape (T,)."""
 
 
+class Passes(NamedTuple):
+    """What the forward passes of one episode computed, for the backward pass; T is the environment's time limit."""
+
+    units: FloatArray
+    """Hidden activations, shape (T, hidden)."""
+    gate: FloatArray
+    """Derivative of each activation, 0 or 1, shape (T, hidden); the backward pass uses its memory."""
+    policy: FloatArray
+    """Softmax of the logits, shape (T, actions)."""
+    logarithm: FloatArray
+    """Its logarithm, shape (T, actions)."""
+
+    @classmethod
+    def of(cls, limit: int, hidden: int, actions: int) -> Passes:
+        """Memory for ``limit`` steps."""
+        return cls(*(np.zeros((limit, size)) for size in (hidden, hidden, actions, actions)))
+
+
 class World(NamedTuple):
     """The environment and the converter of its observations."""
 
@@ -150,7 +171,8 @@ def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
     features, actions = task.spaces
     course = Course(Parameters.uniform(features, spec.hidden, actions, streams.start), [])
     method.initialise(course.parameters, settings.output_gain)
-    world, buffers = _world(task, streams), _buffers(_time_limit(task), features)
+    limit = _time_limit(task)
+    world, buffers, passes = _world(task, streams), _buffers(limit, features), Passes.of(limit, spec.hidden, actions)
     formats, latent = Formats.of(method.training_contract(task)), Arrays(*course.parameters)
     moments = _zeros(latent), _zeros(latent)
     kind = ADVANTAGES.index(settings.advantage)
@@ -165,7 +187,8 @@ def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
         returns, rules = np.zeros(min(EPISODES_A_CALL, midpoint - episode)), Rules.of(method)
         rates = np.array([settings.rate(spec.hidden, episode + index) for index in range(len(returns))])
         course.steps += train_episodes(
-            world, formats, recipe, rules, latent, *moments, updates, episode, buffers, streams.actions, rates, returns
+            world, formats, recipe, rules, latent, *moments, updates, episode, buffers, passes, streams.actions, rates,
+            returns,
         )
         course.returns.extend(returns.tolist())
         course.seconds = time.perf_counter() - started
@@ -176,7 +199,8 @@ def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
 @compiled
 def train_episodes(
     world: World, formats: Formats, settings: Settings, rules: Rules, latent: Arrays, first: Arrays, second: Arrays,
-    updates: int, episodes: int, buffers: Buffers, rng: np.random.Generator, rates: FloatArray, returns: FloatArray,
+    updates: int, episodes: int, buffers: Buffers, passes: Passes, rng: np.random.Generator, rates: FloatArray,
+    returns: FloatArray,
 ) -> int:
     """Play and learn ``len(returns)`` episodes; returns their number of steps.
 
@@ -191,6 +215,7 @@ def train_episodes(
         updates: made with these moments so far.
         episodes: the baseline has seen so far.
         buffers: working memory, and the baseline's averages.
+        passes: working memory.
         rng: draws the actions.
         rates: Adam's step size at each update.
         returns: receives each episode's return.
@@ -199,12 +224,12 @@ def train_episodes(
     steps = 0
     for index in range(len(returns)):
         quantise_all(latent, formats, network)
-        length = play(world, formats, network, buffers, rng)
+        length = play(world, formats, network, buffers, passes, rng)
         steps += length
         returns[index] = buffers.rewards[:length].sum()
         advantages(buffers, length, settings, episodes + index + 1)
         gradients(formats, network, buffers.observations[:length], buffers.actions[:length],
-                  buffers.advantages[:length], settings.entropy, gradient)
+                  buffers.advantages[:length], passes, settings.entropy, gradient)
         after_backward(rules, gradient)
         adam(latent, gradient, first, second, rates[index], updates + index + 1)
         after_step(rules, latent)
@@ -242,11 +267,11 @@ def quantise(values: FloatArray, kind: Format, out: FloatArray) -> None:
 
 
 @compiled
-def play(world: World, formats: Formats, network: Arrays, buffers: Buffers, rng: np.random.Generator) -> int:
-    """One episode with sampled actions into ``buffers``; returns its number of steps."""
+def play(
+    world: World, formats: Formats, network: Arrays, buffers: Buffers, passes: Passes, rng: np.random.Generator
+) -> int:
+    """One episode with sampled actions into ``buffers`` and ``passes``; returns its number of steps."""
     state, seen = np.empty(environments.STATE_SIZE), np.empty(len(world.scale))
-    units, gate = np.empty(len(network.hidden_bias)), np.empty(len(network.hidden_bias))
-    policy, logarithm = np.empty(len(network.output_bias)), np.empty(len(network.output_bias))
     columns = network.hidden_weight.T.copy()
     environments.reset(world.environment, world.rng, state)
     for step in range(len(buffers.rewards)):
@@ -254,8 +279,8 @@ def play(world: World, formats: Formats, network: Arrays, buffers: Buffers, rng:
         for feature in range(len(seen)):
             seen[feature] *= world.scale[feature]
         quantise(seen, formats.observation, buffers.observations[step])
-        forward(formats.activation, columns, network, buffers.observations[step], units, gate, policy, logarithm)
-        action = draw(policy, rng)
+        forward(formats.activation, columns, network, buffers.observations[step], passes, step)
+        action = draw(passes.policy[step], rng)
         reward, terminated = environments.step(world.environment, state, action)
         buffers.actions[step] = action
         buffers.rewards[step] = reward
@@ -266,27 +291,22 @@ def play(world: World, formats: Formats, network: Arrays, buffers: Buffers, rng:
 
 @compiled
 def forward(
-    kind: Format, columns: FloatArray, network: Arrays, observation: FloatArray, units: FloatArray, gate: FloatArray,
-    policy: FloatArray, logarithm: FloatArray,
+    kind: Format, columns: FloatArray, network: Arrays, observation: FloatArray, passes: Passes, step: int
 ) -> None:
-    """The policy of one observation.
+    """The policy of one observation, written to row ``step`` of ``passes``.
 
     Args:
         kind: type of the activation.
         columns: hidden weights transposed, shape (features, hidden): loops over units run side by side.
         network: quantised parameters.
         observation: shape (features,), in real units.
-        units: receives the hidden activations, shape (hidden,).
-        gate: receives the derivative of each activation, 0 or 1, shape (hidden,).
-        policy: receives the softmax of the logits, shape (actions,).
-        logarithm: receives its logarithm, shape (actions,).
+        passes: receives activations, their derivatives and the policy.
+        step: number of the step in its episode.
     """
+    units, policy, logarithm = passes.units[step], passes.policy[step], passes.logarithm[step]
     units[:] = network.hidden_bias
-    for feature in range(len(observation)):
-        value = observation[feature]
-        for unit in range(len(units)):
-            units[unit] += columns[feature, unit] * value
-    activate(kind, units, gate)
+    add_rows(columns, observation, units)
+    activate(kind, units, passes.gate[step])
     largest = -np.inf
     for action in range(len(policy)):
         logarithm[action] = dot(network.output_weight[action], units) + network.output_bias[action]
@@ -375,7 +395,7 @@ def surpass(buffers: Buffers, step: int, value: float, rate: float) -> float:
 @compiled
 def gradients(
     formats: Formats, network: Arrays, observations: FloatArray, actions: IntArray, advantage: FloatArray,
-    entropy: float, gradient: Arrays,
+    passes: Passes, entropy: float, gradient: Arrays,
 ) -> None:
     """Gradient of ``train.vpg.cost`` over one episode of T steps, by back-propagation.
 
@@ -385,43 +405,73 @@ def gradients(
         observations: shape (T, features), in real units.
         actions: shape (T,).
         advantage: shape (T,).
+        passes: the first T rows are the forward passes of ``observations``; ``gate`` is overwritten.
         entropy: weight of the entropy bonus.
         gradient: receives the result.
     """
-    gradient.hidden_weight[:], gradient.hidden_bias[:] = 0.0, 0.0
-    gradient.output_weight[:], gradient.output_bias[:] = 0.0, 0.0
-    features, hidden, count = observations.shape[1], len(network.hidden_bias), len(actions)
-    units, gate, back = np.empty(hidden), np.empty(hidden), np.empty(hidden)
-    policy, logarithm = np.empty(len(network.output_bias)), np.empty(len(network.output_bias))
-    columns, columns_gradient = network.hidden_weight.T.copy(), np.zeros((features, hidden))
-    for step in range(count):
-        forward(formats.activation, columns, network, observations[step], units, gate, policy, logarithm)
-        randomness = 0.0
-        for action in range(len(policy)):
-            randomness -= policy[action] * logarithm[action]
-        back[:] = 0.0
-        for action in range(len(policy)):
-            chosen = 1.0 if action == actions[step] else 0.0
-            slope = (policy[action] - chosen) * advantage[step]
-            slope += entropy * policy[action] * (logarithm[action] + randomness)
-            slope /= count
-            gradient.output_bias[action] += slope
-            for unit in range(hidden):
-                gradient.output_weight[action, unit] += slope * units[unit]
-                back[unit] += slope * network.output_weight[action, unit]
-        for unit in range(hidden):
-            back[unit] *= gate[unit]
-            gradient.hidden_bias[unit] += back[unit]
-        for feature in range(features):
-            value = observations[step, feature]
-            for unit in range(hidden):
-                columns_gradient[feature, unit] += back[unit] * value
-    gradient.hidden_weight[:] = columns_gradient.T
+    slopes = logit_slopes(actions, advantage, passes, entropy)
+    columns, ones = np.zeros((observations.shape[1], len(network.hidden_bias))), np.ones(ROWS)
+    sums = np.empty(len(network.hidden_bias))
+    gradient.hidden_bias[:], gradient.output_weight[:] = 0.0, 0.0
+    for start in range(0, len(actions), ROWS):
+        rows = slice(start, min(start + ROWS, len(actions)))
+        back, slope = passes.gate[rows], slopes[rows]
+        for action in range(slopes.shape[1]):
+            add_rows(passes.units[rows], slope[:, action], gradient.output_weight[action])
+        for step in range(len(slope)):
+            back_propagate(network.output_weight, slope[step], sums, back[step])
+        add_rows(back, ones, gradient.hidden_bias)
+        for feature in range(len(columns)):
+            add_rows(back, observations[rows, feature], columns[feature])
+    for action in range(slopes.shape[1]):
+        gradient.output_bias[action] = slopes[:, action].sum()
+    gradient.hidden_weight[:] = columns.T
     # A sign is scaled after it is taken, so its straight-through gradient carries the scale.
     if formats.hidden_weight.kind == SIGN:
         gradient.hidden_weight[:] = gradient.hidden_weight * formats.hidden_weight.lsb
     if formats.output_weight.kind == SIGN:
         gradient.output_weight[:] = gradient.output_weight * formats.output_weight.lsb
+
+
+@compiled
+def logit_slopes(actions: IntArray, advantage: FloatArray, passes: Passes, entropy: float) -> FloatArray:
+    """Derivative of the cost by each logit, shape (T, actions)."""
+    slopes = np.empty((len(actions), passes.policy.shape[1]))
+    for step in range(len(actions)):
+        policy, logarithm = passes.policy[step], passes.logarithm[step]
+        randomness = 0.0
+        for action in range(len(policy)):
+            randomness -= policy[action] * logarithm[action]
+        for action in range(len(policy)):
+            chosen = 1.0 if action == actions[step] else 0.0
+            slope = (policy[action] - chosen) * advantage[step]
+            slope += entropy * policy[action] * (logarithm[action] + randomness)
+            slopes[step, action] = slope / len(actions)
+    return slopes
+
+
+@compiled
+def back_propagate(weight: FloatArray, slope: FloatArray, sums: FloatArray, gate: FloatArray) -> None:
+    """Turn the derivatives of the activations of one step into those of the cost; shapes (hidden,), ``sums`` too."""
+    sums[:] = 0.0
+    add_rows(weight, slope, sums)
+    for unit in range(len(gate)):
+        gate[unit] *= sums[unit]
+
+
+@compiled
+def add_rows(rows: FloatArray, weights: FloatArray, total: FloatArray) -> None:
+    """Add each of ``rows`` times its weight to ``total``, in order, four rows to one pass over ``total``."""
+    blocks = len(rows) // 4 * 4
+    for row in range(0, blocks, 4):
+        first, second, third, fourth = weights[row], weights[row + 1], weights[row + 2], weights[row + 3]
+        for unit in range(len(total)):
+            total[unit] = (
+                ((total[unit] + rows[row, unit] * first) + rows[row + 1, unit] * second) + rows[row + 2, unit] * third
+            ) + rows[row + 3, unit] * fourth
+    for row in range(blocks, len(rows)):
+        for unit in range(len(total)):
+            total[unit] += rows[row, unit] * weights[row]
 
 
 @compiled

@@ -52,9 +52,11 @@ def test_equal_gradients(name: str, method: str, hidden: int) -> None:
     arrays, formats = kernel.Arrays(*latent), kernel.Formats.of(contract)
     inner, gradient = kernel.zeros(arrays), kernel.zeros(arrays)
     kernel.quantise_all(arrays, formats, inner)
-    kernel.gradients(
-        formats, inner, steps.observations * contract.observation.lsb, steps.actions, advantages, 0.02, gradient
-    )
+    observations, passes = steps.observations * contract.observation.lsb, kernel.Passes.of(80, hidden, actions)
+    columns = inner.hidden_weight.T.copy()
+    for step, observation in enumerate(observations):
+        kernel.forward(formats.activation, columns, inner, observation, passes, step)
+    kernel.gradients(formats, inner, observations, steps.actions, advantages, passes, 0.02, gradient)
     for left, right in zip(inner, quantised(network), strict=True):
         assert np.array_equal(left, right)
     for left, right in zip(gradient, gradients_of(network), strict=True):
