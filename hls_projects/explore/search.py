@@ -51,7 +51,9 @@ SEEDS = {"kernel": 3, "reference": 1}
 """Seeds that a trial trains, by trainer."""
 WRITE_SECONDS = 5.0
 CONNECT_SECONDS = 20
-_ANSWER = "answer"
+REPETITIONS = 20
+"""So many proposals in a row may be of candidates that were tried already; they cost no trial."""
+_ANSWER, _ASKED = "answer", "asked"
 
 
 @dataclass
@@ -126,7 +128,9 @@ class _Search:
         self._study = _open_study(directory / JOURNAL, self._task, parts)
         self._baseline = self._constant("baseline", lambda: random_return(self._task))
         self._written = 0.0
-        self._trials = [item.user_attrs[_ANSWER] for item in self._study.trials if _ANSWER in item.user_attrs]
+        answered = [item.user_attrs for item in self._study.trials if _ANSWER in item.user_attrs]
+        self._trials = [item[_ANSWER] for item in answered]
+        self._tried = {item[_ASKED]: item[_ANSWER] for item in answered}
 
     def run(self, executor: Executor, at_once: int) -> None:
         """Ask and tell until the time is over, then write the result."""
@@ -134,8 +138,8 @@ class _Search:
         try:
             while self._left > 0:
                 while len(running) < at_once and self._left > self._typical_seconds:
-                    trial = self._study.ask()
-                    running[executor.submit(run_trial, self._job(trial))] = trial
+                    trial, job = self._propose()
+                    running[executor.submit(run_trial, job)] = trial
                 if not running:
                     break
                 done, _ = wait(running, timeout=max(0.0, self._left), return_when=FIRST_COMPLETED)
@@ -166,6 +170,20 @@ class _Search:
                    default=self._baseline)
         return self._baseline + WORTH * (min(best, self._target) - self._baseline)
 
+    def _propose(self) -> tuple[optuna.trial.Trial, Job]:
+        """The next trial, and the job that it stands for; Optuna hears at once of what was tried already."""
+        trial = self._study.ask()
+        job = self._job(trial)
+        for _ in range(REPETITIONS):
+            known = self._tried.get(job.candidate.command)
+            if known is None:
+                break
+            self._tell(trial, known)
+            trial = self._study.ask()
+            job = self._job(trial)
+        trial.set_user_attr(_ASKED, job.candidate.command)
+        return trial, job
+
     def _job(self, trial: optuna.trial.Trial) -> Job:
         candidate = suggest(trial, self._file, self._environment, self._parts, self._seeds, self._settings)
         points = tuple(point_of(self._trials[index]) for index in front(self._trials))
@@ -180,13 +198,17 @@ class _Search:
             ) from error
         answer = {"number": trial.number, **answer}
         trial.set_user_attr(_ANSWER, answer)
-        values = self._values(answer)
-        self._study.tell(trial, values, None if values else TrialState.FAIL)
+        self._tell(trial, answer)
         self._trials.append(answer)
+        self._tried[trial.user_attrs[_ASKED]] = answer
         if time.monotonic() - self._written > WRITE_SECONDS:
             self._write()
         if self._watch is not None:
             self._watch(Standing(self._trials, front(self._trials), max(0.0, self._left)))
+
+    def _tell(self, trial: optuna.trial.Trial, answer: dict[str, Any]) -> None:
+        values = self._values(answer)
+        self._study.tell(trial, values, None if values else TrialState.FAIL)
 
     def _values(self, answer: dict[str, Any]) -> list[float] | None:
         """What Optuna makes small: the negative return, and the logarithms of size, latency and energy."""

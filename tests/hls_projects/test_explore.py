@@ -161,7 +161,8 @@ class Here(Executor):
             raise KeyboardInterrupt
         spec = job.candidate.spec
         future.set_result(dict.fromkeys(KEYS) | {
-            "status": "placed", "validation_return": 200.0, "return": 200.0, "solved": True, "seconds": 0.0,
+            "command": job.candidate.command, "status": "placed",
+            "validation_return": 200.0, "return": 200.0, "solved": True, "seconds": 0.0,
             "hidden": spec.hidden, "method": spec.method, "lut": 10 * spec.hidden, "latency_ns": 5.0, "energy_pj": 1.0,
         })
         return future
@@ -173,7 +174,7 @@ def test_a_search_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.M
         yield Here(8), 1
 
     monkeypatch.setattr(search, "_executor", executor)
-    for done in (8, 16):
+    for done in (8, 16, 24):
         with pytest.raises(KeyboardInterrupt):
             search.explore(TASK, "cartpole", seconds=60, root=tmp_path)
         result = json.loads((tmp_path / "cartpole" / "explore" / search.RESULT).read_text(encoding="utf-8"))
@@ -181,6 +182,7 @@ def test_a_search_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.M
         best = next(trial for trial in result["trials"] if trial["number"] == result["smallest_solving"])
         assert best["lut"] == min(trial["lut"] for trial in result["trials"]) == 10
         assert result["front"] == [best["number"]]
+        assert len({trial["command"] for trial in result["trials"]}) == done  # nothing is tried twice
     assert 9.0 < result["random_return"] < 40.0
 
 
