@@ -19,6 +19,8 @@ BOARD      ?=
 PORT       ?= sim
 FAULTS     ?=
 MINUTES    ?=
+MUTATIONS  ?=
+STEPS      ?=
 QUICK      ?=
 SCHEDULER  ?=
 BUDGET     ?= 30m
@@ -39,7 +41,7 @@ build  = $(policy) $(call flag,PART,--part) $(call flag,CLOCK_MHZ,--clock-mhz)
 foreign = $(call flag,ONNX,--onnx) $(call flag,PART,--part) $(call flag,CLOCK_MHZ,--clock-mhz) $(call flag,ROOT,--root)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv train synth evaluate matrix parts hil watch bitstream boards endure paper explore bench-train test lint clean
+.PHONY: help venv train synth evaluate matrix parts hil watch bitstream boards endure paper explore bench-train prove equality test lint clean
 .SUFFIXES:
 
 help: ## print this list
@@ -69,6 +71,13 @@ synth: $(READY) ## train, export, convert, C-simulate, place and route, and veri
 
 evaluate: $(READY) ## drive Gymnasium by BACKEND=torch|qonnx|onnxruntime|csim|rtl|netlist|all and compare every step
 	@$(RUN) -m hls_projects evaluate $(build) $(call flag,BACKEND,--backend) $(call flag,EPISODES,--episodes)
+
+prove: $(READY) ## certificate: netlist, RTL and software equal on ALL observations; MINUTES, MUTATIONS=100 faulty netlists
+	@$(RUN) -m hls_projects prove $(policy) $(call flag,PART,--part) $(call flag,MINUTES,--minutes) \
+	  $(call flag,MUTATIONS,--mutations)
+
+equality: $(READY) ## all executors of all built policies on STEPS (10 million) visited and random observations; resumable
+	@$(RUN) -m hls_projects equality $(call flag,STEPS,--steps) $(call flag,ROOT,--root)
 
 matrix: $(READY) ## every method × {cartpole, acrobot} × hidden 16 and 64, each verified on 100,000 steps: one table
 	@$(RUN) -m hls_projects matrix $(call flag,ROOT,--root) $(call flag,PART,--part)

@@ -13,6 +13,7 @@ from hls_projects import pipeline, report
 from hls_projects.evaluate import BACKENDS, evaluate, open_backend, require_equal
 from hls_projects.onnx_command import build_onnx
 from hls_projects.picture import draw_matrix
+from hls_projects.prove.commands import equality, prove
 from train.cli import print_result, run
 from train.options import ActivationBits, Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed, Settings, choose
 from train.policy import METHODS, PolicySpec
@@ -135,6 +136,9 @@ def _for_part(task: Task, part: str | None, clock_mhz: float | None) -> Task:
     load_part(task.hardware.part)  # an unknown part is told before hours of training
     return task
 
+
+app.command()(prove)
+app.command()(equality)
 
 if __name__ == "__main__":
     run(app, "python -m hls_projects")

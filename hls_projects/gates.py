@@ -154,15 +154,18 @@ def _levelled(module: dict[str, Any]) -> dict[str, Any]:
     for port in module["ports"].values():
         names.update(port["bits"])
     numbers.update({bit: number for number, bit in enumerate(sorted(names - set(numbers)), start=2)})
-    gates, flip_flops = [], []
+    gates, flip_flops, clocks = [], [], set()
     for name, cell in sorted(module["cells"].items()):
         pins = {pin: numbers[bits[0]] for pin, bits in cell["connections"].items()}
         if cell["type"] == _FLIP_FLOP:
             flip_flops.append([pins["Q"], pins["D"]])
+            clocks.add(pins["C"])
         elif cell["type"] in _GATES:
             gates.append([_GATES[cell["type"]], pins["Y"], pins["A"], pins.get("B", 0), pins.get("S", 0)])
         elif cell["type"] != "$scopeinfo":
             raise RuntimeError(f"cell {name} of type {cell['type']} is no gate that the simulator knows")
+    if len(clocks) > 1:
+        raise RuntimeError("the flip-flops do not share one clock")
     ports = {name: [numbers[bit] for bit in port["bits"]] for name, port in module["ports"].items()}
     return {"nets": len(names) + 2, "gates": list(_in_order(gates)), "flip_flops": flip_flops, "ports": ports}
 

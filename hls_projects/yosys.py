@@ -15,6 +15,8 @@ assert _PYOSYS.origin is not None
 
 SHARE = Path(_PYOSYS.origin).parent / "share"
 """Yosys' cell libraries and CXXRTL headers."""
+ABC = Path(_PYOSYS.origin).parent / "yosys-abc"
+"""The program ABC, as Yosys brings it along."""
 
 _RUNNER = """
 import sys

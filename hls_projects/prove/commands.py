@@ -1,0 +1,108 @@
+"""The commands `prove` and `equality`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from hls_projects.pipeline import find_run
+from hls_projects.prove.claims import OPEN, Certificate
+from hls_projects.prove.equality import RESULT, require_no_mismatch, run_equality
+from hls_projects.prove.mutation import CAUGHT, EQUIVALENT, UNDECIDED, read_mutations, try_mutants
+from hls_projects.prove.prover import prove as prove_subject
+from hls_projects.prove.prover import require_no_counterexample
+from hls_projects.prove.subject import Subject, find_subjects
+from train.cli import print_result
+from train.options import ActivationBits, Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed, Settings, choose
+from train.task import TASK_DIRECTORY, with_settings
+
+Part = Annotated[str | None, typer.Option(help="Part that the policy was built for. Default: the task's.")]
+Minutes = Annotated[float, typer.Option(min=0.01, help="Time to give up after; the same command then goes on.")]
+Mutations = Annotated[int, typer.Option(min=0, help="Faulty netlists to try afterwards: the proof must catch each.")]
+Steps = Annotated[int, typer.Option(min=1, help="Observations in all, shared evenly among the policies.")]
+
+_CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
+
+
+def prove(
+    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
+    clusters: Clusters = 8, percentile: Percentile = 50.0, activation_bits: ActivationBits = 0,
+    settings: Settings = None, part: Part = None, minutes: Minutes = 60.0, mutations: Mutations = 0, root: Root = None,
+) -> None:
+    """Prove that a built policy's netlist, RTL and software give equal answers to all observations.
+
+    The certificate says what was proven, of which files, by which tool, and what was not. Exits with a status
+    other than 0 if an observation refutes it.
+    """
+    task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
+    task = with_settings(task, "hardware", part=part)
+    run = find_run(task, spec, seed is None, root or TASK_DIRECTORY)
+    subject = Subject(run, task.hardware.part)
+    with _progress("claims") as bar:
+        line = bar.add_task(f"{task.name} {run.directory.name}")
+
+        def show(certificate: Certificate) -> None:
+            done = sum(claim.progress for claim in certificate.claims)
+            bar.update(line, completed=round(100 * done), total=100 * len(certificate.claims))
+
+        certificate = prove_subject(subject, minutes, show)
+    _print_claims(certificate)
+    require_no_counterexample(certificate)
+    if mutations:
+        with _progress("mutants") as bar:
+            line = bar.add_task("mutants", total=mutations)
+            path = try_mutants(subject, mutations, minutes, report=lambda count: bar.update(line, completed=count))
+        counts = read_mutations(path)
+        _CONSOLE.print(", ".join(f"{counts[fate]} {fate}" for fate in (CAUGHT, EQUIVALENT, UNDECIDED)) + f" ({path})")
+    print_result(certificate.path)
+
+
+def equality(steps: Steps = 10_000_000, root: Root = None) -> None:
+    """Compare every executor of every built policy on millions of observations, visited and random.
+
+    Exits with a status other than 0 on a single mismatch. Stopped, it goes on where it was.
+    """
+    folder = root or TASK_DIRECTORY
+    path = folder / RESULT
+    subjects = find_subjects(folder)
+    with _progress("observations") as bar:
+        line = bar.add_task(f"{len(subjects)} policies", total=steps)
+        result = run_equality(subjects, steps, path, lambda count: bar.update(line, completed=count))
+    _print_equality(result)
+    require_no_mismatch(result, path)
+    print_result(path)
+
+
+def _print_claims(certificate: Certificate) -> None:
+    table = Table()
+    for label in ("claim", "outputs", "status", "over", "by", "seconds"):
+        table.add_column(label, justify="right" if label == "seconds" else "left")
+    for claim in certificate.claims:
+        item = claim.to_json()
+        cells = [item[key] for key in ("claim", "outputs", "status", "over", "method")]
+        table.add_row(*cells, f"{claim.seconds:.1f}")
+    _CONSOLE.print(table)
+    for claim in certificate.claims:
+        if claim.status == OPEN:
+            _CONSOLE.print(f"not proven: {claim.name}: {claim.reason}")
+
+
+def _print_equality(result: dict[str, Any]) -> None:
+    table = Table()
+    for label in ("policy", "visited", "random", "mismatches"):
+        table.add_column(label, justify="left" if label == "policy" else "right")
+    for name, item in result["policies"].items():
+        table.add_row(name, f"{item['on_policy']:,}", f"{item['random']:,}", f"{sum(item['mismatches'].values()):,}")
+    _CONSOLE.print(table)
+
+
+def _progress(unit: str) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.percentage:.0f} % of the " + unit),
+        TimeRemainingColumn(elapsed_when_finished=True), console=Console(stderr=True),
+    )

@@ -1,0 +1,148 @@
+"""Equality at scale: millions of observations, visited and random, through every executor of every built policy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hls_projects.evaluate import BACKENDS, differing, open_backend
+from hls_projects.prove.subject import Subject
+from train.backend import Answer, Backend
+from train.contract import IntArray
+from train.errors import ProjectError
+from train.gym_loop import play
+from train.stage import write_json
+
+RESULT = "equality.json"
+EPISODES = 128
+"""Played between two savings."""
+_FIRST_EPISODE = 2_000_000  # seeds that neither training nor evaluation uses
+_RANDOM = 1 << 14
+
+
+@dataclass
+class Standing:
+    """How far one policy has come."""
+
+    files: dict[str, str]
+    """SHA-256 of what is compared; what was counted for other files does not count."""
+    on_policy: int = 0
+    """Observations of episodes that the reference played."""
+    random: int = 0
+    """Observations drawn evenly from the input type."""
+    episodes: int = 0
+    mismatches: dict[str, int] = field(default_factory=lambda: dict.fromkeys(BACKENDS[1:], 0))
+    """Of each executor, the observations to which an action or a logit differed from the Brevitas policy's."""
+    first: dict[str, Any] | None = None
+    """The first of those."""
+
+
+def run_equality(
+    subjects: Sequence[Subject], steps: int, path: Path, report: Callable[[int], None] = lambda _: None
+) -> dict[str, Any]:
+    """Compare all executors with the Brevitas policy on ``steps`` observations, shared evenly among the policies.
+
+    Half of them are visited in episodes, half are random. What an earlier call did is not done again.
+
+    Args:
+        path: of the JSON result, which is also what a later call goes on from.
+        report: called with the number of observations compared so far.
+
+    Raises:
+        ProjectError: there is no policy.
+    """
+    if not subjects:
+        raise ProjectError("no built policy found; run `make synth` or `make matrix` first, or give another ROOT")
+    each = -(-steps // len(subjects))
+    known, standings = _known(path), dict[str, Standing]()
+    for subject in subjects:
+        name, files = _name(subject), _files(subject)
+        standing = Standing(**known[name]) if name in known else Standing(files)
+        standings[name] = standing if standing.files == files else Standing(files)
+
+    def save() -> dict[str, Any]:
+        done = sum(standing.on_policy + standing.random for standing in standings.values())
+        result = {
+            "observations": done, "asked": steps,
+            "mismatches": sum(sum(standing.mismatches.values()) for standing in standings.values()),
+            "policies": {name: asdict(standing) for name, standing in standings.items()},
+        }
+        write_json(path, result)
+        report(done)
+        return result
+
+    for subject in subjects:
+        for _ in _compare(subject, standings[_name(subject)], each):
+            save()
+    return save()
+
+
+def require_no_mismatch(result: dict[str, Any], path: Path) -> None:
+    """Insist that nothing differed.
+
+    Raises:
+        ProjectError: something did; the message has the first such observation.
+    """
+    for name, standing in result["policies"].items():
+        if standing["first"] is not None:
+            raise ProjectError(
+                f"{name}: {standing['first']}; {result['mismatches']} mismatches in all; this is a bug in hls4rl or in "
+                f"a tool it calls: please report it with {path}"
+            )
+
+
+def _compare(subject: Subject, standing: Standing, steps: int) -> Iterator[None]:
+    """Compare until ``standing`` has as many as ``steps``; gives way now and then."""
+    half = -(-steps // 2)
+    if min(standing.on_policy, standing.random) >= half:
+        return
+    reference, *others = (open_backend(name, subject.run, subject.part) for name in BACKENDS)
+    kind, features = subject.network.input, subject.network.features
+
+    def compare(observations: IntArray, expected: Answer) -> None:
+        for backend in others:
+            _count(backend, observations, expected, standing)
+
+    while standing.on_policy < half:
+        def watch(observations: IntArray, expected: Answer) -> None:
+            compare(observations, expected)
+            standing.on_policy += len(observations)
+
+        play(subject.task, reference, EPISODES, _FIRST_EPISODE + standing.episodes, watch)
+        standing.episodes += EPISODES
+        yield
+    while standing.random < half:
+        rng = np.random.default_rng([standing.random, features, kind.bits])
+        rows = rng.integers(kind.minimum, kind.maximum, size=(_RANDOM, features), endpoint=True)
+        compare(rows, reference.infer(rows))
+        standing.random += len(rows)
+        yield
+
+
+def _count(backend: Backend, observations: IntArray, expected: Answer, standing: Standing) -> None:
+    wrong = np.flatnonzero(differing(backend.infer(observations), expected))
+    standing.mismatches[backend.name] += len(wrong)
+    if len(wrong) and standing.first is None:
+        standing.first = {"executor": backend.name, "observation": observations[wrong[0]].tolist()}
+
+
+def _name(subject: Subject) -> str:
+    return f"{subject.run.spec.task}/{subject.run.directory.name}/{subject.part}"
+
+
+def _files(subject: Subject) -> dict[str, str]:
+    sides = [subject.netlist, subject.rtl, subject.rtl_logits, *(side for side, _, _ in subject.software())]
+    return {name: value for side in sides for name, value in sorted(side.files.items())}
+
+
+def _known(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["policies"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return found

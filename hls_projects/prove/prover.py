@@ -1,0 +1,260 @@
+"""Proves one built policy: each claim by the method that its number of possible observations allows.
+
+Up to 32 bits an observation, every observation is tried, on the gates and on each executor in software. Beyond,
+the gates go to a SAT solver, and software is compared on a sample, which proves nothing and is called so.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.check import corner_observations
+from hls_projects.gates import Circuit, elaborate
+from hls_projects.prove import sat
+from hls_projects.prove.claims import OPEN, PROVEN, REFUTED, Certificate, Claim, Side
+from hls_projects.prove.exhaustion import (
+    CHUNK,
+    Checked,
+    Gates,
+    Reference,
+    Software,
+    chunk_of,
+    counterexample,
+    exhaust,
+    note,
+    timed,
+)
+from hls_projects.prove.logic import Logic, NotAPipelineError, combinational, without_registers
+from hls_projects.prove.reference import REFERENCE, reference_verilog
+from hls_projects.prove.stream import stream_counterexample
+from hls_projects.prove.subject import Subject
+from hls_projects.rtl import CORE, LOGIT_BITS, LOGITS
+from hls_projects.synthesis import NETLIST
+from hls_projects.yosys import netlist_commands, verilog_commands
+from train.errors import ProjectError
+
+ENUMERABLE_BITS = 32
+"""Bits of an observation up to which every observation is tried."""
+SAMPLE = 1 << 20
+"""Observations on which software is compared where not all can be tried."""
+
+_STATEMENT = (
+    "From the reset state, on every clock: out_valid is what in_valid was {cycles} clocks before (0 until then); "
+    "whenever it is 1, action is the argmax (ties to the lowest index) of the reference's logits for the "
+    "observation of {cycles} clocks before, whatever came before and after it."
+)
+_TRUSTED = (
+    "Yosys reads Verilog and the netlist, and has models of the part's cells, as the part behaves",
+    "not part of this proof: place and route, the bitstream packer, the clock's timing",
+    "the code of hls_projects.prove, and what it runs on: Python, NumPy, numba, this machine",
+)
+_ENUMERATION = "every observation, one after another"
+_SIMULATOR = f"hls4rl's gate simulator on gates from pyosys {importlib.metadata.version('pyosys')}"
+_SWEEPING = "SAT sweeping of both sides, registers taken for wires"
+_SAMPLING = "corners and random observations: a test, no proof"
+
+Report = Callable[[Certificate], None]
+
+
+def prove(subject: Subject, minutes: float, report: Report = lambda _: None) -> Certificate:
+    """Prove what can be proven of ``subject`` in ``minutes``; what an earlier call settled is kept.
+
+    Args:
+        report: called now and then with how far things are.
+
+    Returns:
+        The certificate, which is on disk by then.
+    """
+    with tempfile.TemporaryDirectory(prefix="hls4rl-prove-") as folder:
+        proof = _Proof(subject, time.monotonic() + 60 * minutes, report, Path(folder))
+        if subject.network.input.bits * subject.network.features <= ENUMERABLE_BITS:
+            proof.enumerate()
+        else:
+            proof.solve()
+    return proof.certificate
+
+
+def require_no_counterexample(certificate: Certificate) -> None:
+    """Insist that nothing was refuted.
+
+    Raises:
+        ProjectError: a claim was; the message has the observation.
+    """
+    for claim in certificate.claims:
+        if claim.status == REFUTED and claim.counterexample is not None:
+            found = claim.counterexample
+            raise ProjectError(
+                f"{claim.name} is refuted by the observation {found['observation']}: {claim.left.name} says "
+                f"{found['left']}, {claim.right.name} says {found['right']}; this is a bug in hls4rl or in a tool it "
+                f"calls: please report it with {certificate.path}"
+            )
+
+
+@dataclass
+class _Proof:
+    """One call of :func:`prove`."""
+
+    subject: Subject
+    deadline: float
+    report: Report
+    work: Path
+    _known: dict[str, Logic] = field(default_factory=dict)
+
+    @cached_property
+    def certificate(self) -> Certificate:
+        """What is proven so far."""
+        return Certificate(self.subject.proof, _design(self.subject), _TRUSTED)
+
+    @cached_property
+    def reference(self) -> Reference:
+        """The integer network."""
+        return Reference(self.subject.network)
+
+    def enumerate(self) -> None:
+        """Every observation, first on gates, which are quick, then in software."""
+        subject = self.subject
+        outputs = {subject.netlist: "action", subject.rtl: "action", subject.rtl_logits: "logits and action"}
+        if not subject.models:
+            del outputs[subject.netlist]
+        gates = [self._claim(side, subject.reference, what, _ENUMERATION, _SIMULATOR) for side, what in outputs.items()]
+        software = [
+            (self._claim(side, subject.reference, "logits and action", _ENUMERATION, tool), opener)
+            for side, tool, opener in subject.software()
+        ]
+        self._save()
+        self._exhaust([(claim, self._gates(claim.left)) for claim in gates if self._is_function(claim, claim.left)])
+        self._exhaust([(claim, Software(opener())) for claim, opener in software if claim.status == OPEN])
+
+    def solve(self) -> None:
+        """The gates by SAT; software on a sample."""
+        subject = self.subject
+        pairs = [(subject.netlist, subject.rtl), (subject.rtl, subject.reference)]
+        gates = [
+            self._claim(left, right, "action", _SWEEPING, sat.TOOL)
+            for left, right in pairs if subject.models or left is not subject.netlist
+        ]
+        software = [
+            (self._claim(side, subject.reference, "logits and action", _SAMPLING, tool), opener)
+            for side, tool, opener in subject.software()
+        ]
+        self._save()
+        for claim in gates:
+            if self._is_function(claim, claim.left) and self._is_function(claim, claim.right):
+                self._solve(claim)
+                self._save()
+        for claim, opener in software:
+            if claim.status == OPEN and claim.covered == 0 and time.monotonic() < self.deadline:
+                self._sample(claim, Software(opener()), self.reference)
+            if claim.status == OPEN:
+                claim.reason = "too many observations to try them all; no proof goes through this software"
+        self._save()
+
+    def _claim(self, left: Side, right: Side, outputs: str, method: str, tool: str) -> Claim:
+        kind, features = self.subject.network.input, self.subject.network.features
+        return self.certificate.add(Claim(left, right, outputs, method, tool, 1 << (kind.bits * features)))
+
+    def _exhaust(self, sides: list[tuple[Claim, Checked]]) -> None:
+        network = self.subject.network
+        exhaust(sides, self.reference, network.input, network.features, self.deadline, self._save)
+
+    def _solve(self, claim: Claim) -> None:
+        start = time.monotonic()
+        left, right = self._logic(claim.left), self._logic(claim.right)
+        # A wrong design is mostly found out at once by trying.
+        self._sample(claim, Gates(left, self.subject.info.actions), Gates(right, self.subject.info.actions))
+        if claim.status == OPEN:
+            claim.covered = 0  # the sample is no part of the proof
+            finding = sat.compare(left, right, "action", self.deadline - time.monotonic())
+            if finding.equal:
+                claim.status = PROVEN
+            elif finding.observation is not None:
+                self._refute(claim, finding.observation)
+            else:
+                claim.reason = f"ABC had not finished after {time.monotonic() - start:.0f} s"
+        claim.seconds = time.monotonic() - start
+
+    def _refute(self, claim: Claim, bits: NDArray[np.uint8]) -> None:
+        network, actions = self.subject.network, self.subject.info.actions
+        fields = bits.astype(np.int64).reshape(network.features, network.input.bits)
+        numbers = (fields << np.arange(network.input.bits)).sum(axis=1)
+        observation = np.where(numbers > network.input.maximum, numbers - (1 << network.input.bits), numbers)
+        chunk = chunk_of(observation[None, :], network.input)
+        left, right = (Gates(self._logic(side), actions).answer(chunk) for side in (claim.left, claim.right))
+        claim.status, claim.counterexample = REFUTED, counterexample(observation, left, right, 0)
+
+    def _sample(self, claim: Claim, left: Checked, right: Checked) -> None:
+        network, rng = self.subject.network, np.random.default_rng(0)
+        low, high = network.input.minimum, network.input.maximum
+        rows = [corner_observations(network.input, network.features, rng)]
+        rows += [
+            rng.integers(low, high, size=(CHUNK, network.features), endpoint=True) for _ in range(SAMPLE // CHUNK)
+        ]
+        for observations in rows:
+            chunk = chunk_of(observations, network.input)
+            answer, seconds = timed(left, chunk)
+            note(claim, chunk, answer, right.answer(chunk), seconds)
+            if claim.status == REFUTED or time.monotonic() > self.deadline:
+                break
+
+    def _is_function(self, claim: Claim, side: Side) -> bool:
+        """Whether ``side`` is a function of one observation, which is needed where ``claim`` is still open."""
+        if claim.status != OPEN:
+            return False
+        try:
+            self._logic(side)
+        except NotAPipelineError as error:
+            claim.reason = f"{side.name} is no pipeline of {self.subject.info.cycles} clocks: {error}"
+            circuit = Circuit.load(self.work / f"{side.name}.json")
+            claim.counterexample = stream_counterexample(circuit, self.subject.network, self.subject.info.cycles)
+            claim.status = OPEN if claim.counterexample is None else REFUTED
+            return False
+        return True
+
+    def _gates(self, side: Side) -> Checked:
+        return Gates(self._logic(side), self.subject.info.actions)
+
+    def _logic(self, side: Side) -> Logic:
+        if side.name not in self._known:
+            subject, model = self.subject, self.work / f"{side.name}.json"
+            if side.name == subject.reference.name:
+                source = self.work / f"{REFERENCE}.v"
+                source.write_text(reference_verilog(subject.network, subject.info.action_bits, LOGIT_BITS), "utf-8")
+                elaborate(verilog_commands([source]), REFERENCE, model)
+                self._known[side.name] = combinational(Circuit.load(model), ["action"])
+            else:
+                outputs = ["action", "logits"] if side == subject.rtl_logits else ["action"]
+                top = LOGITS if side == subject.rtl_logits else CORE
+                commands = verilog_commands([subject.built / f"{top}.v"])
+                if side == subject.netlist:
+                    commands = netlist_commands(subject.built / NETLIST, subject.models)
+                elaborate(commands, top, model)
+                self._known[side.name] = without_registers(Circuit.load(model), subject.info.cycles, outputs)
+        return self._known[side.name]
+
+    def _save(self) -> None:
+        self.certificate.save()
+        self.report(self.certificate)
+
+
+def _design(subject: Subject) -> dict[str, Any]:
+    network, info = subject.network, subject.info
+    return {
+        "task": subject.run.spec.task,
+        "run": subject.run.directory.name,
+        "part": subject.part,
+        "statement": _STATEMENT.format(cycles=info.cycles),
+        "input_type": {
+            "features": network.features, "bits": network.input.bits, "signed": network.input.signed,
+            "observations": 1 << (network.features * network.input.bits),
+        },
+    }

@@ -1,0 +1,145 @@
+"""The files of one built policy, and the executors of it that are held against each other."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from export.graph import IntegerNetwork, read_network
+from hls_projects.csim import LIBRARY
+from hls_projects.parts import load_part, part_names
+from hls_projects.prove.claims import Side
+from hls_projects.rtl import CORE, LOGITS, RtlInfo, read_info
+from hls_projects.run import Run
+from hls_projects.synthesis import FAMILIES, NETLIST
+from train.backend import Backend
+from train.errors import ProjectError
+from train.policy import load_policy
+from train.stage import METADATA, digest
+from train.task import Observation, Task
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One run, and the part that it was built for."""
+
+    run: Run
+    part: str
+
+    def __post_init__(self) -> None:
+        needed = (self.run.qonnx, *(self.built / name for name in (f"{CORE}.v", f"{LOGITS}.v", NETLIST)))
+        for path in needed:
+            if not path.is_file():
+                raise ProjectError(f"{path} is not there; run `make synth` for this ENV, METHOD, HIDDEN and SEED first")
+
+    @property
+    def built(self) -> Path:
+        """Where RTL and netlist lie."""
+        return self.run.part(self.part)
+
+    @property
+    def proof(self) -> Path:
+        """Where certificates go."""
+        return self.run.directory / f"proof-{self.part}"
+
+    @cached_property
+    def network(self) -> IntegerNetwork:
+        """The policy in integers, read from its QONNX graph."""
+        return read_network(self.run.qonnx)
+
+    @cached_property
+    def task(self) -> Task:
+        """The environment and the converter of observations that the policy was trained with."""
+        made = json.loads((self.run.policy.parent / METADATA).read_text(encoding="utf-8"))["inputs"]
+        (name, options), observation = made["environment"], made["observation"]
+        scale = tuple(observation.pop("scale"))
+        return Task(self.run.spec.task, name, Observation(scale, **observation), environment_options=options)
+
+    @cached_property
+    def info(self) -> RtlInfo:
+        """The cores' ports."""
+        return read_info(self.built)
+
+    @property
+    def models(self) -> str:
+        """Yosys' models of the part's cells; empty where there are none."""
+        return FAMILIES[load_part(self.part).family].models
+
+    @cached_property
+    def reference(self) -> Side:
+        """The integer network."""
+        return self._side("reference", "integer network, read from QONNX, on NumPy's 64-bit integers", self.run.qonnx)
+
+    @cached_property
+    def netlist(self) -> Side:
+        """The deployed core, as placed."""
+        what = f"the deployed core after synthesis for {self.part}: the cells that are placed"
+        return self._side("netlist", what, self.built / NETLIST)
+
+    @cached_property
+    def rtl(self) -> Side:
+        """The deployed core, as written."""
+        return self._side("rtl", "the deployed core's Verilog", self.built / f"{CORE}.v")
+
+    @cached_property
+    def rtl_logits(self) -> Side:
+        """The core that shows its logits."""
+        return self._side("rtl-logits", "the Verilog of the core that shows its logits", self.built / f"{LOGITS}.v")
+
+    def software(self) -> Iterator[tuple[Side, str, Callable[[], Backend]]]:
+        """Of each executor in software that was built: what it is, its tool, and how to open it."""
+        run = self.run
+        library, weights = run.project / LIBRARY, sorted((run.project / "firmware" / "weights").glob("*.txt"))
+        if library.is_file():
+            side = self._side("csim", "hls4ml's C++ on ap_fixed, compiled", library, *weights)
+            yield side, f"hls4ml {_version('hls4ml')}, g++", self._csim
+        if run.policy.is_file():
+            side = self._side("torch", "the Brevitas module in float64: what was trained", run.policy)
+            yield side, f"torch {_version('torch')}, brevitas {_version('brevitas')}", self._torch
+        if run.onnx.is_file():
+            side = self._side("onnxruntime", "the policy in plain ONNX operators", run.onnx)
+            yield side, f"onnxruntime {_version('onnxruntime')}", self._onnxruntime
+        side = self._side("qonnx", "the QONNX graph on qonnx's own executor", run.qonnx)
+        yield side, f"qonnx {_version('qonnx')}", self._qonnx
+
+    def _side(self, name: str, what: str, *files: Path) -> Side:
+        return Side(name, what, {str(path.relative_to(self.run.directory)): digest(path) for path in files})
+
+    def _csim(self) -> Backend:
+        from hls_projects.csim import CsimBackend
+
+        return CsimBackend(self.run.project)
+
+    def _torch(self) -> Backend:
+        from train.network import TorchBackend
+
+        return TorchBackend(load_policy(self.run.policy))
+
+    def _onnxruntime(self) -> Backend:
+        from export.onnxruntime_backend import OnnxRuntimeBackend
+
+        return OnnxRuntimeBackend(self.run.onnx)
+
+    def _qonnx(self) -> Backend:
+        from export.qonnx_backend import QonnxBackend
+
+        return QonnxBackend(self.run.qonnx)
+
+
+def find_subjects(root: Path) -> list[Subject]:
+    """All built policies in ``<root>/<task>/<run>/<part>/``, in the order of their paths."""
+    found = []
+    for part in part_names():
+        for path in sorted(root.glob(f"*/*/{part}/{NETLIST}")):
+            run = path.parents[1]
+            if (run / "policy" / "policy.safetensors").is_file():
+                found.append(Subject(Run(load_policy(run / "policy" / "policy.safetensors").spec, root), part))
+    return sorted(found, key=lambda subject: (str(subject.run.directory), subject.part))
+
+
+def _version(package: str) -> str:
+    return importlib.metadata.version(package)

@@ -1,0 +1,300 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from networks import network_of, small_network
+from random_policies import random_policy
+
+from export import export_policy
+from export.check import check_observations
+from export.graph import IntegerNetwork, read_network
+from hls_projects.__main__ import app
+from hls_projects.convert import write_project
+from hls_projects.csim import build_csim
+from hls_projects.gates import Circuit, elaborate
+from hls_projects.parts import load_part
+from hls_projects.prove import equality, exhaustion, prover, sat
+from hls_projects.prove.claims import OPEN, PROVEN, REFUTED, Certificate
+from hls_projects.prove.equality import require_no_mismatch, run_equality
+from hls_projects.prove.exhaustion import Gates, Reference, chunk_of
+from hls_projects.prove.logic import Logic, NotAPipelineError, combinational, without_registers
+from hls_projects.prove.mutation import CAUGHT, EQUIVALENT, UNDECIDED, mutants, read_mutations, try_mutants
+from hls_projects.prove.prover import prove, require_no_counterexample
+from hls_projects.prove.reference import REFERENCE, reference_verilog
+from hls_projects.prove.subject import Subject, find_subjects
+from hls_projects.rtl import CORE, LOGIT_BITS, write_rtl
+from hls_projects.run import Run
+from hls_projects.simulation import build_netlist_model, build_rtl_model
+from hls_projects.synthesis import FAMILIES, NETLIST, synthesise
+from hls_projects.yosys import verilog_commands
+from train.backend import Answer, Backend
+from train.contract import FixedPoint, IntArray
+from train.errors import ProjectError
+from train.selection import policy_inputs
+from train.stage import METADATA, digest, write_json
+from train.task import load_task
+
+pytestmark = pytest.mark.xdist_group("prove")  # one build for all of them
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with one small CartPole policy, as the pipeline leaves it, but not placed."""
+    task, policy = load_task("cartpole"), random_policy("cartpole", "binarynet", hidden=6)
+    run, part = Run(policy.spec, tmp_path_factory.mktemp("runs")), load_part(task.hardware.part)
+    for folder in (run.policy.parent, run.qonnx.parent, run.project, run.part(part.name)):
+        folder.mkdir(parents=True)
+    policy.save(run.policy)
+    write_json(run.policy.parent / METADATA, {"inputs": policy_inputs(task, policy.spec)})
+    export_policy(policy, run.qonnx.parent)
+    write_project(run.qonnx, task.hardware, run.project)
+    build_csim(run.project)
+    built = run.part(part.name)
+    write_rtl(read_network(run.qonnx), built, 2)
+    family = FAMILIES[part.family]
+    synthesise([built / f"{CORE}.v"], CORE, part, built, next(iter(family.recipes)))
+    build_rtl_model(built)
+    build_netlist_model(built, built / NETLIST, family.models)
+    return run.root
+
+
+@pytest.fixture
+def subject(built: Path, tmp_path: Path) -> Subject:
+    """A copy to spoil."""
+    shutil.copytree(built, tmp_path / "runs")
+    return find_subjects(tmp_path / "runs")[0]
+
+
+def statuses(certificate: Certificate) -> dict[str, str]:
+    return {claim.name: claim.status for claim in certificate.claims}
+
+
+def mutate(subject: Subject, change: Callable[[dict[str, Any]], None]) -> None:
+    path = subject.built / NETLIST
+    netlist = json.loads(path.read_text(encoding="utf-8"))
+    change(netlist["modules"][CORE]["cells"])
+    path.write_text(json.dumps(netlist), encoding="utf-8")
+
+
+def invert_action(cells: dict[str, Any]) -> None:
+    register = next(cell for name, cell in cells.items() if "model_out" in name and cell["type"] == "TRELLIS_FF")
+    last = next(cell for cell in cells.values() if cell["connections"].get("Z") == register["connections"]["DI"])
+    last["parameters"]["INIT"] = "".join("10"[int(bit)] for bit in last["parameters"]["INIT"])
+
+
+def drop_a_register(cells: dict[str, Any]) -> None:
+    name = next(name for name, cell in cells.items() if cell["type"] == "TRELLIS_FF" and "valid" not in name)
+    wires = cells.pop(name)["connections"]
+    for cell in cells.values():
+        for pin, bits in cell["connections"].items():
+            cell["connections"][pin] = wires["DI"] if bits == wires["Q"] else bits
+
+
+def test_every_stage_is_proven_on_every_observation(subject: Subject) -> None:
+    certificate = prove(subject, 5.0)
+    names = ("netlist", "rtl", "rtl-logits", "csim", "torch", "onnxruntime", "qonnx")
+    assert statuses(certificate) == {f"{name} = reference": PROVEN for name in names}
+    kept = json.loads(certificate.path.read_text(encoding="utf-8"))
+    assert kept["verdict"] == PROVEN
+    assert kept["not_proven"] == []
+    assert kept["input_type"] == {"features": 4, "bits": 3, "signed": True, "observations": 4096}
+    assert kept["sides"]["netlist"]["sha256"] == {f"{subject.part}/{NETLIST}": digest(subject.built / NETLIST)}
+    assert all(claim["over"] == "all 4,096 observations of the input type" for claim in kept["claims"])
+    require_no_counterexample(certificate)
+
+
+def test_what_is_proven_is_not_proven_again(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    prove(subject, 5.0)
+    monkeypatch.setattr(prover, "elaborate", lambda *_: pytest.fail("a settled claim was taken up again"))
+    assert prove(subject, 5.0).verdict == PROVEN
+
+
+def test_a_proof_without_time_says_what_is_missing_and_goes_on(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exhaustion, "CHUNK", 512)
+    certificate = prove(subject, 0.0)
+    first = certificate.claims[0]
+    assert (first.status, first.covered) == (OPEN, 512)
+    assert json.loads(certificate.path.read_text(encoding="utf-8"))["claims"][0]["over"] == "512 of 4,096 observations"
+    assert "time given" in first.reason
+    assert prove(subject, 5.0).verdict == PROVEN
+
+
+@pytest.mark.parametrize("change", [invert_action, drop_a_register])
+def test_a_wrong_netlist_is_refuted_by_an_observation(subject: Subject, change: Any) -> None:
+    mutate(subject, change)
+    certificate = prove(subject, 5.0)
+    assert statuses(certificate)["netlist = reference"] == REFUTED
+    assert statuses(certificate)["rtl = reference"] == PROVEN
+    found = certificate.claims[0].counterexample
+    assert found is not None
+    expected = int(np.argmax(subject.network.infer(np.array([found["observation"]]))))
+    assert (found["left"]["action"], found["right"]["action"]) == (1 - expected, expected)
+    with pytest.raises(ProjectError, match=r"netlist = reference is refuted by the observation \[-?\d"):
+        require_no_counterexample(certificate)
+
+
+def test_the_command_prints_the_certificate_and_fails_on_a_wrong_netlist(
+    subject: Subject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["prove", "--env", "cartpole", "--hidden", "6", "--seed", "1", "--root", str(subject.run.root)]
+    app(arguments, standalone_mode=False)
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert json.loads(Path(last).read_text(encoding="utf-8"))["verdict"] == PROVEN
+    mutate(subject, invert_action)
+    with pytest.raises(ProjectError, match="netlist = reference is refuted"):
+        app(arguments, standalone_mode=False)
+
+
+def test_gates_are_proven_by_sat_where_not_all_can_be_tried(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prover, "ENUMERABLE_BITS", 0)
+    monkeypatch.setattr(prover, "SAMPLE", 1 << 16)
+    certificate = prove(subject, 5.0)
+    found = statuses(certificate)
+    assert found.pop("netlist = rtl") == found.pop("rtl = reference") == PROVEN
+    assert set(found.values()) == {OPEN}
+    assert "csim = reference" in found
+    assert certificate.verdict == OPEN
+    mutate(subject, invert_action)
+    (spoilt,) = find_subjects(subject.run.root)
+    assert statuses(prove(spoilt, 5.0))["netlist = rtl"] == REFUTED
+
+
+def test_mutants_are_caught_or_equivalent(subject: Subject) -> None:
+    result = read_mutations(try_mutants(subject, 8, 5.0))
+    assert result["tried"] == 8 == result[CAUGHT] + result[EQUIVALENT]
+    assert result[CAUGHT] >= 4
+    assert result[UNDECIDED] == 0
+    caught = next(item for item in result["mutants"] if item["fate"] == CAUGHT and isinstance(item["by"], list))
+    path, netlist = subject.built / NETLIST, json.loads((subject.built / NETLIST).read_text(encoding="utf-8"))
+    change = caught["cell"], caught["change"]
+    mutant = next(item for item in mutants(netlist, 0) if (item.cell, item.detail) == change)
+    path.write_text(json.dumps(mutant.netlist), encoding="utf-8")
+    assert statuses(prove(subject, 5.0))["netlist = reference"] == REFUTED
+
+
+def test_all_executors_agree_on_visited_and_random_observations(subject: Subject, tmp_path: Path) -> None:
+    path = tmp_path / "equality.json"
+    result = run_equality([subject], 1000, path)
+    assert result == json.loads(path.read_text(encoding="utf-8"))
+    standing = next(iter(result["policies"].values()))
+    assert min(standing["on_policy"], standing["random"]) >= 500
+    assert result["mismatches"] == 0
+    require_no_mismatch(result, path)
+    assert run_equality([subject], 1000, path)["policies"] == result["policies"]
+
+
+def test_a_lying_executor_is_told(subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Liar:
+        name = "netlist"
+
+        def infer(self, observations: IntArray) -> Answer:
+            return Answer(np.full(len(observations), 7), None)
+
+    honest = equality.open_backend
+
+    def opened(name: str, *rest: Any) -> Backend:
+        return Liar() if name == "netlist" else honest(name, *rest)
+
+    monkeypatch.setattr(equality, "open_backend", opened)
+    result = run_equality([subject], 100, tmp_path / "equality.json")
+    assert result["mismatches"] == result["observations"]
+    with pytest.raises(ProjectError, match=r"'executor': 'netlist', 'observation': \["):
+        require_no_mismatch(result, tmp_path / "equality.json")
+
+
+def test_no_policies_to_compare(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="no built policy found"):
+        run_equality([], 100, tmp_path / "equality.json")
+
+
+NETWORKS = [
+    network_of(random_policy("acrobot", "fp", hidden=3)),
+    network_of(random_policy("acrobot", "binarynet", hidden=4)),
+    network_of(random_policy("cartpole", "binaryconnect", hidden=4)),
+    network_of(random_policy("cartpole", "compression", bits=16, hidden=1)),
+    small_network([[1, 2], [-3, 1]], [[1, 2], [2, -1], [1, 2]], [0, 0, 0]),  # logits that tie
+]
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_reference_in_verilog_is_the_network(network: IntegerNetwork, tmp_path: Path) -> None:
+    bits = max(1, (network.actions - 1).bit_length())
+    source = tmp_path / "reference.v"
+    source.write_text(reference_verilog(network, bits, LOGIT_BITS), encoding="utf-8")
+    elaborate(verilog_commands([source]), REFERENCE, tmp_path / "reference.json")
+    logic = combinational(Circuit.load(tmp_path / "reference.json"), ["action", "logits"])
+    chunk = chunk_of(check_observations(network.input, network.features), network.input)
+    answer, expected = Gates(logic, network.actions).answer(chunk), Reference(network).answer(chunk)
+    assert np.array_equal(answer.actions, expected.actions)
+    assert answer.logits is not None
+    assert np.array_equal(answer.logits, expected.logits)
+
+
+def test_sat_finds_the_one_observation_that_differs(tmp_path: Path) -> None:
+    network = small_network([[1, 2], [-3, 1]], [[1, 2], [2, -1]], [0, 0])
+    write_rtl(network, tmp_path, 1)
+    text = (tmp_path / f"{CORE}.v").read_text(encoding="utf-8")
+    trap = (
+        "reg now = 0, was = 0;\n    always @(posedge clk) begin now <= observation == 8'd37; was <= now; end\n    "
+        "assign action = was ^ "
+    )
+    wrong = text.replace("assign action = ", trap, 1)
+    (tmp_path / "wrong.v").write_text(wrong, encoding="utf-8")
+    logics = []
+    for name in (f"{CORE}.v", "wrong.v"):
+        elaborate(verilog_commands([tmp_path / name]), CORE, tmp_path / "model.json")
+        logics.append(without_registers(Circuit.load(tmp_path / "model.json"), 1, ["action"]))
+    assert sat.compare(logics[0], logics[0], "action", 60.0).equal
+    found = sat.compare(*logics, "action", 60.0)
+    assert not found.equal
+    assert found.observation is not None
+    assert int((found.observation.astype(int) << np.arange(8)).sum()) == 37
+
+
+GOOD = "a <= observation; b <= a; action <= b;"
+NO_PIPELINES = {
+    "two observations at once": ("a <= observation; b <= a; action <= b ^ a;", "valid[2]"),
+    "a register that feeds itself": ("a <= observation; b <= a; action <= action ^ b;", "valid[2]"),
+    "one register too few": ("a <= observation; action <= a;", "valid[2]"),
+    "out_valid too early": (GOOD, "valid[1]"),
+    "out_valid upside down": (GOOD, "!valid[2]"),
+    "out_valid that is up at the start": (f"late <= started; {GOOD}", "valid[2] | !late"),
+}
+
+
+@pytest.mark.parametrize("name", NO_PIPELINES)
+def test_what_is_no_pipeline_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(NotAPipelineError):
+        pipeline(*NO_PIPELINES[name], tmp_path)
+
+
+def test_a_pipeline_with_a_constant_register_is_a_function(tmp_path: Path) -> None:
+    logic = pipeline("a <= observation; b <= a ^ {2{started}}; action <= b;", "valid[2]", tmp_path)
+    answer = Gates(logic, 2).answer(chunk_of(np.array([[-1], [-2], [0], [1]]), FixedPoint(2, 2)))
+    assert answer.actions.tolist() == [0, 1, 3, 2]
+
+
+def test_a_constant_that_comes_too_late_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotAPipelineError, match="constant comes later"):
+        pipeline("late <= started; a <= observation; b <= a ^ {2{late}}; action <= b;", "valid[2]", tmp_path)
+
+
+def pipeline(body: str, out_valid: str, directory: Path) -> Logic:
+    """Three registers on the way of two bits, two cycles; ``started`` is 0 until the first clock."""
+    (directory / "core.v").write_text(
+        "module core (input clk, input in_valid, input [1:0] observation, output out_valid, output reg [1:0] action);\n"
+        "reg [1:0] a, b; reg started = 0, late = 0; reg [2:0] valid = 0;\n"
+        f"assign out_valid = {out_valid};\n"
+        "always @(posedge clk) begin\n"
+        f"    valid <= {{valid[1:0], in_valid}}; started <= 1; {body} end\nendmodule\n", encoding="utf-8",
+    )
+    elaborate(verilog_commands([directory / "core.v"]), "core", directory / "core.json")
+    return without_registers(Circuit.load(directory / "core.json"), 2, ["action"])
