@@ -22,6 +22,7 @@ MINUTES    ?=
 MUTATIONS  ?=
 STEPS      ?=
 QUICK      ?=
+CSIM       ?=
 SCHEDULER  ?=
 BUDGET     ?= 30m
 WORKERS    ?=
@@ -41,7 +42,7 @@ build  = $(policy) $(call flag,PART,--part) $(call flag,CLOCK_MHZ,--clock-mhz)
 foreign = $(call flag,ONNX,--onnx) $(call flag,PART,--part) $(call flag,CLOCK_MHZ,--clock-mhz) $(call flag,ROOT,--root)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv train synth evaluate matrix parts hil watch bitstream boards endure paper explore bench-train prove equality test lint clean
+.PHONY: help venv train synth evaluate matrix report parts hil watch bitstream boards endure paper explore bench-train prove equality test lint clean
 .SUFFIXES:
 
 help: ## print this list
@@ -82,6 +83,9 @@ equality: $(READY) ## all executors of all built policies on STEPS (10 million) 
 matrix: $(READY) ## every method × {cartpole, acrobot} × hidden 16 and 64, each verified on 100,000 steps: one table
 	@$(RUN) -m hls_projects matrix $(call flag,ROOT,--root) $(call flag,PART,--part)
 
+report: $(READY) ## one self-contained page for each task, and one over all: figures, plots, commands; as JSON and Markdown too
+	@$(RUN) -m hls_projects report $(call flag,ROOT,--root)
+
 parts: $(READY) ## list the parts that can be built for
 	@$(RUN) -m hls_projects parts
 
@@ -100,8 +104,8 @@ boards: $(READY) ## list the boards
 endure: $(READY) ## fuzz the simulated board with 100,000 damaged frames, then soak it for MINUTES (10) over a bad wire
 	@$(RUN) -m firmware endure $(policy) $(call flag,MINUTES,--minutes) $(call flag,FAULTS,--faults)
 
-paper: $(READY) ## the paper's 500 policies in two recipes with controls: figures, tables, claims; QUICK=1 for a slice
-	@$(RUN) -m hls_projects.paper $(if $(QUICK),--quick) $(call flag,SCHEDULER,--scheduler) $(call flag,ROOT,--root)
+paper: $(READY) ## the paper's 500 policies in two recipes with controls: figures, tables, claims; QUICK=1 for a slice, CSIM=1 to C-simulate the best
+	@$(RUN) -m hls_projects.paper $(if $(QUICK),--quick) $(if $(CSIM),--csim) $(call flag,SCHEDULER,--scheduler) $(call flag,ROOT,--root)
 
 explore: $(READY) ## search for the smallest and quickest cores that solve ENV within BUDGET; ends in a front of make synth lines
 	@$(RUN) -m hls_projects.explore $(call flag,ENV,--env) $(call flag,BUDGET,--budget) $(call flag,PART,--part) \
