@@ -23,6 +23,7 @@ def draw_matrix(summaries: Sequence[Mapping[str, Any]], path: Path) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     tasks = list(dict.fromkeys(item["task"] for item in summaries))
     figure, axes = plt.subplots(1, len(tasks), figsize=(5.2 * len(tasks), 4.2), squeeze=False, layout="constrained")
@@ -38,6 +39,10 @@ def draw_matrix(summaries: Sequence[Mapping[str, Any]], path: Path) -> None:
                 text = f"{item['hidden']}: {item['return_netlist']:.0f}"
                 axis.annotate(text, (item["lut"], item["latency_ns"]), (5, 5), textcoords="offset points", fontsize=7)
         axis.set(title=f"{task} ({placed[0]['part']})" if placed else task, xscale="log", xlabel="placed LUTs")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.margins(x=0.12)  # room for the last label
         axis.grid(alpha=0.3)
     axes[0][0].set_ylabel("latency, observation to action, ns")
     axes[0][-1].legend(title="label: units: return on the netlist", fontsize=8, title_fontsize=7)
