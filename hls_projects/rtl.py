@@ -141,10 +141,16 @@ def _difference_layers(layers: Sequence[_Affine]) -> list[_Affine]:
 
 
 class _Replay:
-    """The layers, replayed on traced numbers."""
+    """The layers, replayed on traced numbers.
+
+    What is equal by construction is one object, and its weights are added up. alkaid 0.8 finds twins too, but only
+    after it has chosen the formats of their differences, and then computes with wrong ones.
+    """
 
     def __init__(self, one: FVariable) -> None:
         self._one = one
+        self._made: dict[tuple[Any, ...], Value] = {}
+        self._kept: list[Value] = []  # so that no identity is used twice
 
     def logits_and_action(self, layers: Sequence[_Affine], inputs: Sequence[Value], action_bits: int) -> list[Value]:
         """The bits of the action, lowest first, then the logits."""
@@ -169,7 +175,7 @@ class _Replay:
             else:
                 values = self._sums(layer.matrix, layer.constant, values)
             if isinstance(kind, FixedPoint):
-                values = [_cut(value, kind, layer.shift, layer.rounding) for value in values]
+                values = [self._cut(value, kind, layer.shift, layer.rounding) for value in values]
         return values
 
     def _at_least_zero(self, matrix: IntArray, constant: IntArray, values: Sequence[Value]) -> list[Value]:
@@ -179,8 +185,25 @@ class _Replay:
         thresholds = -(constant // divisor)
         return [self._compare(value, int(threshold)) for value, threshold in zip(sums, thresholds, strict=True)]
 
+    def _once(self, key: tuple[Any, ...], make: Callable[[], Value]) -> Value:
+        """What ``make`` gave when it was called for ``key`` first."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+    def _key(self, value: Value) -> Any:
+        self._kept.append(value)
+        return value if isinstance(value, int) else ("traced", id(value))
+
+    def _cut(self, value: Value, kind: FixedPoint, shift: int, rounding: str) -> Value:
+        key = ("cut", self._key(value), kind, shift, rounding)
+        return self._once(key, lambda: _cut(value, kind, shift, rounding))
+
     def _compare(self, value: Value, threshold: int) -> Value:
         """Whether ``value`` is at least ``threshold``."""
+        return self._once(("compare", self._key(value), threshold), lambda: self._compared(value, threshold))
+
+    def _compared(self, value: Value, threshold: int) -> Value:
         if isinstance(value, int):
             return int(value >= threshold)
         if value.low >= threshold or value.high < threshold:
@@ -190,16 +213,24 @@ class _Replay:
         return _settled(~self._plus(value, -threshold).is_negative())
 
     def _sums(self, matrix: IntArray, constant: IntArray, values: Sequence[Value]) -> list[Value]:
+        matrix, values = _without_twins(matrix, values)
         traced = [index for index, value in enumerate(values) if not isinstance(value, int)]
         fixed = [index for index, value in enumerate(values) if isinstance(value, int)]
         offsets = constant + matrix[:, fixed] @ np.array([values[index] for index in fixed], dtype=np.int64)
         results: list[Value] = [int(offset) for offset in offsets]
+        inputs = tuple(self._key(values[index]) for index in traced)
+        keys = {row: ("sum", inputs, tuple(matrix[row, traced].tolist())) for row in range(len(matrix))}
         rows = [row for row in range(len(matrix)) if matrix[row, traced].any()]
-        if rows:
+        new = {keys[row]: row for row in reversed(rows) if keys[row] not in self._made}
+        if new:
+            first = sorted(new.values())
             vector = FVArray(np.array([values[i] for i in traced], dtype=object), {"binary_lut": False}, _ADDERS)
-            weights = matrix[np.ix_(rows, traced)].T.astype(np.float64)
-            for row, value in zip(rows, np.asarray(vector @ weights), strict=True):
-                results[row] = self._plus(value, int(offsets[row]))
+            weights = matrix[np.ix_(first, traced)].T.astype(np.float64)
+            products = np.asarray(vector @ weights)
+            self._made.update((keys[row], value) for row, value in zip(first, products, strict=True))
+        for row in rows:
+            offset = int(offsets[row])
+            results[row] = self._once((*keys[row], offset), lambda: self._plus(self._made[keys[row]], offset))  # noqa: B023
         return results
 
     def _plus(self, value: FVariable, constant: int) -> FVariable:
@@ -219,12 +250,27 @@ class _Replay:
         return larger
 
     def _larger(self, left: Value, right: Value) -> Value:
+        if left is right:
+            return 0
         if isinstance(left, int):
             bit = self._compare(right, left)
             return 1 - bit if isinstance(bit, int) else ~bit
         if isinstance(right, int):
             return self._compare(left, right + 1)
         return _settled((right - left).is_negative())
+
+
+def _without_twins(matrix: IntArray, values: Sequence[Value]) -> tuple[IntArray, list[Value]]:
+    """Each traced value once, with the weights of all its places added up."""
+    places: dict[Any, int] = {}
+    owner = [places.setdefault(index if isinstance(value, int) else ("traced", id(value)), index)
+             for index, value in enumerate(values)]
+    if len(places) == len(values):
+        return matrix, list(values)
+    kept = list(places.values())
+    members = np.array(owner)
+    merged = np.stack([matrix[:, members == index].sum(axis=1) for index in kept], axis=1)
+    return merged, [values[index] for index in kept]
 
 
 def _significant_bits(constant: int) -> int:
@@ -235,9 +281,12 @@ def _significant_bits(constant: int) -> int:
 def _cut(value: Value, kind: FixedPoint, shift: int, rounding: str) -> Value:
     if isinstance(value, int):
         return int(activate(np.array([value]), kind.lsb * 2.0**-shift, kind, rounding)[0])
-    array = FVArray(np.array([value * 2.0**-shift], dtype=object), hwconf=_ADDERS)
+    scaled = value * 2.0**-shift
     if rounding == "ROUND" and shift > 0:
-        array = np.round(array)
+        # Half to even is a floor after a little less than a half, or just a half above an odd number.
+        unit = 2.0**-shift
+        scaled = scaled + scaled.quantize(0, 1, 0, "WRAP", "TRN") * unit + (0.5 - unit)
+    array = FVArray(np.array([scaled], dtype=object), hwconf=_ADDERS)
     return _settled(np.asarray(array.quantize(int(kind.signed), kind.bits - kind.signed, 0, "SAT", "TRN"))[0])
 
 

@@ -63,6 +63,12 @@ SMALL = {
     "ties among three": small_network([[1, 0], [0, 1]], [[1, 0], [0, 1], [1, 0]], [0, 0, 0]),
     "ties among five": small_network([[1, 0], [0, 1]], [[1, 0], [0, 1], [1, 0], [0, 1], [1, 1]], [1, 1, 1, 1, 0]),
     "three actions, signs": small_network([[1, -1], [-1, -1]], [[1, 1], [-1, 1], [1, -1]], [0, 1, 0], signs=True),
+    "twins that cancel": small_network(
+        [[-1, 0], [-1, 0], [-1, 0], [0, 1]], [[-1, -1, -1, 0], [-1, 1, -1, 0], [-1, -1, 1, 0]], [0, 0, 0]
+    ),
+    "twins among signs": small_network(
+        [[2, -2], [1, -1], [3, -3], [0, 1]], [[1, -1, 0, 0], [-1, 1, 0, 1], [0, 1, -1, 0]], [0, 0, 0], signs=True
+    ),
     "a unit that is always on": small_network([[0, 0], [1, 1]], [[3, 1], [1, -1]], [0, 1], signs=True),
 }
 
