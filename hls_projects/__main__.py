@@ -115,6 +115,17 @@ def matrix(root: Root = None, part: Part = None) -> None:
     print_result(path)
 
 
+@app.command(name="report")
+def report_command(root: Root = None) -> None:
+    """Write report.html, report.json and report.md for each task below the root, and over all of them."""
+    from hls_projects.page import write_reports
+
+    with CONSOLE.status("reading runs, drawing …"):
+        path = write_reports(root or TASK_DIRECTORY)
+    CONSOLE.print(f"open {path.with_suffix('.html')}")
+    print_result(path)
+
+
 @app.command()
 def parts() -> None:
     """List the parts, and what can be had for each: bitstream, or cell counts only."""

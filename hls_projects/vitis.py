@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import shutil
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -13,8 +14,18 @@ from hls_projects.convert import Description, read_description
 from train.errors import ProjectError
 from train.stage import write_json
 
-_TOOLS = {"Vitis": "vitis-run", "Vivado": "vivado_hls"}
+TOOLS = {"Vitis": "vitis-run", "Vivado": "vivado_hls"}
+"""The vendor's program for each of hls4ml's backends that has one."""
 _LOGS = {"Vitis": ("build_stderr.log", "build_stdout.log", "vitis_hls.log"), "Vivado": ("vivado_hls.log",)}
+_CAUSES = (  # what the tools write, and what it means to whoever reads it
+    (r'Killed +"\$RDI_PROG"|^Killed|std::bad_alloc|out of memory',
+     "it was killed, most often for want of memory: give it more, or a larger hardware.reuse_factor"),
+    (r"XFORM 203-504|Stop unrolling loop",
+     "the network is too large to unroll: set hardware.strategy to Resource and a larger hardware.reuse_factor"),
+    (r"HLS 200-1023|Part '[^']*' is not installed",
+     "its part is not installed: add the part's device files, or set hardware.hls_part to one that is"),
+    (r"Common 17-345|^ERROR:.*[Ll]icen[cs]e", "no licence for its part: set hardware.hls_part to a free one"),
+)
 
 
 REPORT = "ooc_synth_and_timing.json"
@@ -83,6 +94,7 @@ def read_report(project: Path) -> dict[str, Any]:
         TargetClockPeriod and EstimatedClockPeriod (ns); BestLatency, WorstLatency, IntervalMin, IntervalMax
         (cycles); LUT, FF, DSP, BRAM_18K, URAM, and Available… of each. ``logic_synthesis`` has the counts
         after logic synthesis, or None where it wasn't run. A value that the tool leaves open ("undef") is None.
+        BRAM_18K counts blocks of 18 Kbit in both.
 
     Raises:
         ProjectError: there is no whole report; the message names the tool's log.
@@ -100,16 +112,28 @@ def read_report(project: Path) -> dict[str, Any]:
     after = found.get("VivadoSynthReport")
     return {
         **_numbers(found["CSynthesisReport"]),
-        "logic_synthesis": _numbers(after) if after else None,
+        "logic_synthesis": _after_logic_synthesis(after) if after else None,
     }
 
 
+def was_tried(project: Path) -> bool:
+    """Whether the vendor's tool was ever started on ``project``: it leaves a log at least."""
+    return any((project / name).exists() for names in _LOGS.values() for name in names)
+
+
+def _after_logic_synthesis(values: dict[str, str]) -> dict[str, int | float | None]:
+    # The utilisation report counts tiles of two 18-Kbit blocks, which hls4ml passes on under the blocks' name.
+    numbers = _numbers(values)
+    tiles = numbers.get("BRAM_18K")
+    return numbers if tiles is None else {**numbers, "BRAM_18K": round(2 * tiles)}
+
+
 def _tool(description: Description) -> str:
-    if description.backend not in _TOOLS:
+    if description.backend not in TOOLS:
         raise ProjectError(
-            f"no vendor flow for hls_backend '{description.backend}'; choose one of {', '.join(_TOOLS)}"
+            f"no vendor flow for hls_backend '{description.backend}'; choose one of {', '.join(TOOLS)}"
         )
-    return _TOOLS[description.backend]
+    return TOOLS[description.backend]
 
 
 def _failure(project: Path, description: Description, tool: str) -> str:
@@ -117,7 +141,16 @@ def _failure(project: Path, description: Description, tool: str) -> str:
     logs = [project / name for name in _LOGS[description.backend] if (project / name).is_file()]
     full = [path for path in logs if path.stat().st_size]
     where = f"see {(full or logs)[0]}" if logs else f"it left no log in {project}"
-    return f"{tool} left no whole synthesis report (it failed, was killed or lacks part {description.part}); {where}"
+    return f"{tool} left no whole synthesis report ({_cause(full, description.part)}); {where}"
+
+
+def _cause(logs: list[Path], part: str) -> str:
+    text = "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in logs)
+    for sign, cause in _CAUSES:
+        if re.search(sign, text, re.MULTILINE):
+            return cause
+    error = re.search(r"^ERROR: *(.+)$", text, re.MULTILINE)
+    return error[1].strip() if error else f"it failed, was killed or lacks part {part}"
 
 
 def _numbers(values: dict[str, str]) -> dict[str, int | float | None]:

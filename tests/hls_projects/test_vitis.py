@@ -1,10 +1,12 @@
 """The vendor's tools aren't here. What is tested: our side of the call, with a stand-in on PATH that leaves a
-project as Vitis HLS 2023.1 leaves it (elements and order as in its real csynth.xml), fails, dies or says nothing."""
+project as the tools leave it, fails, dies or says nothing. Elements, tables and their order are those of real reports:
+csynth.xml of Vivado HLS 2019.2.1, Vitis HLS 2023.1 and 2025.1, vivado_synth.rpt of Vivado 2020.1 and 2022.2."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import stat
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from random_policies import random_policy
 
 from export import export_policy
 from hls_projects.convert import write_project
-from hls_projects.vitis import REPORT, build_with_vitis, read_report, synthesize
+from hls_projects.vitis import REPORT, build_with_vitis, read_report, synthesize, was_tried
 from train.errors import ProjectError
 from train.task import Hardware
 
@@ -76,6 +78,57 @@ UTILISATION = """1. Slice Logic
 | DSPs      |    5 |     0 |          0 |       220 |  2.27 |
 """
 
+NEWER_CSYNTH = CSYNTH.replace("2023.1", "2025.1").replace(
+    "<Interval-min>", "<PipelineInitiationInterval>1</PipelineInitiationInterval>\n<PipelineDepth>5</PipelineDepth>\n"
+    "<Interval-min>"
+).replace(
+    "</PerformanceEstimates>", "<SummaryOfViolations>\n<IssueType>-</IssueType>\n</SummaryOfViolations>\n"
+    "</PerformanceEstimates>"
+)
+OLDER_CSYNTH = CSYNTH.replace("2023.1", "2019.2.1").replace("<FlowTarget>vivado</FlowTarget>\n", "").replace(
+    "<Interval-min>", "<DataflowPipelineThroughput>\n<range>\n<min>1</min>\n<max>4</max>\n</range>\n"
+    "</DataflowPipelineThroughput>\n<Interval-min>"
+)
+ULTRASCALE = """1. CLB Logic
+1.1 Summary of Registers by Type
+2. BLOCKRAM
+3. ARITHMETIC
+10. Instantiated Netlists
+13. SLR CLB Logic and Dedicated Block Utilization
+
+1. CLB Logic
+------------
+|          Site Type         |  Used  | Fixed | Prohibited | Available | Util% |
+| CLB LUTs*                  |   1437 |     0 |          0 |    871680 |  0.16 |
+|   LUT as Logic             |   1437 |     0 |          0 |    871680 |  0.16 |
+| CLB Registers              |    971 |     0 |          0 |   1743360 |  0.06 |
+* Warning! The Final LUT count is typically lower.
+
+1.1 Summary of Registers by Type
+| 12     |          Yes |         Set |            - |
+
+2. BLOCKRAM
+-----------
+| Block RAM Tile    |  2.5 |     0 |          0 |      1344 |  0.19 |
+|   RAMB36/FIFO*    |    2 |     0 |          0 |      1344 |  0.15 |
+|   RAMB18          |    1 |     0 |          0 |      2688 |  0.04 |
+| URAM              |    0 |     0 |          0 |       640 |  0.00 |
+
+3. ARITHMETIC
+-------------
+| DSPs           |   58 |     0 |          0 |      5952 |  0.97 |
+|   DSP48E2 only |   58 |       |            |           |       |
+
+9. Black Boxes
+--------------
+
+13. SLR CLB Logic and Dedicated Block Utilization
+-------------------------------------------------
+| CLB LUTs                   |    0 |    0 |   0.00 |   0.00 |
+| Block RAM Tile             |    0 |    0 |   0.00 |   0.00 |
+| DSPs                       |    0 |    0 |   0.00 |   0.00 |
+"""
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
@@ -84,11 +137,11 @@ def project(tmp_path: Path) -> Path:
     return tmp_path / "project"
 
 
-def leave_reports(project: Path, dsp: str = "DSP", application: str = "hls.app") -> None:
+def leave_reports(project: Path, dsp: str = "DSP", application: str = "hls.app", csynth: str = CSYNTH) -> None:
     reports = project / "policy_prj" / "solution1" / "syn" / "report"
     reports.mkdir(parents=True)
     (project / "policy_prj" / application).write_text(SOLUTION)
-    (reports / "policy_csynth.xml").write_text(CSYNTH.format(dsp=dsp))
+    (reports / "policy_csynth.xml").write_text(csynth.format(dsp=dsp))
 
 
 def stand_in(directory: Path, name: str, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,6 +167,45 @@ def test_the_report_becomes_numbers(project: Path) -> None:
 def test_vivado_names_its_multipliers_otherwise(project: Path) -> None:
     leave_reports(project, dsp="DSP48E", application="vivado_hls.app")
     assert read_report(project)["DSP"] == 7
+
+
+@pytest.mark.parametrize(
+    ("csynth", "dsp", "application"),
+    [(NEWER_CSYNTH, "DSP", "hls.app"), (OLDER_CSYNTH, "DSP48E", "vivado_hls.app")],
+)
+def test_reports_of_other_releases_say_the_same(project: Path, csynth: str, dsp: str, application: str) -> None:
+    leave_reports(project)
+    usual = read_report(project)
+    shutil.rmtree(project / "policy_prj")
+    leave_reports(project, dsp, application, csynth)
+    assert read_report(project) == usual
+
+
+def test_counts_after_logic_synthesis_on_ultrascale(project: Path) -> None:
+    leave_reports(project)
+    (project / "vivado_synth.rpt").write_text(ULTRASCALE)
+    # 2.5 tiles are five blocks of 18 Kbit.
+    assert read_report(project)["logic_synthesis"] == {"LUT": 1437, "FF": 971, "BRAM_18K": 5, "URAM": 0, "DSP48E": 58}
+
+
+@pytest.mark.parametrize(
+    ("log", "cause"),
+    [
+        ('rdiArgs.sh: line 280:  2555 Killed                  "$RDI_PROG" "$@"\n', "killed, most often"),
+        ("INFO: fine\nERROR: [XFORM 203-504] Stop unrolling loop 'Product'\n", "too large to unroll"),
+        ("ERROR: [HLS 200-1023] Part 'xc7z020clg400-1' is not installed.\n", "its part is not installed"),
+        ("INFO: Got license\nERROR: [Common 17-345] A valid license was not found\n", "no licence for its part"),
+        ("INFO: Got license for HLS\nERROR: [HLS 207-3777] use of undeclared identifier\n", "[HLS 207-3777] use of"),
+        ("INFO: Got license for HLS\n", "it failed, was killed or lacks part xc7z020clg400-1"),
+    ],
+)
+def test_the_log_says_why_there_is_no_report(project: Path, log: str, cause: str) -> None:
+    assert not was_tried(project)
+    (project / "build_stdout.log").write_text(log)
+    assert was_tried(project)
+    with pytest.raises(ProjectError, match=r"^vitis-run left no whole .* \(.*see .*build_stdout.log$") as told:
+        read_report(project)
+    assert cause in str(told.value)
 
 
 def test_the_whole_call(
