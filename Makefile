@@ -123,4 +123,4 @@ lint: $(READY) ## ruff and mypy
 	@$(VENV)/bin/mypy
 
 clean: ## remove generated runs (not the virtual environment)
-	rm -rf hls_projects/*/*-h*-s* build
+	rm -rf hls_projects/*/*-h*-s* $(foreach kind,html json md,hls_projects/report.$(kind) hls_projects/*/report.$(kind)) build

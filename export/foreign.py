@@ -36,9 +36,9 @@ def read_foreign(path: Path) -> ExactNetwork:
     Raises:
         ProjectError: the graph has anything else; the message names the node and what to do.
     """
-    reader = _Reader(load_model(path).graph, path.name)
+    model = load_model(path)
     try:
-        return reader.network()
+        return _Reader(model.graph, path.name).network()
     except (IndexError, KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise ProjectError(
             f"{path.name}: not a well-formed QONNX graph ({' '.join(str(error).split())[:120]}); export the model again"

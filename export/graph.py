@@ -131,7 +131,13 @@ def read_network(path: Path) -> IntegerNetwork:
     Raises:
         ProjectError: no such file, or the graph has anything else; the message names the node.
     """
-    return _Reader(load_model(path).graph, path.name).network()
+    model = load_model(path)
+    try:
+        return _Reader(model.graph, path.name).network()
+    except (IndexError, KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise ProjectError(
+            f"{path.name}: not a well-formed QONNX graph ({' '.join(str(error).split())[:120]}); export it again"
+        ) from error
 
 
 class _Reader:

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from train.errors import ProjectError
 
-MAXIMUM_BYTES = 1 << 30
+MAXIMUM_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ def load_model(path: Path) -> onnx.ModelProto:
         model = onnx.load(path, load_external_data=False)
     except (DecodeError, ValueError) as error:
         raise ProjectError(f"{path}: not a whole ONNX file; export the policy again") from error
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
+        raise ProjectError(f"{path}: keeps its weights in another file; save the model as one file")
     if not model.graph.node:
         raise ProjectError(f"{path}: an ONNX file without a graph; export the policy again")
     return model

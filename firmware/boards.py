@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from train.errors import ProjectError
+from train.plain import build, read_toml
 
 BOARD_DIRECTORY = Path(__file__).resolve().parent / "boards"
 DEFAULT_BOARD = "ulx3s"
@@ -75,27 +74,9 @@ def load_board(name: str) -> Board:
             f"unknown board '{name}'; shipped boards are {', '.join(board_names())}; "
             "for one of your own give the path of its TOML file"
         )
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ProjectError(f"{path}: not valid TOML: {' '.join(str(error).split())}") from error
-    pins = data.pop("pins", {})
-    values = {key: tuple(item) if isinstance(item, list) else item for key, item in data.items()}
-    board: Board = _make(Board, {"name": path.stem, **values, "pins": {
-        signal: _make(Pin, pin, f"{path}: pins.{signal}") for signal, pin in pins.items()
-    }}, str(path))
+    board: Board = build(Board, {"name": path.stem, **read_toml(path, "board file")}, str(path))
     _check(board, path)
     return board
-
-
-def _make(kind: type[Any], values: dict[str, Any], where: str) -> Any:
-    known = {item.name for item in fields(kind)}
-    if unknown := sorted(set(values) - known):
-        raise ProjectError(f"{where}: unknown key '{unknown[0]}'; known keys are {', '.join(sorted(known))}")
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise ProjectError(f"{where}: a key is missing: {error}; boards/{DEFAULT_BOARD}.toml shows them all") from error
 
 
 def _check(board: Board, path: Path) -> None:
@@ -111,6 +92,9 @@ def _check(board: Board, path: Path) -> None:
     for signal, pin in board.pins.items():
         if pin.pull not in _PULLS:
             raise ProjectError(f"{path}: pins.{signal}.pull is '{pin.pull}'; choose {', '.join(_PULLS)}")
+    if not 0 < board.clock_mhz <= 1000 or not 300 <= board.baud <= 10**8:
+        raise ProjectError(f"{path}: clock_mhz is {board.clock_mhz:g}, baud {board.baud}; "
+                           "they must lie in 0 … 1000 and 300 … 100000000")
     actual = board.clock_mhz * 1e6 / max(board.clocks_per_bit, 1)
     if board.clocks_per_bit < 4 or abs(actual / board.baud - 1) > 0.02:
         raise ProjectError(f"{path}: {board.clock_mhz} MHz can't make {board.baud} baud within 2 %; take another baud")

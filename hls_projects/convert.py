@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import math
 import warnings
 from dataclasses import asdict, dataclass
@@ -24,8 +23,9 @@ from qonnx.util.cleanup import cleanup_model
 from export.graph import IntegerNetwork, Layer, read_network
 from export.model_file import load_model
 from export.operators import QONNX_DOMAIN
-from train.contract import FixedPoint, Sign
+from train.contract import FixedPoint, Sign, is_power_of_two
 from train.errors import ProjectError
+from train.plain import build, read_json
 from train.stage import write_json
 from train.task import Hardware
 
@@ -113,11 +113,13 @@ def read_description(project: Path) -> Description:
     Raises:
         ProjectError: ``project`` isn't such a directory.
     """
-    try:
-        data = json.loads((project / DESCRIPTION).read_text(encoding="utf-8"))
-        return Description(**{**data, "weights": tuple(data["weights"])})
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ProjectError(f"{project}: no hls4ml project of ours; convert the policy first") from error
+    path = project / DESCRIPTION
+    data = read_json(path, f"{project} is no hls4ml project of ours: convert the policy first")
+    description: Description = build(Description, data, str(path))
+    units = description.observation_lsb, description.logit_lsb
+    if min(description.features, description.actions) < 1 or not all(is_power_of_two(unit) for unit in units):
+        raise ProjectError(f"{path}: impossible sizes or units; convert the policy again")
+    return description
 
 
 def _rewrite(proto: Any) -> ModelWrapper:

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hls_projects.yosys import run_yosys
+from train.errors import ProjectError
+from train.plain import read_json
 
 Words = NDArray[np.uint64]
 LANES = 64
@@ -45,13 +47,27 @@ class Circuit:
 
     @classmethod
     def load(cls, path: Path) -> Circuit:
-        """Read what :func:`elaborate` wrote."""
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return cls(
-            data["nets"], np.array(data["gates"], dtype=np.int64).reshape(-1, 5),
-            np.array(data["flip_flops"], dtype=np.int64).reshape(-1, 2),
-            {name: np.array(nets, dtype=np.int64) for name, nets in data["ports"].items()},
-        )
+        """Read what :func:`elaborate` wrote.
+
+        Raises:
+            ProjectError: the file isn't whole.
+        """
+        data = read_json(path, "build it again with `make synth`")
+        try:
+            circuit = cls(
+                int(data["nets"]), np.array(data["gates"], dtype=np.int64).reshape(-1, 5),
+                np.array(data["flip_flops"], dtype=np.int64).reshape(-1, 2),
+                {name: np.array(nets, dtype=np.int64).reshape(-1) for name, nets in data["ports"].items()},
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise ProjectError(f"{path}: no whole circuit; build it again with `make synth`") from error
+        # Compiled code follows these numbers without looking: one out of range would write into foreign memory.
+        nets = [circuit.gates[:, 1:], circuit.flip_flops, *circuit.ports.values()]
+        if not 2 <= circuit.nets <= path.stat().st_size + 2 or any(
+            item.size and not 0 <= item.min() <= item.max() < circuit.nets for item in nets
+        ):
+            raise ProjectError(f"{path}: a circuit with impossible nets; build it again with `make synth`")
+        return circuit
 
     def run(self, inputs: dict[str, Words], outputs: Sequence[str], clocks: int) -> dict[str, Words]:
         """Clock the design from its reset state.
@@ -66,6 +82,8 @@ class Circuit:
         """
         driven = np.concatenate([self.ports[name] for name in inputs])
         stimulus = np.ascontiguousarray(np.concatenate([inputs[name] for name in inputs], axis=1), dtype=np.uint64)
+        if stimulus.shape != (clocks, len(driven)):
+            raise ValueError(f"stimulus of shape {stimulus.shape} for {clocks} clocks of {len(driven)} bits")
         watched = np.concatenate([self.ports[name] for name in outputs])
         record = np.zeros((clocks, len(watched)), dtype=np.uint64)
         state = np.zeros(self.nets, dtype=np.uint64)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from train.errors import ProjectError
+from train.plain import build, read_toml
 
 PART_DIRECTORY = Path(__file__).resolve().parent / "parts"
+RESOURCES = ("lut", "ff", "dsp", "bram", "pins")
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,12 @@ def load_part(name: str) -> Part:
     """The part called ``name``.
 
     Raises:
-        ProjectError: there is none.
+        ProjectError: there is none, or its file is not a valid one.
     """
     if name not in part_names():
         raise ProjectError(f"unknown part '{name}'; choose one of {', '.join(part_names())}")
-    data = tomllib.loads((PART_DIRECTORY / f"{name}.toml").read_text(encoding="utf-8"))
-    return Part(name=name, **{**data, "place": tuple(data.get("place", ()))})
+    path = PART_DIRECTORY / f"{name}.toml"
+    part: Part = build(Part, {**read_toml(path, "part file"), "name": name}, str(path))
+    if part.place and not set(RESOURCES) <= set(part.capacity):
+        raise ProjectError(f"{path}: [capacity] says how many {', '.join(RESOURCES)} the part has; add what is missing")
+    return part

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from hls_projects.cost import Cost
 from hls_projects.evaluate import Comparison
 from hls_projects.run import Run
 from train.errors import ProjectError
+from train.plain import read_json
 
 KEYS = (
     "task", "method", "hidden", "seed", "bits", "part", "tool",
@@ -117,10 +117,9 @@ def load_summary(path: Path) -> dict[str, Any]:
     Raises:
         ProjectError: it isn't there or isn't whole.
     """
-    try:
-        summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ProjectError(f"{path}: no readable summary ({error}); run `make synth` again") from error
+    summary: dict[str, Any] = read_json(path, "run `make synth` again")
+    if missing := [key for key in (*KEYS, "skipped") if key not in summary]:
+        raise ProjectError(f"{path}: a summary without {missing[0]}; run `make synth` again")
     return summary
 
 

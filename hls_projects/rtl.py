@@ -9,7 +9,6 @@ Scale factors appear nowhere: a power of two is a matter of which wire goes wher
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import tempfile
@@ -27,6 +26,7 @@ from alkaid.trace.fixed_variable import FVariable, HWConfig
 from export.graph import IntegerNetwork, activate
 from train.contract import ActivationType, FixedPoint, IntArray, Sign
 from train.errors import ProjectError
+from train.plain import build, read_json
 from train.stage import write_json
 
 CORE = "policy_core"
@@ -86,10 +86,11 @@ def read_info(directory: Path) -> RtlInfo:
     Raises:
         ProjectError: there is no RTL, or it isn't whole.
     """
-    try:
-        return RtlInfo(**json.loads((directory / INFO).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise ProjectError(f"{directory}: no whole RTL here; build it with `make synth`") from error
+    path = directory / INFO
+    info: RtlInfo = build(RtlInfo, read_json(path, "no whole RTL here: build it with `make synth`"), str(path))
+    if min(asdict(info).values()) < 1 or max(info.observation_bits, info.action_bits) > LOGIT_BITS:
+        raise ProjectError(f"{path}: its ports have impossible sizes; build it again with `make synth`")
+    return info
 
 
 @dataclass(frozen=True, eq=False)

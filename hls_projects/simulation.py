@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from hls_projects.gates import LANES, Circuit, elaborate, integers_of, lanes_of
-from hls_projects.rtl import CORE, LOGITS, RtlInfo, read_info
+from hls_projects.rtl import CORE, INFO, LOGIT_BITS, LOGITS, RtlInfo, read_info
 from hls_projects.yosys import netlist_commands, verilog_commands
 from train.backend import Answer
 from train.contract import IntArray
@@ -70,6 +70,13 @@ class _Core:
         if not path.is_file():
             raise ProjectError(f"{path}: no such simulation model; build it with `make synth`")
         self._circuit = Circuit.load(path)
+        info, ports = self._info, self._circuit.ports
+        widths = {
+            "in_valid": 1, "out_valid": 1, "observation": info.features * info.observation_bits,
+            "action": info.action_bits, "logits": info.actions * LOGIT_BITS,
+        }
+        if any(len(ports[name]) != width if name in ports else name != "logits" for name, width in widths.items()):
+            raise ProjectError(f"{path}: its ports do not fit {INFO}; build it again with `make synth`")
 
     def run(self, observations: IntArray) -> tuple[IntArray, IntArray | None]:
         """Actions, shape (batch,), and logits, shape (batch, actions), where the core has that port."""

@@ -105,7 +105,7 @@ def read_report(project: Path) -> dict[str, Any]:
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             found = hls4ml.report.parse_vivado_report(str(project.resolve())) or {}
-    except (OSError, IndexError, KeyError, AttributeError, ValueError, ElementTree.ParseError) as error:
+    except (OSError, IndexError, KeyError, AttributeError, TypeError, ValueError, ElementTree.ParseError) as error:
         raise ProjectError(_failure(project, description, _tool(description))) from error
     if "CSynthesisReport" not in found:
         raise ProjectError(_failure(project, description, _tool(description)))
@@ -159,6 +159,6 @@ def _numbers(values: dict[str, str]) -> dict[str, int | float | None]:
 
 def _number(text: str) -> int | float | None:
     for kind in (int, float):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, TypeError):  # an element without text is None
             return kind(text)
     return None

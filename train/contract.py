@@ -8,6 +8,7 @@ which costs no logic; accumulators never overflow.
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -31,8 +32,9 @@ class FixedPoint:
     signed: bool = True
 
     def __post_init__(self) -> None:
-        if not 1 <= self.bits <= 32:
-            raise ValueError(f"a fixed-point type has 1 to 32 bits, not {self.bits}")
+        if not 1 <= self.bits <= 32 or not -512 <= self.integer_bits <= 512:
+            raise ValueError(f"a fixed-point type has 1 to 32 bits near the point, not {self.bits}")
+        operator.index(self.bits), operator.index(self.integer_bits)  # whole numbers, or a TypeError
 
     @property
     def lsb(self) -> float:
@@ -128,13 +130,21 @@ class Contract:
         Raises:
             KeyError, TypeError, ValueError: ``data`` is not such a dictionary.
         """
-        kinds = {kind.__name__: kind for kind in (FixedPoint, Binary, Sign)}
         fields: dict[str, Any] = {}
         for name, value in data.items():
+            kinds = {kind.__name__: kind for kind in _KINDS[name]}
             fields[name] = None if value is None else kinds[value["type"]](
                 **{key: item for key, item in value.items() if key != "type"}
             )
+        if fields["observation"] is None:
+            raise ValueError("the observation has no type")
         return cls(**fields)
+
+
+_KINDS: dict[str, tuple[type[FixedPoint] | type[Binary] | type[Sign], ...]] = {
+    "observation": (FixedPoint,), "hidden_weight": (FixedPoint, Binary), "hidden_bias": (FixedPoint,),
+    "activation": (FixedPoint, Sign), "output_weight": (FixedPoint, Binary), "output_bias": (FixedPoint,),
+}
 
 
 def bias_type(product_lsb: float, integer_bits: int) -> FixedPoint:

@@ -18,6 +18,7 @@ from safetensors.numpy import save_file
 
 from train.contract import Contract
 from train.errors import ProjectError
+from train.plain import build
 
 METHODS = ("fp", "binaryconnect", "binarynet", "compression", "pruning")
 """The paper's five methods, in its order."""
@@ -25,7 +26,7 @@ ALL_METHODS = (*METHODS, "ternary")
 """The paper's and ours."""
 
 FORMAT = "hls4rl-policy-1"
-MAXIMUM_BYTES = 1 << 30
+MAXIMUM_BYTES = 1 << 28
 _ARRAYS = ("hidden_weight", "hidden_bias", "output_weight", "output_bias")
 _DEFAULTS = {"bits": ("b", 8), "clusters": ("k", 8), "percentile": ("p", 50.0), "activation_bits": ("a", 0),
              "variant": ("v", "")}
@@ -128,10 +129,10 @@ def load_policy(path: Path) -> Policy:
             if FORMAT not in header:
                 raise ProjectError(f"{path}: not in the format {FORMAT}; {remedy}")
             description = json.loads(header[FORMAT])
-            spec = PolicySpec(**description["spec"])
+            spec: PolicySpec = build(PolicySpec, description["spec"], str(path))
             contract = Contract.from_json(description["contract"])
             arrays = {name: file.get_tensor(name) for name in _ARRAYS}
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ProjectError(f"{path}: not a whole policy file ({' '.join(str(error).split())}); {remedy}") from error
     _check_shapes(spec, arrays, path)
     return Policy(spec=spec, contract=contract, **arrays)

@@ -41,11 +41,12 @@ class Stage:
         """Whether the directory was made from equal inputs, whole."""
         try:
             metadata = json.loads((self.directory / METADATA).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            files = [self.directory / name for name in metadata.get("files", ())]
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):  # not there, or not of ours
             return False
         return bool(
             metadata.get("inputs") == json.loads(json.dumps(self.inputs))
-            and all((self.directory / name).exists() for name in metadata.get("files", ()))
+            and all(path.exists() for path in files)
         )
 
     @contextlib.contextmanager

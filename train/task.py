@@ -10,8 +10,6 @@ import hashlib
 import json
 import re
 import tomllib
-import types
-import typing
 import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,13 +21,12 @@ import numpy as np
 
 from train.contract import FixedPoint, FloatArray, IntArray, is_power_of_two
 from train.errors import ProjectError
+from train.plain import build, read_toml
 
 TASK_DIRECTORY = Path(__file__).resolve().parent.parent / "hls_projects"
 """Where the shipped tasks' TOML files lie, and where runs are written."""
 
 ADVANTAGES = ("time-step", "trajectory", "return")
-
-MAXIMUM_TOML_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -37,11 +34,18 @@ class Observation:
     """How the host turns the environment's floats into the integers that every backend gets."""
 
     scale: tuple[float, ...]
-    """One power of two per feature; the network sees ``feature × scale``."""
+    """One power of two per feature, or one for all; the network sees ``feature × scale``."""
     bits: int = 8
     """Width of one feature, sign included."""
     integer_bits: int = 1
     """Bits before the binary point, sign included: the network sees [-2^(i-1), 2^(i-1))."""
+    active: int | None = None
+    """About how many features are not zero at a time, if these are few: the fan-in that scales binary weights."""
+
+    @property
+    def fan_in(self) -> int:
+        """Features that feed a unit at a time."""
+        return self.active or len(self.scale)
 
     @property
     def type(self) -> FixedPoint:
@@ -88,11 +92,35 @@ class Training:
     """Forget the optimiser's state half-way in every method (a control of the paper's claims)."""
     validation_episodes: int = 100
     """Greedy episodes that choose among seeds, on other start states than the final evaluation."""
+    evaluation_episodes: int | None = None
+    """Episodes of the final evaluation; None: 100."""
 
     def rate(self, hidden: int, episode: int) -> float:
         """Adam's step size after ``episode`` (from 0), for a network of ``hidden`` units."""
         fall = 1.0 - (1.0 - self.final_rate) * episode / self.episodes
         return self.learning_rate * min(1.0, self.full_rate_hidden / hidden) * fall
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """What training from pixels needs beyond :class:`Training` (:mod:`train.points`, :mod:`train.pixel_trainer`)."""
+
+    games: int = 16
+    """Games that are played side by side."""
+    steps: int = 128
+    """Steps of each game between two batches."""
+    passes: int = 1
+    """Times that a batch is learnt from; with more than one the cost is the clipped one (:mod:`train.sparse`)."""
+    parts: int = 1
+    """Updates that a batch is divided among, in each pass."""
+    clip: float = 0.2
+    """How far a probability may move in one direction while a batch lasts, as a part of it."""
+    hidden_gain: float = 1.0
+    """Factor on the first weights of the hidden layer, where these are not binary."""
+    latent_limit: float = 1.0
+    """Latent binary weights are clipped to ± this value, in place of the paper's 1."""
+    shared_rate: float = 1.0
+    """compression: factor on the learning rate once many weights move as one."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +157,8 @@ class Task:
     network: Network = field(default_factory=Network)
     training: Training = field(default_factory=Training)
     hardware: Hardware = field(default_factory=Hardware)
+    pixels: Pixels | None = None
+    """Settings of training from pixels; None for the tasks that see a few numbers."""
     environment_options: dict[str, Any] = field(default_factory=dict)
     solved: float | None = None
     """Mean return over 100 episodes from which the task counts as solved."""
@@ -160,10 +190,10 @@ class Task:
             raise ProjectError(f"task '{self.name}': the observation is {box}; only a Box of one axis is supported")
         if not isinstance(actions, gym.spaces.Discrete):
             raise ProjectError(f"task '{self.name}': the action is {actions}; only Discrete is supported")
-        if len(self.observation.scale) != box.shape[0]:
+        if len(self.observation.scale) not in (1, box.shape[0]):
             raise ProjectError(
                 f"task '{self.name}': observation.scale has {len(self.observation.scale)} entries, "
-                f"but {self.environment} has {box.shape[0]} features; give one power of two for each"
+                f"but {self.environment} has {box.shape[0]} features; give one power of two for each, or one for all"
             )
         return box.shape[0], int(actions.n)
 
@@ -197,13 +227,8 @@ def load_task(name: str) -> Task:
             f"unknown task '{name}'; shipped tasks are {', '.join(task_names())}; "
             "for one of your own give the path of its TOML file"
         )
-    if path.stat().st_size > MAXIMUM_TOML_BYTES:
-        raise ProjectError(f"{path}: larger than {MAXIMUM_TOML_BYTES} bytes; this is no task file")
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ProjectError(f"{path}: not valid TOML: {_line(error)}") from error
-    task: Task = _build(Task, {"name": path.stem, **data}, str(path), "")
+    data = read_toml(path, "task file")
+    task: Task = build(Task, {"name": path.stem, **data}, str(path))
     _check(task, str(path))
     return task
 
@@ -241,7 +266,7 @@ def change(task: Task, text: str | None) -> tuple[Task, str]:
         part = getattr(new, section, None)
         if not dataclasses.is_dataclass(part) or isinstance(part, type):
             raise ProjectError(f"{where}: no section '{section}'; sections are {', '.join(_SECTIONS)}")
-        changed = _build(type(part), {**_plain(part), key: value}, where, f"{section}.")
+        changed = build(type(part), {**_plain(part), key: value}, where, f"{section}.")
         new = dataclasses.replace(new, **{section: changed})
     _check(new, where)
     differing = {
@@ -272,46 +297,8 @@ def _pairs(text: str, where: str) -> list[tuple[str, str, Any]]:
     return pairs
 
 
-def _build(kind: type[Any], data: dict[str, Any], where: str, section: str) -> Any:
-    hints = typing.get_type_hints(kind)
-    known = {item.name: item for item in dataclasses.fields(kind)}
-    for key in data:
-        if key not in known:
-            raise ProjectError(
-                f"{where}: unknown key '{section}{key}'; known keys there are {', '.join(sorted(known))}"
-            )
-    missing = [
-        key for key, item in known.items()
-        if key not in data and item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
-    ]
-    if missing:
-        raise ProjectError(f"{where}: key '{section}{missing[0]}' is missing; add it")
-    values = {key: _value(hints[key], value, where, f"{section}{key}") for key, value in data.items()}
-    return kind(**values)
-
-
-def _value(hint: Any, value: Any, where: str, key: str) -> Any:
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        if not isinstance(value, dict):
-            raise ProjectError(f"{where}: '{key}' is a table; write [{key}] and its keys below")
-        return _build(hint, value, where, f"{key}.")
-    if typing.get_origin(hint) is tuple:
-        if not isinstance(value, list):
-            raise ProjectError(f"{where}: '{key}' is a list of numbers, not {value!r}")
-        return tuple(_value(float, item, where, key) for item in value)
-    if isinstance(hint, types.UnionType):
-        hint = next(item for item in typing.get_args(hint) if item is not type(None))
-    if typing.get_origin(hint) is dict:
-        hint = dict
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise ProjectError(f"{where}: '{key}' is of type {hint.__name__}, not {value!r}")
-    return value
-
-
 _RANGES: dict[str, tuple[float, float]] = {
-    "observation.bits": (1, 16),
+    "observation.bits": (2, 16),
     "observation.integer_bits": (-15, 16),
     "network.weight_integer_bits": (1, 8),
     "network.activation_integer_bits": (0, 8),
@@ -326,6 +313,14 @@ _RANGES: dict[str, tuple[float, float]] = {
     "training.final_rate": (0.0, 1.0),
     "training.output_gain": (0.0, 10.0),
     "training.validation_episodes": (1, 10**5),
+    "pixels.games": (1, 1024),
+    "pixels.steps": (1, 10**5),
+    "pixels.passes": (1, 100),
+    "pixels.parts": (1, 1000),
+    "pixels.clip": (1e-3, 10.0),
+    "pixels.hidden_gain": (0.0, 1000.0),
+    "pixels.latent_limit": (1e-6, 1.0),
+    "pixels.shared_rate": (0.0, 1.0),
     "hardware.clock_mhz": (1.0, 1000.0),
     "hardware.reuse_factor": (1, 10**7),
     "hardware.place_seeds": (1, 100),
@@ -334,6 +329,10 @@ _RANGES: dict[str, tuple[float, float]] = {
 
 
 def _check(task: Task, where: str) -> None:
+    if not re.fullmatch(r"\w[\w. -]*", task.name):  # runs are kept in a folder of this name
+        raise ProjectError(f"{where}: name is '{task.name}'; take letters, digits, spaces, '_', '-' and '.'")
+    if not task.observation.scale:
+        raise ProjectError(f"{where}: observation.scale is empty; give one power of two for each feature, or one for all")
     for value in task.observation.scale:
         if not is_power_of_two(value):
             raise ProjectError(
@@ -342,6 +341,8 @@ def _check(task: Task, where: str) -> None:
             )
     for key, (low, high) in _RANGES.items():
         section, name = key.split(".")
+        if getattr(task, section) is None:
+            continue
         value = getattr(getattr(task, section), name)
         if not low <= value <= high:
             raise ProjectError(f"{where}: {key} is {value}; it must lie in {low:g} … {high:g}")

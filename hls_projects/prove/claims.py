@@ -100,18 +100,18 @@ class Certificate:
         return REFUTED if REFUTED in states else PROVEN if states == {PROVEN} else OPEN
 
     def add(self, claim: Claim) -> Claim:
-        """Take in ``claim``, with what was found of it before."""
+        """Take in ``claim``, with what was shown of it before; what was refuted is tried again."""
         known = self._progress().get(claim.key)
         if known is not None:
-            claim.status, claim.covered, claim.seconds = known["status"], known["covered"], known["seconds"]
-            claim.counterexample = known["counterexample"]
+            claim.covered, claim.seconds = known["covered"], known["seconds"]
+            claim.status = PROVEN if known["status"] == PROVEN else OPEN
         self.claims.append(claim)
         return claim
 
     def save(self) -> None:
         """Write the certificate, and what a later call goes on from."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        keys = ("status", "covered", "seconds", "counterexample")
+        keys = ("status", "covered", "seconds")
         progress = self._progress() | {
             claim.key: {key: getattr(claim, key) for key in keys} for claim in self.claims
         }

@@ -19,6 +19,7 @@ from hls_projects.prove.prover import require_no_counterexample
 from hls_projects.prove.subject import Subject, find_subjects
 from train.cli import print_result
 from train.options import ActivationBits, Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed, Settings, choose
+from train.stage import exclusive
 from train.task import TASK_DIRECTORY, with_settings
 
 Part = Annotated[str | None, typer.Option(help="Part that the policy was built for. Default: the task's.")]
@@ -43,7 +44,7 @@ def prove(
     task = with_settings(task, "hardware", part=part)
     run = find_run(task, spec, seed is None, root or TASK_DIRECTORY)
     subject = Subject(run, task.hardware.part)
-    with _progress("claims") as bar:
+    with exclusive(run.directory), _progress("claims") as bar:
         line = bar.add_task(f"{task.name} {run.directory.name}")
 
         def show(certificate: Certificate) -> None:

@@ -45,7 +45,7 @@ from train.errors import ProjectError
 
 ENUMERABLE_BITS = 32
 """Bits of an observation up to which every observation is tried."""
-SAMPLE = 1 << 20
+SAMPLE = 1 << 18
 """Observations on which software is compared where not all can be tried."""
 
 _STATEMENT = (
@@ -148,16 +148,15 @@ class _Proof:
             for side, tool, opener in subject.software()
         ]
         self._save()
-        for claim in gates:
-            if self._is_function(claim, claim.left) and self._is_function(claim, claim.right):
-                self._solve(claim)
-                self._save()
         for claim, opener in software:
-            if claim.status == OPEN and claim.covered == 0 and time.monotonic() < self.deadline:
+            if claim.status == OPEN and claim.covered == 0:
                 self._sample(claim, Software(opener()), self.reference)
-            if claim.status == OPEN:
-                claim.reason = "too many observations to try them all; no proof goes through this software"
+            claim.reason = "too many observations to try them all; no proof goes through this software"
         self._save()
+        for number, claim in enumerate(gates):
+            if self._is_function(claim, claim.left) and self._is_function(claim, claim.right):
+                self._solve(claim, (self.deadline - time.monotonic()) / (len(gates) - number))
+            self._save()
 
     def _claim(self, left: Side, right: Side, outputs: str, method: str, tool: str) -> Claim:
         kind, features = self.subject.network.input, self.subject.network.features
@@ -167,14 +166,14 @@ class _Proof:
         network = self.subject.network
         exhaust(sides, self.reference, network.input, network.features, self.deadline, self._save)
 
-    def _solve(self, claim: Claim) -> None:
+    def _solve(self, claim: Claim, seconds: float) -> None:
         start = time.monotonic()
         left, right = self._logic(claim.left), self._logic(claim.right)
         # A wrong design is mostly found out at once by trying.
+        claim.covered = 0
         self._sample(claim, Gates(left, self.subject.info.actions), Gates(right, self.subject.info.actions))
         if claim.status == OPEN:
-            claim.covered = 0  # the sample is no part of the proof
-            finding = sat.compare(left, right, "action", self.deadline - time.monotonic())
+            finding = sat.compare(left, right, "action", seconds)
             if finding.equal:
                 claim.status = PROVEN
             elif finding.observation is not None:

@@ -34,7 +34,7 @@ def test_bitstreams_meet_their_board_s_clock(name: str, session: Session, tmp_pa
     ('family = "ecp5"', 'family = "virtex"', "unknown family 'virtex'"),
     ('led = { site = "B2" }', "", "correct led"),
     ('pull = "up"', 'pull = "sideways"', "pins.rx.pull is 'sideways'"),
-    ('site = "G2"', "", "a key is missing"),
+    ('site = "G2"', "", "'pins.clk.site' is missing"),
     ("[pins]", "[pins", "not valid TOML"),
 ])
 def test_a_board_file_with_a_mistake(before: str, after: str, words: str, tmp_path: Path) -> None:
