@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from hls_projects.read_only import BLOCK_RAM
+
 # Found, not imported: the import makes the symbols of all libraries loaded later global, and pygame then crashes.
 _PYOSYS = importlib.util.find_spec("pyosys")
 assert _PYOSYS is not None
@@ -56,7 +58,7 @@ def netlist_commands(netlist: Path, cells: str) -> list[str]:
         cells: Yosys' simulation models of the part's cells, for instance ``+/ecp5/cells_sim.v``.
     """
     return [
-        f"read_json {quoted(netlist)}", "delete =A:blackbox =A:whitebox",
+        f"read_json {quoted(netlist)}", f"delete =A:blackbox ={BLOCK_RAM} %d =A:whitebox",
         f"read_verilog -sv -overwrite -icells -defer {cells}",
     ]
 

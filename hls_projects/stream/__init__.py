@@ -1,0 +1,1 @@
+"""A streaming accelerator for observations too wide for one clock: several inputs a clock, weights in block RAM."""
