@@ -332,7 +332,7 @@ def _check(task: Task, where: str) -> None:
     if not re.fullmatch(r"\w[\w. -]*", task.name):  # runs are kept in a folder of this name
         raise ProjectError(f"{where}: name is '{task.name}'; take letters, digits, spaces, '_', '-' and '.'")
     if not task.observation.scale:
-        raise ProjectError(f"{where}: observation.scale is empty; give one power of two for each feature, or one for all")
+        raise ProjectError(f"{where}: observation.scale is empty; give a power of two for each feature, or one for all")
     for value in task.observation.scale:
         if not is_power_of_two(value):
             raise ProjectError(
