@@ -42,7 +42,7 @@ build  = $(policy) $(call flag,PART,--part) $(call flag,CLOCK_MHZ,--clock-mhz)
 foreign = $(call flag,ONNX,--onnx) $(call flag,PART,--part) $(call flag,CLOCK_MHZ,--clock-mhz) $(call flag,ROOT,--root)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv train synth evaluate matrix report parts hil watch bitstream boards endure paper explore bench-train prove equality test lint clean
+.PHONY: help venv train synth evaluate matrix report parts hil watch bitstream boards endure paper explore bench-train prove equality fuzz kill-test reproduce test lint clean
 .SUFFIXES:
 
 help: ## print this list
@@ -79,6 +79,15 @@ prove: $(READY) ## certificate: netlist, RTL and software equal on ALL observati
 
 equality: $(READY) ## all executors of all built policies on STEPS (10 million) visited and random observations; resumable
 	@$(RUN) -m hls_projects equality $(call flag,STEPS,--steps) $(call flag,ROOT,--root)
+
+fuzz: $(READY) ## random networks through every conversion, and 110,000 damaged files and frames into every parser
+	@PYTHONPATH=. $(RUN) tests/fuzz/run.py
+
+kill-test: $(READY) ## SIGKILL make synth and make paper at 50 random moments each; reruns must end in the same bytes
+	@PYTHONPATH=. $(RUN) tests/faults.py
+
+reproduce: $(READY) ## run make synth twice, in two places, and compare every artefact by its hash
+	@PYTHONPATH=. $(RUN) tests/reproduce.py $(build)
 
 matrix: $(READY) ## every method × {cartpole, acrobot} × hidden 16 and 64, each verified on 100,000 steps: one table
 	@$(RUN) -m hls_projects matrix $(call flag,ROOT,--root) $(call flag,PART,--part)
