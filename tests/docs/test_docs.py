@@ -1,0 +1,102 @@
+"""The documentation: its links, its commands and its notebook."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from jupyter_client.kernelspec import KernelSpecManager
+from nbclient import NotebookClient
+
+from train.backend import Answer
+from train.contract import IntArray
+from train.gym_loop import play
+from train.task import change, load_task
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+NOTEBOOK = DOCS / "first-policy.ipynb"
+
+
+def commands() -> list[str]:
+    """Every make line in the documentation, blocks and running text alike."""
+    texts = [path.read_text(encoding="utf-8") for path in PAGES]
+    texts += [cell.source for cell in nbformat.read(NOTEBOOK, 4).cells if cell.cell_type == "markdown"]
+    found = {match for text in texts for match in re.findall(r"(?:^|`|&& )(make [a-z][^`#\n]*)", text, re.MULTILINE)}
+    return sorted(item.strip() for item in found)
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_command_names_a_target_and_variables_that_exist(command: str) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    target, *words = command.split()[1:]
+    assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for name in [word.partition("=")[0] for word in words if re.match(r"[A-Z_]+=", word)]:
+        assert re.search(rf"^{name} *\?=", makefile, re.MULTILINE), name
+
+
+@pytest.mark.parametrize("command", [item for item in commands() if " SET=" in item and "…" not in item])
+def test_changed_settings_are_real_ones(command: str) -> None:
+    text = re.search(r"SET=(?:'([^']*)'|(\S+))", command)
+    assert text is not None
+    change(load_task("cartpole"), text[1] or text[2])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if target.startswith("http"):
+            continue
+        name, _, anchor = target.partition("#")
+        path = (page.parent / name).resolve() if name else page
+        assert path.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in headings}, target
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (DOCS / "README.md").read_text(encoding="utf-8")
+    for path in [*PAGES, NOTEBOOK]:
+        assert path.name == "README.md" or f"({path.name})" in index
+
+
+def test_the_tutorials_files_are_the_examples() -> None:
+    text = (DOCS / "tutorial.md").read_text(encoding="utf-8")
+    toml = (DOCS / "examples" / "thermostat.toml").read_text(encoding="utf-8")
+    assert toml.partition("\n")[2].strip() in text
+
+
+def test_the_tutorials_environment_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(DOCS / "examples")
+    task = load_task(str(DOCS / "examples" / "thermostat.toml"))
+    assert task.spaces == (2, 2)
+
+    class Switch:
+        name = "switch"
+
+        def infer(self, observations: IntArray) -> Answer:
+            return Answer((2 * observations[:, 0] + observations[:, 1] < 0).astype(np.int64), None)
+
+    played = play(task, Switch(), 20, 0)
+    assert (played.lengths == 100).all()
+    assert task.solved is not None
+    assert played.mean_return > task.solved  # a switch made by hand solves it
+
+
+def test_the_notebook_runs(tmp_path: Path) -> None:
+    book = nbformat.read(NOTEBOOK, 4)
+    nbformat.validate(book)
+    assert all(not cell.get("outputs") for cell in book.cells), "keep the notebook without outputs"
+    specification = KernelSpecManager().get_kernel_spec("python3")
+    assert specification.argv[0] in (sys.executable, "python", "python3")
+    NotebookClient(book, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    printed = "".join(
+        output.get("text", "") for cell in book.cells for output in cell.get("outputs", ())
+    )
+    assert printed.count(" 0 mismatches on 4096 observations") == 3
