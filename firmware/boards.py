@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from firmware.families import FAMILIES, Pin
 from train.errors import ProjectError
 from train.plain import build, read_toml
 
@@ -16,19 +17,6 @@ _PULLS = ("none", "up", "down")
 
 
 @dataclass(frozen=True)
-class Pin:
-    """One pin of the FPGA."""
-
-    site: str
-    """The package's name for it."""
-    active_low: bool = False
-    pull: str = "none"
-    """``up``, ``down`` or ``none``."""
-    io_type: str = "LVCMOS33"
-    """Electrical standard, where the part has a choice per pin."""
-
-
-@dataclass(frozen=True)
 class Board:
     """What a bitstream needs to know of a board."""
 
@@ -37,7 +25,7 @@ class Board:
     sources: tuple[str, ...]
     """Public documents that the pins were taken from."""
     family: str
-    """A key of :data:`firmware.bitstream.FAMILIES`."""
+    """A key of :data:`firmware.families.FAMILIES`."""
     device: tuple[str, ...]
     """nextpnr's options for the part, its package and its speed grade."""
     loader: str
@@ -80,8 +68,6 @@ def load_board(name: str) -> Board:
 
 
 def _check(board: Board, path: Path) -> None:
-    from firmware.bitstream import FAMILIES
-
     if board.family not in FAMILIES:
         raise ProjectError(f"{path}: unknown family '{board.family}'; known are {', '.join(FAMILIES)}")
     missing = set(_SIGNALS) - {"button"} - set(board.pins)

@@ -7,7 +7,6 @@ was. ``explore.json`` is made from it.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import math
 import multiprocessing
@@ -34,6 +33,7 @@ from hls_projects.explore.space import first_guesses, suggest
 from hls_projects.explore.trial import Job, run_trial
 from hls_projects.parts import load_part
 from train.backend import Answer
+from train.cluster import connect
 from train.contract import IntArray
 from train.errors import ProjectError
 from train.gym_loop import play
@@ -50,7 +50,6 @@ WORTH = 0.5
 SEEDS = {"kernel": 3, "reference": 1}
 """Seeds that a trial trains, by trainer."""
 WRITE_SECONDS = 5.0
-CONNECT_SECONDS = 20
 REPETITIONS = 20
 """So many proposals in a row may be of candidates that were tried already; they cost no trial."""
 _ANSWER, _ASKED = "answer", "asked"
@@ -290,15 +289,7 @@ def _executor(workers: int | None, scheduler: str | None) -> Iterator[tuple[Exec
 
 @contextlib.contextmanager
 def _cluster(scheduler: str) -> Iterator[tuple[Executor, int]]:
-    try:
-        distributed: Any = importlib.import_module("distributed")
-    except ImportError as error:
-        raise ProjectError("SCHEDULER needs dask.distributed; install it with: pip install distributed") from error
-    try:
-        client = distributed.Client(scheduler, timeout=CONNECT_SECONDS)
-    except (OSError, ValueError) as error:
-        raise ProjectError(f"no Dask scheduler answers at '{scheduler}'; start one with: dask scheduler") from error
-    with client:
+    with connect(scheduler) as client:
         count = sum(client.nthreads().values())
         if not count:
             raise ProjectError(f"the Dask scheduler at '{scheduler}' has no workers; start one with: dask worker")

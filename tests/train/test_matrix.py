@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from train import cluster
 from train.errors import ProjectError
-from train.matrix import schedule
 from train.matrix.jobs import VARIANTS, WIDTHS, Job, Outcome, cells, paper_jobs, quick_jobs, run_job
 from train.matrix.schedule import run_locally, run_on_cluster
 from train.policy import METHODS, PolicySpec, load_policy
@@ -70,7 +70,7 @@ def test_a_cluster_with_a_killed_worker_gives_the_same(expected: dict[Job, Outco
 
 def test_no_cluster_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr(schedule, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
     with pytest.raises(ProjectError, match="no Dask scheduler answers"):
         list(run_on_cluster(JOBS, "tcp://127.0.0.1:9"))
 

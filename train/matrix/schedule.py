@@ -14,10 +14,10 @@ from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import Any
 
+from train.cluster import connect
 from train.errors import ProjectError
 from train.matrix.jobs import Job, Outcome, run_job
 
-CONNECT_SECONDS = 20
 ATTEMPTS = 4
 """A job whose worker dies this often is the cause itself."""
 
@@ -58,18 +58,11 @@ def run_on_cluster(jobs: list[Job], scheduler: str) -> Iterator[Outcome]:
     Raises:
         ProjectError: dask.distributed isn't installed, nothing answers there, or a job failed.
     """
-    try:
-        distributed: Any = importlib.import_module("distributed")
-    except ImportError as error:
-        raise ProjectError("SCHEDULER needs dask.distributed; install it with: pip install distributed") from error
-    try:
-        client = distributed.Client(scheduler, timeout=CONNECT_SECONDS)
-    except (OSError, ValueError) as error:
-        raise ProjectError(f"no Dask scheduler answers at '{scheduler}'; start one with: dask scheduler") from error
-    with client:
+    with connect(scheduler) as client:
+        as_completed: Any = importlib.import_module("distributed").as_completed
         futures = client.map(run_job, jobs, retries=ATTEMPTS, pure=False, batch_size=64)
         try:
-            for future in distributed.as_completed(futures):
+            for future in as_completed(futures):
                 if future.status != "finished":
                     raise ProjectError(f"a job failed on the cluster: {future.exception()!r}; see the worker's log")
                 yield future.result()
