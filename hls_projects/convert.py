@@ -91,6 +91,7 @@ def write_project(qonnx: Path, hardware: Hardware, directory: Path, accelerator:
         try:
             model = _convert(hls4ml, _rewrite(load_model(qonnx)), network, hardware, backend, directory, accelerator)
             _check_types(model, network)
+            model.config.config["OnnxModel"] = qonnx.name  # not the model itself, written out as text
             model.write()
         except ProjectError:
             raise
@@ -168,7 +169,8 @@ def _convert(
     configuration["LayerName"][model.graph.input[0].name]["Precision"]["result"] = (
         f"{signedness}fixed<{kind.bits},{kind.integer_bits}>"
     )
-    target: dict[str, str] = {"io_type": "io_parallel", "part": hardware.hls_part}
+    io_type = "io_stream" if hardware.word_inputs else "io_parallel"
+    target: dict[str, str] = {"io_type": io_type, "part": hardware.hls_part}
     if accelerator:
         target = {"io_type": "io_stream", "board": accelerator, "interface": "axi_stream", "driver": "python"}
     return hls4ml.converters.convert_from_onnx_model(
@@ -219,12 +221,11 @@ def _is_cut(precision: Any, layer: Layer) -> bool:
 
 
 def _make_reproducible(directory: Path, stamp: str, qonnx: Path) -> None:
-    """Replace hls4ml's random stamp by one of the graph, and drop the output path and the model's pickle."""
+    """Replace hls4ml's random stamp by one of the graph, and drop the output path."""
     fixed = hashlib.sha256(qonnx.read_bytes()).hexdigest()[:8]
     path = directory / _CONFIGURATION
     if path.is_file():
-        configuration = yaml.load(path.read_text(encoding="utf-8"), Loader=_WithoutObjects)
-        configuration.pop("OnnxModel", None)
+        configuration = yaml.safe_load(path.read_text(encoding="utf-8"))
         configuration |= {"OutputDir": ".", "Stamp": fixed}
         path.write_text(yaml.safe_dump(configuration), encoding="utf-8")
     for path in directory.rglob("*"):
@@ -233,13 +234,6 @@ def _make_reproducible(directory: Path, stamp: str, qonnx: Path) -> None:
             changed = text.replace(stamp, fixed).replace(str(directory), ".")
             if changed != text:
                 path.write_text(changed, encoding="utf-8")
-
-
-class _WithoutObjects(yaml.SafeLoader):  # type: ignore[misc]
-    """Reads a Python object's tag as nothing: hls4ml puts the whole model into its configuration."""
-
-
-_WithoutObjects.add_multi_constructor("tag:yaml.org,2002:python/", lambda loader, suffix, node: None)
 
 
 @contextlib.contextmanager

@@ -12,24 +12,48 @@ static std::string weights_directory;
 // Features, actions and log2 of the logits' unit come from the command line.
 namespace {
 
-template <class Input, class Output>
-void run(void (*core)(Input *, Output *), const int64_t *observations, int64_t *logits, int64_t rows) {
+template <class Input> void put(Input *x, const int64_t *integers) {
+    for (int i = 0; i < FEATURES; ++i)
+        x[i].range() = integers[i]; // the raw bits: an exact conversion
+}
+
+template <class Output> void take(const Output *y, int64_t *integers) {
     constexpr int fraction = Output::width - Output::iwidth;
     static_assert(Output::width <= 64, "logits wider than 64 bits");
     static_assert(fraction + LOGIT_EXPONENT < 32 && fraction + LOGIT_EXPONENT > -32, "unit far from the type's");
+    for (int i = 0; i < ACTIONS; ++i) {
+        const ap_int<Output::width> bits = y[i].range();
+        const int64_t value = bits.to_int64();
+        // Bits below the logits' unit are zero, so that the shift loses nothing.
+        const int shift = fraction + LOGIT_EXPONENT;
+        integers[i] = shift >= 0 ? value >> shift : value * (int64_t(1) << -shift);
+    }
+}
+
+template <class Input, class Output>
+void run(void (*core)(Input *, Output *), const int64_t *observations, int64_t *logits, int64_t rows) {
     Input x[FEATURES];
     Output y[ACTIONS];
     for (int64_t row = 0; row < rows; ++row) {
-        for (int i = 0; i < FEATURES; ++i)
-            x[i].range() = *observations++; // the raw bits: an exact conversion
+        put(x, observations + row * FEATURES);
         core(x, y);
-        for (int i = 0; i < ACTIONS; ++i) {
-            const ap_int<Output::width> bits = y[i].range();
-            const int64_t value = bits.to_int64();
-            // Bits below the logits' unit are zero, so that the shift loses nothing.
-            const int shift = fraction + LOGIT_EXPONENT;
-            *logits++ = shift >= 0 ? value >> shift : value * (int64_t(1) << -shift);
-        }
+        take(y, logits + row * ACTIONS);
+    }
+}
+
+// A stream carries a whole observation, and all logits, in one element.
+template <class Input, class Output>
+void run(void (*core)(hls::stream<Input> &, hls::stream<Output> &), const int64_t *observations, int64_t *logits,
+         int64_t rows) {
+    hls::stream<Input> inputs("inputs");
+    hls::stream<Output> outputs("outputs");
+    Input x;
+    for (int64_t row = 0; row < rows; ++row) {
+        put(x.data, observations + row * FEATURES);
+        inputs.write(x);
+        core(inputs, outputs);
+        const Output y = outputs.read();
+        take(y.data, logits + row * ACTIONS);
     }
 }
 

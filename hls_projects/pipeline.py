@@ -29,8 +29,10 @@ TOOLS = ("open", "vitis")
 """``open``: Yosys and nextpnr, which come with the project; ``vitis``: AMD's tools, where they are installed."""
 
 
-_HLS_SETTINGS = ("strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part")
-_PLACE_SETTINGS = ("part", "clock_mhz", "place_seeds", "stages")
+_HLS_SETTINGS = ("strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part", "word_inputs")
+_PLACE_SETTINGS = ("part", "clock_mhz", "place_seeds", "stages", "word_inputs")
+_LATER = ("stages", "word_inputs")
+"""Settings that came after the first builds."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Build:
         """Name, directory and maker of each stage after training, in order."""
         run, hardware = self.run, _hardware(self.task)
         policy = {"policy": digest(run.policy)}
-        hls = policy | {key: hardware[key] for key in _HLS_SETTINGS}
+        hls = policy | {key: hardware[key] for key in _HLS_SETTINGS if key in hardware}
         placed = policy | {key: hardware[key] for key in _PLACE_SETTINGS if key in hardware}
         verified = policy | {
             "hardware": hardware, "tool": self.tool, "episodes": self.episodes, "minimum_steps": self.minimum_steps,
@@ -183,7 +185,7 @@ def find_run(task: Task, spec: PolicySpec, choose_seed: bool, root: Path = TASK_
 
 def _hardware(task: Task) -> dict[str, Any]:
     # A setting that came later is left out at its default, so that what was built before stays current.
-    return {key: value for key, value in asdict(task.hardware).items() if key != "stages" or value}
+    return {key: value for key, value in asdict(task.hardware).items() if key not in _LATER or value}
 
 
 def _train(

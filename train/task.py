@@ -145,6 +145,8 @@ class Hardware:
     """Place-and-route runs with different seeds; the median one is reported and deployed."""
     stages: int = 0
     """Stages of the pipeline; 0: as many as ``clock_mhz`` needs."""
+    word_inputs: int = 0
+    """Features that come in a clock, for observations too wide to come at once (pixels); 0: all of them."""
 
 
 @dataclass(frozen=True)
@@ -325,6 +327,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "hardware.reuse_factor": (1, 10**7),
     "hardware.place_seeds": (1, 100),
     "hardware.stages": (0, 24),
+    "hardware.word_inputs": (0, 64),
 }
 
 

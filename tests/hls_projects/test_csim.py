@@ -11,7 +11,7 @@ from random_policies import random_policy
 from export import MismatchError, export_policy
 from export.check import check_observations, require_equal_logits
 from hls_projects.convert import write_project
-from hls_projects.csim import LIBRARY, CsimBackend, build_csim
+from hls_projects.csim import LIBRARY, VOLATILE, CsimBackend, build_csim
 from train.contract import IntArray
 from train.errors import ProjectError
 from train.network import TorchBackend
@@ -26,6 +26,10 @@ DESIGNS = {
     ),
     "binaryconnect": (random_policy("acrobot", "binaryconnect"), load_task("acrobot").hardware),
     "binarynet": (random_policy("cartpole", "binarynet"), load_task("cartpole").hardware),
+    "streams": (
+        random_policy("acrobot", "compression"),
+        dataclasses.replace(load_task("acrobot").hardware, strategy="Resource", reuse_factor=3, word_inputs=2),
+    ),
 }
 pytestmark = pytest.mark.xdist_group("csim")  # the projects are compiled once, on one worker
 
@@ -62,6 +66,11 @@ def test_all_are_exact_side_by_side_in_one_process(projects: dict[str, Path]) ->
         assert len(np.unique(TorchBackend(policy).infer(observations).actions)) > 1
         for _ in range(2):
             require_equal_logits(TorchBackend(policy), [backend], observations)
+
+
+def test_the_headers_still_have_what_makes_them_slow(projects: dict[str, Path]) -> None:
+    header = projects["fp"] / "firmware" / "ap_types" / "etc" / "ap_private.h"
+    assert header.read_text(encoding="utf-8").count(VOLATILE) == 2  # of up to 64 bits, and of more
 
 
 def test_strided_and_empty_batches(projects: dict[str, Path]) -> None:
