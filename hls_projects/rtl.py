@@ -198,7 +198,19 @@ class _Replay:
 
     def _cut(self, value: Value, kind: FixedPoint, shift: int, rounding: str) -> Value:
         key = ("cut", self._key(value), kind, shift, rounding)
+        if rounding == "ROUND" and shift > 0 and not isinstance(value, int):
+            return self._once(key, lambda: _cut(self._before_floor(value, shift), kind, shift, "FLOOR"))
         return self._once(key, lambda: _cut(value, kind, shift, rounding))
+
+    def _before_floor(self, value: FVariable, shift: int) -> FVariable:
+        """A number whose floor to multiples of 2^shift is ``value`` rounded to them, ties to the even one."""
+        # A floor after a little less than a half, or just a half above an odd number, rounds half to even.
+        # The bit that says odd is cut out in two steps, as the highest of the lowest ones: alkaid 0.8 takes a bit
+        # that lies alone for the sign, if the value was scaled and the bit's weight is now what the sign's was.
+        lowest = value.quantize(0, shift + 1, 0, "WRAP", "TRN")
+        odd = _settled(lowest.quantize(0, shift + 1, -shift, "WRAP", "TRN") * 2.0**-shift)
+        less = (1 << (shift - 1)) - 1
+        return self._plus(value, odd + less) if isinstance(odd, int) else self._plus(value + odd, less)
 
     def _compare(self, value: Value, threshold: int) -> Value:
         """Whether ``value`` is at least ``threshold``."""
@@ -235,9 +247,9 @@ class _Replay:
         return results
 
     def _plus(self, value: FVariable, constant: int) -> FVariable:
-        # alkaid reads constants through a float32: what has more bits goes in pieces, all but the highest of
-        # them as multiples of the input that is always 1.
-        while _significant_bits(constant) > _CONSTANT_BITS:
+        # alkaid reads constants through a float32, this one together with the one that made ``value``: what has
+        # more bits goes in pieces, all but the highest of them as multiples of the input that is always 1.
+        while constant and _significant_bits(_added(value) + constant) > _CONSTANT_BITS:
             piece = constant % ((constant & -constant) << (_CONSTANT_BITS - 1))  # from the lowest bit that is set
             value = value + self._one * float(piece)
             constant -= piece
@@ -279,15 +291,18 @@ def _significant_bits(constant: int) -> int:
     return (magnitude // (magnitude & -magnitude)).bit_length() if magnitude else 0
 
 
+def _added(value: FVariable) -> int:
+    """The constant whose addition made ``value``; 0 if another operation did."""
+    if value.opr != "cadd":
+        return 0
+    source = value._from[0] * (value._factor / value._from[0]._factor)
+    return int(value.low - source.low)
+
+
 def _cut(value: Value, kind: FixedPoint, shift: int, rounding: str) -> Value:
     if isinstance(value, int):
         return int(activate(np.array([value]), kind.lsb * 2.0**-shift, kind, rounding)[0])
-    scaled = value * 2.0**-shift
-    if rounding == "ROUND" and shift > 0:
-        # Half to even is a floor after a little less than a half, or just a half above an odd number.
-        unit = 2.0**-shift
-        scaled = scaled + scaled.quantize(0, 1, 0, "WRAP", "TRN") * unit + (0.5 - unit)
-    array = FVArray(np.array([scaled], dtype=object), hwconf=_ADDERS)
+    array = FVArray(np.array([value * 2.0**-shift], dtype=object), hwconf=_ADDERS)
     return _settled(np.asarray(array.quantize(int(kind.signed), kind.bits - kind.signed, 0, "SAT", "TRN"))[0])
 
 

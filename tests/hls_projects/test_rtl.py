@@ -10,7 +10,7 @@ from networks import network_of, small_network
 from random_policies import DESIGNS, random_policy
 
 from export.check import check_observations
-from export.graph import IntegerNetwork
+from export.graph import IntegerNetwork, Layer
 from hls_projects.gates import LANES, Circuit, elaborate, integers_of, lanes_of
 from hls_projects.rtl import read_info, write_rtl
 from hls_projects.simulation import NetlistBackend, RtlBackend, build_rtl_model
@@ -77,6 +77,26 @@ SMALL = {
 def test_small_networks_on_every_observation(name: str, tmp_path: Path) -> None:
     network = SMALL[name]
     require_exact(built(network, tmp_path), network, every_observation(network.input, 2))
+
+
+ROUNDED = {
+    "a scaled sum of numbers that were cut": IntegerNetwork(FixedPoint(2, 0), (
+        Layer(np.array([[1], [-1]]), 1.0, np.array([0, 0]), 0.25, FixedPoint(2, -2, signed=False)),
+        Layer(np.array([[-1, 1]]), 1.0, np.array([0]), 0.0625, FixedPoint(2, -1, signed=False), "ROUND"),
+        Layer(np.array([[0], [1]]), 1.0, np.array([0, 0]), 0.125, None),
+    )),
+    "biases of 30 bits": IntegerNetwork(FixedPoint(3, 3), (
+        Layer(np.array([[105], [16], [20]]), 1.0, np.array([-656851312, 605923659, 55882353]), 1.0,
+              FixedPoint(6, 31), "ROUND"),
+        Layer(np.array([[2, 0, -1], [-3, 0, 3]]), 1.0, np.array([0, 0]), 2.0**25, None),
+    )),
+}
+
+
+@pytest.mark.parametrize("name", ROUNDED)
+def test_half_to_even(name: str, tmp_path: Path) -> None:
+    network = ROUNDED[name]
+    require_exact(built(network, tmp_path), network, every_observation(network.input, 1))
 
 
 def test_a_flipped_weight_is_seen(tmp_path: Path) -> None:
