@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hls_projects.explore.front import dominated, point_of
+from hls_projects.explore.front import Point, dominated, point_of
 
 KEYS = ("return", "lut", "latency_ns", "energy_pj")
 """What a point is worth: more return is better, less of the others."""
@@ -16,13 +16,22 @@ BITS = {"binaryconnect": 1, "binarynet": 1, "ternary": 2}
 def points(
     policies: Sequence[Mapping[str, Any]], explored: Mapping[str, Any] | None, solved: float | None
 ) -> list[dict[str, Any]]:
-    """All designs, placed for timing; ``front`` says which are dominated by no other for the same part."""
+    """All designs, placed for timing.
+
+    ``front`` says which are dominated by no other for the same part. Of equal ones only the first is on the front;
+    ``equals`` counts the others.
+    """
     found = [_of_policy(policy, solved) for policy in policies]
     found += [_of_trial(trial) for trial in (explored or {}).get("trials", ()) if trial["status"] == "placed"]
     found = [point for point in found if None not in [point[key] for key in KEYS]]
+    twins: dict[tuple[str, Point], list[dict[str, Any]]] = {}
     for point in found:
-        rivals = [point_of(other) for other in found if other["part"] == point["part"]]
-        point["front"] = not dominated(point_of(point), rivals)
+        twins.setdefault((point["part"], point_of(point)), []).append(point)
+    for (part, worth), (first, *others) in twins.items():
+        rivals = [other for rival_part, other in twins if rival_part == part]
+        first.update(front=not dominated(worth, rivals), equals=len(others))
+        for point in others:
+            point.update(front=False, equals=0)
     return sorted(found, key=lambda point: (not point["front"], -point["return"], point["lut"], point["label"]))
 
 

@@ -64,7 +64,7 @@ def search() -> dict[str, Any]:
     lost = {**trial, "number": 2, "status": "unfit", "lut": None, "return": None, "latency_ns": None}
     return {
         "task": "cartpole", "environment": "cartpole", "solved": 195.0, "front": [0],
-        "trials": [{**trial, "number": 0}, worse, lost],
+        "trials": [{**trial, "number": 0}, worse, lost, {**trial, "number": 3, "seed": 5}],
     }
 
 
@@ -165,8 +165,10 @@ def test_the_front_is_that_of_the_search_and_the_runs(content: dict[str, Any]) -
     front = [point["label"] for point in content["points"] if point["front"]]
     assert "trial 0: ternary-h2-s3" in front
     assert "trial 1: ternary-h2-s3" not in front
-    assert len(content["points"]) == 3
-    assert content["trials"] == {"placed": 2, "unfit": 1}
+    assert "trial 3: ternary-h2-s3" not in front  # it is no better than trial 0, which counts it
+    assert [point["equals"] for point in content["points"] if point["label"].startswith("trial 0")] == [1]
+    assert len(content["points"]) == 4
+    assert content["trials"] == {"placed": 3, "unfit": 1}
 
 
 def test_points_lie_where_their_figures_say(root: Path, content: dict[str, Any]) -> None:
@@ -215,7 +217,7 @@ def test_markdown_has_the_same_figures(root: Path, content: dict[str, Any]) -> N
     figures = content["policies"][0]["figures"]
     assert f"| {figures['lut']} | {figures['ff']} |" in text
     assert content["policies"][0]["critical_path"]["words"] in text
-    assert "| trial 0: ternary-h2-s3 | 199.50 | 9 | 3.21 | 0.27 |" in text
+    assert "| trial 0: ternary-h2-s3 and 1 equal | 199.50 | 9 | 3.21 | 0.27 |" in text
     assert "make synth ENV=cartpole METHOD=ternary HIDDEN=2 SEED=3 PART=ecp5-25f <&>" in text
 
 
@@ -260,7 +262,7 @@ def test_a_search_alone_makes_a_page(tmp_path: Path) -> None:
     (tmp_path / "mine" / "explore" / "explore.json").write_text(json.dumps({**search(), "environment": "my/mine.toml"}))
     write_reports(tmp_path)
     text = (tmp_path / "mine" / "report.html").read_text()
-    assert "2 placed, 1 unfit" in text
+    assert "3 placed, 1 unfit" in text
     assert "make explore ENV=my/mine.toml" in text
 
 
