@@ -56,6 +56,8 @@ def test_a_wrong_option(arguments: list[str], words: list[str], tmp_path: Path) 
     ("bits = 3 ", 'bits = "six" ', ["observation.bits", "six"]),
     ('"CartPole-v0"', '"NoSuch-v0"', ["NoSuch"]),
     ('"CartPole-v0"', '"Pendulum-v1"', ["Discrete"]),
+    ('"CartPole-v0"', '"nosuch:Mine-v0"', ["nosuch", "PYTHONPATH"]),
+    ('"CartPole-v0"', '"CartPole-v0"\nenvironment_options = { colour = 1 }', ["colour", "environment_options"]),
     ("episodes = 2000", "episodes = ", ["not valid TOML"]),
 ])
 def test_a_wrong_task_file(before: str, after: str, words: list[str], tmp_path: Path) -> None:

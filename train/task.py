@@ -166,16 +166,25 @@ class Task:
     """Mean return over 100 episodes from which the task counts as solved."""
 
     def make(self) -> gym.Env[Any, Any]:
-        """Gymnasium's own environment."""
+        """Gymnasium's own environment.
+
+        Raises:
+            ProjectError: there is none of this name, its module cannot be imported, or it refuses the options.
+        """
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*is out of date.*", category=DeprecationWarning)
             warnings.filterwarnings("ignore", message=".*Overriding environment.*")
             try:
                 return gym.make(self.environment, **self.environment_options)
-            except gym.error.Error as error:
+            except (gym.error.Error, ImportError, TypeError) as error:
+                remedy = {
+                    ImportError: "install it, or put its directory on PYTHONPATH",
+                    TypeError: "correct 'environment_options' in its TOML file",
+                }
                 raise ProjectError(
                     f"task '{self.name}': Gymnasium cannot make environment '{self.environment}': {_line(error)}; "
-                    "correct 'environment' in its TOML file"
+                    + next((text for kind, text in remedy.items() if isinstance(error, kind)),
+                           "correct 'environment' in its TOML file")
                 ) from error
 
     @cached_property
