@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hls_projects import pipeline, report
-from hls_projects.evaluate import BACKENDS, evaluate, open_backend, require_equal
+from hls_projects.evaluate import BACKENDS, default_episodes, evaluate, open_backend, require_equal
 from hls_projects.onnx_command import build_onnx
 from hls_projects.picture import draw_matrix
 from hls_projects.prove.commands import equality, prove
@@ -28,7 +28,10 @@ app.callback(invoke_without_command=True)(build_onnx)
 Part = Annotated[str | None, typer.Option(help="Part to build for; `parts` lists them. Default: the task's.")]
 Clock = Annotated[float | None, typer.Option("--clock-mhz", help="Clock the pipeline is cut for. Default: the task's.")]
 Tool = Annotated[str, typer.Option(help="open: Yosys and nextpnr, nothing to install; vitis: AMD's tools on PATH.")]
-Episodes = Annotated[int, typer.Option(min=1, help="Greedy Gymnasium episodes, seeded 0, 1, 2, …")]
+Episodes = Annotated[
+    int | None,
+    typer.Option(min=1, help="Greedy Gymnasium episodes, seeded 0, 1, 2, …; default: 100, or 3 from pixels."),
+]
 BackendName = Annotated[str, typer.Option(help=f"{', '.join(BACKENDS)} or all.")]
 
 MATRIX_TASKS = ("cartpole", "acrobot")
@@ -41,7 +44,7 @@ def synth(
     env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
     clusters: Clusters = 8, percentile: Percentile = 50.0, activation_bits: ActivationBits = 0,
     settings: Settings = None, part: Part = None, clock_mhz: Clock = None,
-    tool: Tool = "open", episodes: Episodes = 100, root: Root = None,
+    tool: Tool = "open", episodes: Episodes = None, root: Root = None,
 ) -> None:
     """Train (where needed), export, convert, C-simulate, place and route; verify every stage; print the figures.
 
@@ -61,7 +64,7 @@ def evaluate_command(
     env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
     clusters: Clusters = 8, percentile: Percentile = 50.0, activation_bits: ActivationBits = 0,
     settings: Settings = None, part: Part = None, clock_mhz: Clock = None,
-    backend: BackendName = "all", episodes: Episodes = 100, root: Root = None,
+    backend: BackendName = "all", episodes: Episodes = None, root: Root = None,
 ) -> None:
     """Let a backend drive Gymnasium and compare every logit and action with the float64 Brevitas policy.
 
@@ -69,6 +72,7 @@ def evaluate_command(
     """
     task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
     task = _for_part(task, part, clock_mhz)
+    episodes = episodes or default_episodes(task)
     chosen = pipeline.find_run(task, spec, seed is None, root or TASK_DIRECTORY)
     names = BACKENDS if backend == "all" else ("torch", backend) if backend != "torch" else ("torch",)
     for name in names:
@@ -79,7 +83,8 @@ def evaluate_command(
     for label in ("backend", "mean return", "steps", "mismatches", "logits compared"):
         table.add_column(label, justify="left" if label == "backend" else "right")
     for item in comparisons:
-        table.add_row(item.backend, f"{item.mean_return:.2f}", f"{item.steps:,}", f"{item.mismatches:,}",
+        mean = "–" if item.mean_return is None else f"{item.mean_return:.2f}"
+        table.add_row(item.backend, mean, f"{item.steps:,}", f"{item.mismatches:,}",
                       "yes" if item.logits_compared else "action only")
     CONSOLE.print(table)
     path = chosen.directory / f"evaluation-{backend}.json"

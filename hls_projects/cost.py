@@ -75,6 +75,20 @@ def cost(network: IntegerNetwork, spec: PolicySpec) -> Cost:
     )
 
 
+def memory_figures(cost: Cost, memory_bits: int) -> dict[str, float]:
+    """What a core with its weights in memory adds to its summary: their bits, and what it costs to read all of them.
+
+    ``energy_on_chip_pj`` is ``cost.energy_pj`` and a read of every 32 bits from on-chip memory, as Table I has it; the
+    paper's own argument stands beside it: the same network in float32, its weights read from SRAM or from DRAM.
+    """
+    return {
+        "memory_bits": memory_bits,
+        "energy_on_chip_pj": round(cost.energy_pj + math.ceil(memory_bits / 32) * SRAM_READ_PJ, 4),
+        "energy_float32_sram_pj": cost.energy_float32_sram_pj,
+        "energy_float32_dram_pj": cost.energy_float32_dram_pj,
+    }
+
+
 def _multiplications(layer: Layer, method: str) -> int:
     if method in ("binaryconnect", "binarynet", "ternary"):
         return 0

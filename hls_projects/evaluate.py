@@ -19,6 +19,13 @@ from train.task import Task
 BACKENDS = ("torch", "qonnx", "onnxruntime", "csim", "rtl", "netlist")
 """All executors of a policy, from software to gates."""
 
+SAMPLED = {"rtl": 256, "netlist": 64}
+"""Executors that drive no episodes of a streaming core, whose gates take 0.1 s and more a frame, and how many of the
+reference's observations they answer instead."""
+EPISODES = 100
+STREAM_EPISODES = 3
+"""Of those whose episodes are whole games from pixels, with thousands of steps."""
+
 
 @dataclass
 class Comparison:
@@ -26,6 +33,7 @@ class Comparison:
 
     backend: str
     returns: list[float] = field(default_factory=list)
+    """Of the episodes that it drove; none where it answered the reference's observations only."""
     steps: int = 0
     mismatches: int = 0
     """Steps on which an action or any logit differed from the float64 Brevitas policy's."""
@@ -33,9 +41,9 @@ class Comparison:
     """False where only the action leaves the chip."""
 
     @property
-    def mean_return(self) -> float:
-        """Mean over the episodes."""
-        return float(np.mean(self.returns))
+    def mean_return(self) -> float | None:
+        """Mean over the episodes, if it drove any."""
+        return float(np.mean(self.returns)) if self.returns else None
 
     def add(self, answer: Answer, expected: Answer) -> None:
         """Count a batch of steps."""
@@ -59,10 +67,17 @@ def open_backend(name: str, run: Run, part: str) -> Backend:
     return _OPENERS[name](run, part)
 
 
+def default_episodes(task: Task) -> int:
+    """Episodes where the user does not say how many."""
+    return STREAM_EPISODES if task.hardware.word_inputs else EPISODES
+
+
 def evaluate(
     task: Task, run: Run, part: str, backends: tuple[str, ...], episodes: int, minimum_steps: int = 0
 ) -> list[Comparison]:
     """Let each backend drive seeded episodes of Gymnasium; hold each of its answers against the reference's.
+
+    For a streaming core, those of :data:`SAMPLED` answer an even choice of what the reference sees in the episodes.
 
     Args:
         episodes: driven by each backend, and whose returns are reported; seeds 0 … episodes - 1.
@@ -71,7 +86,14 @@ def evaluate(
     """
     reference = open_backend("torch", run, part)
     opened = [open_backend(name, run, part) for name in backends]
-    comparisons = [_drive(task, backend, reference, episodes) for backend in opened]
+    sampled = set(SAMPLED) & set(backends) if task.hardware.word_inputs else set()
+    sample = _sample(task, reference, episodes, max(SAMPLED[name] for name in sampled)) if sampled else None
+    comparisons = []
+    for backend in opened:
+        if sample is None or backend.name not in sampled:
+            comparisons.append(_drive(task, backend, reference, episodes))
+        else:
+            comparisons.append(_answer(backend, reference, sample[:SAMPLED[backend.name]]))
 
     def watch(observations: IntArray, expected: Answer) -> None:
         for backend, comparison in zip(opened, comparisons, strict=True):
@@ -96,7 +118,7 @@ def require_equal(comparisons: list[Comparison]) -> None:
             "; ".join(f"{item.backend}: {item.mismatches} of {item.steps} steps differ from torch" for item in wrong)
             + "; this is a bug in hls4rl or in a tool it calls: please report it with the run's directory"
         )
-    if len({tuple(item.returns) for item in comparisons}) > 1:
+    if len({tuple(item.returns) for item in comparisons if item.returns}) > 1:
         raise ProjectError("the backends' returns differ although each step agreed; is the environment deterministic?")
 
 
@@ -109,6 +131,30 @@ def _drive(task: Task, backend: Backend, reference: Backend, episodes: int) -> C
     played = play(task, backend, episodes, 0, watch)
     comparison.returns = [float(value) for value in played.returns]
     return comparison
+
+
+def _answer(backend: Backend, reference: Backend, observations: IntArray) -> Comparison:
+    comparison = Comparison(backend.name)
+    comparison.add(backend.infer(observations), reference.infer(observations))
+    return comparison
+
+
+def _sample(task: Task, reference: Backend, episodes: int, size: int) -> IntArray:
+    """``size`` observations of the reference's episodes in random order, each as likely as any; (size, features)."""
+    rng, rows, seen = np.random.default_rng(0), list[IntArray](), 0
+
+    def watch(observations: IntArray, answer: Answer) -> None:
+        nonlocal seen
+        for row in observations:
+            seen += 1
+            if len(rows) < size:
+                rows.append(row.copy())
+            elif (place := int(rng.integers(seen))) < size:
+                rows[place] = row.copy()
+
+    play(task, reference, episodes, 0, watch)
+    rng.shuffle(rows)
+    return np.stack(rows)
 
 
 def differing(answer: Answer, expected: Answer) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -146,14 +192,18 @@ def _csim(run: Run, part: str) -> Backend:
 
 def _rtl(run: Run, part: str) -> Backend:
     from hls_projects.simulation import RtlBackend
+    from hls_projects.stream.simulation import StreamRtlBackend, is_stream
 
-    return RtlBackend(_built(run.part(part)))
+    place = _built(run.part(part))
+    return StreamRtlBackend(place) if is_stream(place) else RtlBackend(place)
 
 
 def _netlist(run: Run, part: str) -> Backend:
     from hls_projects.simulation import NetlistBackend
+    from hls_projects.stream.simulation import StreamNetlistBackend, is_stream
 
-    return NetlistBackend(_built(run.part(part)))
+    place = _built(run.part(part))
+    return StreamNetlistBackend(place) if is_stream(place) else NetlistBackend(place)
 
 
 _OPENERS: dict[str, Callable[[Run, str], Backend]] = {

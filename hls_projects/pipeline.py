@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from hls_projects.cost import cost
-from hls_projects.evaluate import BACKENDS, evaluate, require_equal
+from hls_projects.evaluate import BACKENDS, default_episodes, evaluate, require_equal
 from hls_projects.report import load_summary, summarise
 from hls_projects.run import Run
 from train import train_seed, train_seeds
@@ -28,6 +28,9 @@ from train.task import TASK_DIRECTORY, Task
 TOOLS = ("open", "vitis")
 """``open``: Yosys and nextpnr, which come with the project; ``vitis``: AMD's tools, where they are installed."""
 
+
+MAXIMUM_PIPELINE_WEIGHTS = 50_000
+"""Of the first layer, as logic; alkaid and Yosys would take hours for more."""
 
 _HLS_SETTINGS = ("strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part", "word_inputs")
 _PLACE_SETTINGS = ("part", "clock_mhz", "place_seeds", "stages", "word_inputs")
@@ -84,12 +87,15 @@ class Build:
     def _place(self, directory: Path) -> None:
         from export.graph import read_network
         from hls_projects.place import build_for_clock
+        from hls_projects.stream.build import build_stream
 
         hardware = self.task.hardware
         network = read_network(self.run.qonnx)
-        build_for_clock(
-            network, hardware.part, hardware.clock_mhz, hardware.place_seeds, directory, hardware.stages
-        )
+        common = (network, hardware.part, hardware.clock_mhz, hardware.place_seeds, directory)
+        if hardware.word_inputs:
+            build_stream(*common, hardware.word_inputs)
+        else:
+            build_for_clock(*common, hardware.stages)
 
     def _run_vendor(self, directory: Path) -> None:
         from hls_projects.vitis import build_with_vitis
@@ -137,7 +143,7 @@ def synthesise(
     choose_seed: bool = False,
     root: Path = TASK_DIRECTORY,
     tool: str = "open",
-    episodes: int = 100,
+    episodes: int | None = None,
     minimum_steps: int = 0,
     console: Console | None = None,
 ) -> Result:
@@ -147,7 +153,7 @@ def synthesise(
         choose_seed: train the task's number of seeds and build the best by validation, instead of ``spec.seed``.
         root: where the runs are kept.
         tool: one of :data:`TOOLS`.
-        episodes, minimum_steps: see :func:`hls_projects.evaluate.evaluate`.
+        episodes, minimum_steps: see :func:`hls_projects.evaluate.evaluate`; None: as many as is usual for the task.
         console: where progress is shown; None for nowhere.
 
     Raises:
@@ -156,9 +162,9 @@ def synthesise(
     if tool not in TOOLS:
         raise ProjectError(f"unknown tool '{tool}'; choose one of {', '.join(TOOLS)}")
     console = console or Console(quiet=True)
-    task.spaces  # noqa: B018 (an environment that does not fit is told before training)
+    _check_width(task, spec)
     run, selection = _train(task, spec, choose_seed, root, console)
-    build = Build(task, run, tool, episodes, minimum_steps, selection)
+    build = Build(task, run, tool, episodes or default_episodes(task), minimum_steps, selection)
     with exclusive(run.directory):
         for name, stage, maker in build.stages:
             _make_stage(name, stage, maker, console)
@@ -181,6 +187,17 @@ def find_run(task: Task, spec: PolicySpec, choose_seed: bool, root: Path = TASK_
         raise ProjectError(f"no policy in {runs[0].directory}; run `make synth` for this ENV, METHOD, HIDDEN and SEED")
     complete = [run for run in built if (run.report / "summary.json").exists()]
     return (complete or built)[0]
+
+
+def _check_width(task: Task, spec: PolicySpec) -> None:
+    """Tell before training that an environment does not fit, or is too wide to come at once."""
+    features, _ = task.spaces
+    weights = features * spec.hidden
+    if weights > MAXIMUM_PIPELINE_WEIGHTS and not task.hardware.word_inputs:
+        raise ProjectError(
+            f"task '{task.name}': {features} features by {spec.hidden} units are too many weights for a core that "
+            "takes all features at once; set hardware.word_inputs, the features that come in a clock, for instance to 4"
+        )
 
 
 def _hardware(task: Task) -> dict[str, Any]:

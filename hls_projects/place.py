@@ -115,8 +115,10 @@ def build_for_clock(
             info = write_rtl(network, work, stages)
             synthesis = synthesise([work / f"{CORE}.v"], CORE, part, work)
             last = given or len(tries) + 1 == _TRIES or stages == MAXIMUM_STAGES
-            placements = _place_seeds(info, synthesis, part, clock_mhz, seeds, work, last) if part.has_bitstream else []
-            fmax = _median(placements).fmax_mhz if placements else None
+            placements = []
+            if part.has_bitstream:
+                placements = _place_pipeline(info, synthesis, part, clock_mhz, seeds, work, last)
+            fmax = median(placements).fmax_mhz if placements else None
             tries.append({"stages": stages, "recipe": synthesis.recipe, "fmax_mhz": fmax, **synthesis.resources})
             if last or fmax is None or fmax >= clock_mhz:
                 _keep(work, directory, part, placements)
@@ -126,7 +128,7 @@ def build_for_clock(
     models = FAMILIES[part.family].models
     if models:
         build_netlist_model(directory, directory / NETLIST, models)
-    result = _result(part, clock_mhz, info, synthesis, placements, tries)
+    result = {**result_of(part, clock_mhz, info.cycles, synthesis, placements), "tries": tries}
     write_json(directory / RESULT, result)
     return result
 
@@ -177,15 +179,32 @@ def place(
     return Placement(seed, round(fmax, 2), used, _critical_path(report), round(time.perf_counter() - start, 1))
 
 
-def _place_seeds(
+def _place_pipeline(
     info: RtlInfo, synthesis: Synthesis, part: Part, clock_mhz: float, seeds: int, work: Path, whole: bool
 ) -> list[Placement]:
     """The placements of all seeds by rising clock; if the first seed misses the clock and not ``whole``, it alone."""
-    _check_capacity(synthesis.resources, part)
+    check_capacity(synthesis.resources, part)
     netlist = work / NETLIST
     if info.features * info.observation_bits + info.action_bits + 3 > part.capacity["pins"]:
         netlist = _serial_netlist(info, synthesis, part, work)
+    placements = place_seeds(netlist, part, clock_mhz, seeds, work, whole)
+    if part.family == "ice40":  # a logic cell holds both; the report has no count of flip-flops
+        registers = {"ff": synthesis.resources["ff"]}
+        placements = [replace(item, resources=item.resources | registers) for item in placements]
+    return placements
 
+
+def place_seeds(
+    netlist: Path, part: Part, clock_mhz: float, seeds: int, work: Path, whole: bool = True
+) -> list[Placement]:
+    """Placements with the seeds 1 … ``seeds`` by rising clock, each in a folder ``seed-<n>`` of ``work``.
+
+    Args:
+        whole: place with all seeds even if the first one misses the clock.
+
+    Raises:
+        ProjectError: the design does not fit the part.
+    """
     def one(seed: int) -> Placement:
         folder = work / f"seed-{seed}"
         folder.mkdir()
@@ -195,9 +214,6 @@ def _place_seeds(
     if whole or placements[0].fmax_mhz >= clock_mhz:
         with ThreadPoolExecutor(_PARALLEL) as pool:
             placements += pool.map(one, range(2, seeds + 1))
-    if part.family == "ice40":  # a logic cell holds both; the report has no count of flip-flops
-        registers = {"ff": synthesis.resources["ff"]}
-        placements = [replace(item, resources=item.resources | registers) for item in placements]
     return sorted(placements, key=lambda item: (item.fmax_mhz, item.seed))
 
 
@@ -212,7 +228,12 @@ def _serial_netlist(info: RtlInfo, synthesis: Synthesis, part: Part, work: Path)
     return folder / NETLIST
 
 
-def _check_capacity(resources: dict[str, int], part: Part) -> None:
+def check_capacity(resources: dict[str, int], part: Part) -> None:
+    """Insist that ``resources``, counted before packing, do not exceed what ``part`` has.
+
+    Raises:
+        ProjectError: they do.
+    """
     for name, needed in resources.items():
         if needed > part.capacity[name]:
             raise _too_large(f"{needed} {name.upper()} of {part.capacity[name]}", part)
@@ -245,30 +266,34 @@ def _critical_path(report: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _keep(work: Path, directory: Path, part: Part, placements: Sequence[Placement]) -> None:
-    files = [work / f"{CORE}.v", work / f"{LOGITS}.v", work / INFO, work / NETLIST]
-    if placements:
-        chosen = work / f"seed-{_median(placements).seed}"
-        files += [chosen / "report.json", chosen / _TOOLS[part.family].bitstream]
-    for path in files:
+    files = [work / name for name in (f"{CORE}.v", f"{LOGITS}.v", INFO, NETLIST)]
+    for path in (*files, *(placed_files(work, part, placements) if placements else ())):
         path.replace(directory / path.name)
 
 
-def _median(placements: Sequence[Placement]) -> Placement:
+def placed_files(work: Path, part: Part, placements: Sequence[Placement]) -> tuple[Path, Path]:
+    """nextpnr's report and the bitstream of the median one of what :func:`place_seeds` left in ``work``."""
+    chosen = work / f"seed-{median(placements).seed}"
+    return chosen / "report.json", chosen / _TOOLS[part.family].bitstream
+
+
+def median(placements: Sequence[Placement]) -> Placement:
+    """The one in the middle of ``placements``, the lower of two."""
     return placements[(len(placements) - 1) // 2]
 
 
-def _result(
-    part: Part, clock_mhz: float, info: RtlInfo, synthesis: Synthesis, placements: Sequence[Placement],
-    tries: list[dict[str, Any]],
+def result_of(
+    part: Part, clock_mhz: float, cycles: int, synthesis: Synthesis, placements: Sequence[Placement],
 ) -> dict[str, Any]:
-    chosen = _median(placements) if placements else None
+    """What :data:`RESULT` says of a core of so many ``cycles``, but for how it came about."""
+    chosen = median(placements) if placements else None
     return {
         "part": part.name,
         "device": part.device,
         **(chosen.resources if chosen else synthesis.resources),
         "fmax_mhz": chosen.fmax_mhz if chosen else None,
-        "cycles": info.cycles,
-        "latency_ns": round(1000 * info.cycles / chosen.fmax_mhz, 2) if chosen else None,
+        "cycles": cycles,
+        "latency_ns": round(1000 * cycles / chosen.fmax_mhz, 2) if chosen else None,
         "clock_mhz": clock_mhz,
         "timing_met": chosen.fmax_mhz >= clock_mhz if chosen else None,
         "bitstream": _TOOLS[part.family].bitstream if chosen else None,
@@ -277,7 +302,6 @@ def _result(
         "cells": synthesis.cells,
         "seeds": {str(item.seed): item.fmax_mhz for item in sorted(placements, key=lambda item: item.seed)},
         "critical_path": chosen.critical_path if chosen else [],
-        "tries": tries,
     }
 
 

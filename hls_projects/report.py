@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from hls_projects.cost import Cost
+from hls_projects.cost import Cost, memory_figures
 from hls_projects.evaluate import Comparison
 from hls_projects.run import Run
 from train.errors import ProjectError
@@ -47,7 +47,11 @@ _ROWS = (
     ("multiplications per action", "multiplications", "{:,}"),
     ("additions per action", "additions", "{:,}"),
     ("parameter bits", "parameter_bits", "{:,}"),
+    ("memory bits", "memory_bits", "{:,}"),
     ("energy per action, pJ (Table I)", "energy_pj", "{:,.2f}"),
+    ("… with the weights in block RAM", "energy_on_chip_pj", "{:,.0f}"),
+    ("… float32, weights in SRAM", "energy_float32_sram_pj", "{:,.0f}"),
+    ("… float32, weights in DRAM", "energy_float32_dram_pj", "{:,.0f}"),
     ("bitstream", "bitstream", "{}"),
 )
 
@@ -108,6 +112,11 @@ def summarise(
     }
     summary = {key: values.get(key) for key in KEYS}
     skipped = {key: _SKIPPED.get((tool, key), "the part's flow gives none") for key in KEYS if summary[key] is None}
+    for key, name in _RETURNS.items():
+        if key in skipped and name in by_name:
+            skipped[key] = f"{by_name[name].steps:,} frames of the software's games, compared"
+    if "memory_bits" in hardware:
+        summary |= memory_figures(cost, hardware["memory_bits"])
     return {**summary, "skipped": skipped, "selection": selection, "implementation": dict(hardware)}
 
 
@@ -130,6 +139,8 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
     table.add_column("figure")
     table.add_column("value", justify="right")
     for label, key, form in _ROWS:
+        if key not in KEYS and key not in summary:  # of streaming cores alone
+            continue
         value = summary[key]
         if key == "bitstream" and value is not None:
             value = os.path.relpath(value)

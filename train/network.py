@@ -76,6 +76,8 @@ class TorchBackend:
     def __init__(self, policy: Policy) -> None:
         torch.set_num_threads(1)  # networks this small only lose by threads
         self._network = copy.deepcopy(load_network(policy)).double().eval()
+        for layer in (self._network.hidden, self._network.output):
+            _freeze(layer)
         self._observation_lsb = policy.contract.observation.lsb
         self._logit_lsb = policy.contract.logit_lsb
 
@@ -97,6 +99,13 @@ def load_network(policy: Policy) -> PolicyNetwork:
             layer.weight.copy_(torch.from_numpy(weight))
             layer.bias.copy_(torch.from_numpy(bias))
     return network
+
+
+def _freeze(layer: QuantLinear) -> None:
+    """Quantise the weights once: Brevitas would do so for each batch, which for a wide layer takes most of the time."""
+    with torch.no_grad():
+        weight = layer.quant_weight()
+    layer.quant_weight = lambda *_: weight
 
 
 def _linear(inputs: int, outputs: int, weight: WeightType, bias: FixedPoint | None) -> QuantLinear:

@@ -21,6 +21,11 @@ _FRAMES = 4
 """Frames that each lane gets back to back, to bound memory."""
 
 
+def is_stream(directory: Path) -> bool:
+    """Whether the core in ``directory`` is a streaming one."""
+    return (directory / INFO).is_file()
+
+
 def build_rtl_model(directory: Path) -> None:
     """Prepare the Verilog in ``directory`` for :class:`StreamRtlBackend`."""
     elaborate(verilog_commands([directory / f"{LOGITS}.v"]), LOGITS, _model(directory, _RTL), roms=True)

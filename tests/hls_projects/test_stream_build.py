@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import stripes
+from rich.console import Console
+
+from export.graph import read_network
+from hls_projects.evaluate import _OPENERS, SAMPLED, evaluate, require_equal
+from hls_projects.pipeline import Result, synthesise
+from hls_projects.report import print_summary
+from hls_projects.run import Run
+from hls_projects.stream.build import build_stream
+from hls_projects.stream.simulation import StreamRtlBackend
+from train.errors import ProjectError
+from train.policy import PolicySpec
+from train.task import Task, load_task
+
+TOML = """
+environment = "hls4rl-tests/Stripes-v0"
+[observation]
+scale = [1]
+bits = 2
+integer_bits = 2
+[network]
+weight_integer_bits = 1
+activation_integer_bits = 4
+[training]
+episodes = 30
+evaluation_episodes = 3
+[hardware]
+part = "ecp5-25f"
+clock_mhz = 90
+strategy = "Resource"
+reuse_factor = 64
+word_inputs = 4
+place_seeds = 1
+"""
+SPEC = PolicySpec("stripes", "compression", 16, 0)
+pytestmark = pytest.mark.xdist_group("stream_build")  # built once, on one worker
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
+    path = tmp_path_factory.mktemp("task") / "stripes.toml"
+    path.write_text(TOML, encoding="utf-8")
+    return load_task(str(path))
+
+
+@pytest.fixture(scope="module")
+def built(task: Task, tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Run]:
+    """The whole road from 256 features to a bitstream."""
+    root = tmp_path_factory.mktemp("runs")
+    return synthesise(task, SPEC, root=root), Run(SPEC, root)
+
+
+def test_a_wide_observation_ends_in_a_placed_core(built: tuple[Result, Run]) -> None:
+    result, run = built
+    summary = result.summary
+    assert summary["mismatches"] == 0
+    assert summary["return_software"] == summary["return_csim"]
+    words = stripes.FEATURES // 4
+    assert words < summary["cycles"] < words + 40
+    assert summary["fmax_mhz"] >= 90
+    assert summary["bram"] > 0
+    assert summary["inferences_per_second"] == round(1e6 * summary["fmax_mhz"] / words)
+    assert summary["memory_bits"] >= 3 * 16 * stripes.FEATURES
+    assert summary["energy_pj"] < summary["energy_on_chip_pj"] < summary["energy_float32_dram_pj"]
+    assert (run.part("ecp5-25f") / "core.bit").stat().st_size > 100_000
+    for key, name in (("return_rtl", "rtl"), ("return_netlist", "netlist")):
+        assert summary[key] is None
+        assert summary["skipped"][key].startswith("36 frames"), name  # all there are: 3 episodes of 12 steps
+
+
+def test_the_summary_tells_what_memory_costs(built: tuple[Result, Run], capsys: pytest.CaptureFixture[str]) -> None:
+    print_summary(built[0].summary, Console(width=120))
+    printed = capsys.readouterr().out
+    for text in ("memory bits", "in block RAM", "36 frames of the software's games", "float32, weights in DRAM"):
+        assert text in printed
+
+
+def test_gates_answer_a_sample_and_the_rest_drive(
+    task: Task, built: tuple[Result, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SAMPLED, "rtl", 20)
+    software, csim, rtl = evaluate(task, built[1], "ecp5-25f", ("torch", "csim", "rtl"), 2)
+    require_equal([software, csim, rtl])
+    assert software.returns == csim.returns
+    assert (software.steps, csim.steps, rtl.steps) == (2 * stripes.STEPS, 2 * stripes.STEPS, 20)
+    assert (rtl.returns, rtl.mean_return) == ([], None)
+
+
+def test_a_wrong_weight_in_block_ram_is_caught(
+    task: Task, built: tuple[Result, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = built[1]
+    backend = StreamRtlBackend(run.part("ecp5-25f"))
+    (memory, *_) = sorted(backend._core._circuit.roms, key=lambda rom: -rom.content.size)
+    memory.content[:] ^= 1
+    monkeypatch.setitem(_OPENERS, "rtl", lambda run, part: backend)
+    with pytest.raises(ProjectError, match=r"rtl: \d+ of 12 steps differ from torch"):
+        require_equal(evaluate(task, run, "ecp5-25f", ("rtl",), 1))
+
+
+def test_the_road_not_taken_is_told(task: Task, tmp_path: Path, built: tuple[Result, Run]) -> None:
+    narrow = dataclasses.replace(task, hardware=dataclasses.replace(task.hardware, word_inputs=0))
+    with pytest.raises(ProjectError, match=r"256 features by 256 units .* set hardware.word_inputs"):
+        synthesise(narrow, dataclasses.replace(SPEC, hidden=256), root=tmp_path)
+    network = read_network(built[1].qonnx)
+    with pytest.raises(ProjectError, match="built for ECP5 parts, not for ice40-up5k"):
+        build_stream(network, "ice40-up5k", 50.0, 1, tmp_path, 4)
+
+
+def test_the_result_names_the_stream_s_figures(built: tuple[Result, Run]) -> None:
+    report = json.loads((built[1].report / "ooc_synth_and_timing.json").read_text(encoding="utf-8"))
+    assert (report["interval"], report["word_inputs"], report["weight_bits"]) == (64, 4, 3)
+    assert np.isclose(report["latency_ns"], 1000 * report["cycles"] / report["fmax_mhz"], atol=0.01)
