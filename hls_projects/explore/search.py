@@ -87,6 +87,11 @@ def explore(
         ProjectError: unknown part, a part without place and route, an environment that does not fit, or no scheduler.
     """
     changed = change(task, settings)[0]
+    if changed.hardware.word_inputs:
+        raise ProjectError(
+            f"task '{task.name}' streams its observations (hardware.word_inputs), and one such core takes minutes to "
+            "place; the search is for cores that take all features at once: build single ones with `make synth`"
+        )
     chosen = parts or (changed.hardware.part,)
     for name in chosen:
         if not load_part(name).has_bitstream:

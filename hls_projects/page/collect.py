@@ -10,7 +10,7 @@ import numpy as np
 
 from hls_projects.page import words
 from hls_projects.page.commands import commands, environment_word
-from hls_projects.page.episode import record
+from hls_projects.page.episode import MOST_FEATURES, record
 from hls_projects.page.points import points, tried
 from hls_projects.page.sources import EXPLORED, built_runs, read_if_there, read_json, sibling_seeds, task_of
 from hls_projects.page.vendor import cross_check
@@ -22,6 +22,7 @@ from train.selection import EVALUATION_SEED
 
 CURVE_POINTS = 100
 """Of a training curve, at most: each is the mean of a block of episodes."""
+UNITS_SHOWN = 8
 _BOARD = ("board", "port", "episodes", "return_hardware", "return_software", "steps_compared", "mismatches", "retries",
           "inferences_per_second")
 _STATED = ("lut", "ff", "dsp", "bram")
@@ -117,7 +118,8 @@ def _verified(item: Mapping[str, Any]) -> dict[str, Any]:
     returns = item["returns"]
     return {
         "backend": item["backend"], "meaning": words.BACKENDS[item["backend"]], "episodes": len(returns),
-        "mean_return": item["mean_return"], "lowest": min(returns), "highest": max(returns), "first": returns[0],
+        "mean_return": item["mean_return"], "lowest": min(returns, default=None),
+        "highest": max(returns, default=None), "first": returns[0] if returns else None,
         "steps": item["steps"], "mismatches": item["mismatches"], "logits_compared": item["logits_compared"],
     }
 
@@ -144,9 +146,12 @@ def _resources(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _weights(policy: Policy) -> dict[str, Any]:
-    """The network's parameters as the hardware has them, in real values: integers times their unit."""
+    """The network's parameters as the hardware has them, in real values: integers times their unit.
+
+    Of a wide first layer only the rows of :data:`UNITS_SHOWN` units, ``units``, that weigh most on the logits.
+    """
     contract: Contract = policy.contract
-    layers = {}
+    layers: dict[str, Any] = {}
     for name in ("hidden", "output"):
         weight, bias = getattr(contract, f"{name}_weight"), getattr(contract, f"{name}_bias")
         assert isinstance(weight, Binary | FixedPoint)
@@ -155,6 +160,10 @@ def _weights(policy: Policy) -> dict[str, Any]:
             "weight": (weight.integers(getattr(policy, f"{name}_weight")) * weight.lsb).tolist(),
             "bias": (bias.integers(getattr(policy, f"{name}_bias")) * bias.lsb).tolist(),
         }
+    if policy.features > MOST_FEATURES:
+        heaviest = np.argsort(-np.ptp(layers["output"]["weight"], axis=0), kind="stable")[:UNITS_SHOWN]
+        layers["units"] = sorted(heaviest.tolist())
+        layers["hidden"]["weight"] = [layers["hidden"]["weight"][unit] for unit in layers["units"]]
     return layers
 
 

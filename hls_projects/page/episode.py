@@ -13,10 +13,13 @@ import gymnasium as gym
 import numpy as np
 from PIL import Image
 
+from train.contract import FloatArray
 from train.integer_backend import IntegerBackend
 from train.policy import Policy
 from train.task import Task
 
+MOST_FEATURES = 64
+"""Of an observation that is shown feature by feature; of pixels only the number above and below zero."""
 FRAMES = 8
 FRAME_WIDTH = 160
 """In pixels."""
@@ -27,6 +30,7 @@ FEATURES = {
                 "speed 2, rad/s"),
     "MountainCar": ("position", "speed"),
 }
+PIXELS = ("pixels above zero", "pixels below zero")
 ACTIONS = {
     "CartPole": ("left", "right"),
     "Acrobot": ("torque -1", "torque 0", "torque +1"),
@@ -40,26 +44,33 @@ def record(task: Task, policy: Policy, seed: int) -> dict[str, Any]:
 
     Returns:
         ``seed``, ``return``, ``steps``, ``features`` and ``action_names``, ``observations`` (one list a step, the
-        environment's floats) and ``actions``.
+        environment's floats; see :data:`MOST_FEATURES`) and ``actions``.
     """
     env, backend = task.make(), IntegerBackend(policy)
     observation, _ = env.reset(seed=seed)
     observations, actions, total, over = [], [], 0.0, False
     while not over:
         action = int(backend.infer(task.integers(observation[None])).actions[0])
-        observations.append([round(float(value), 5) for value in observation])
+        observations.append(_told(observation))
         actions.append(action)
         observation, reward, terminated, truncated, _ = env.step(action)
         total += float(reward)
         over = terminated or truncated
     env.close()
+    numbered = [f"feature {index}" for index in range(policy.features)]
     family = task.environment.rsplit("/", 1)[-1].rsplit("-v", 1)[0]
     return {
         "seed": seed, "return": total, "steps": len(actions),
-        "features": list(FEATURES.get(family, [f"feature {index}" for index in range(policy.features)])),
+        "features": list(PIXELS if policy.features > MOST_FEATURES else FEATURES.get(family, numbered)),
         "action_names": list(ACTIONS.get(family, [f"action {index}" for index in range(policy.actions)])),
         "observations": observations, "actions": actions,
     }
+
+
+def _told(observation: FloatArray) -> list[float]:
+    if len(observation) > MOST_FEATURES:
+        return [float(np.count_nonzero(observation > 0)), float(np.count_nonzero(observation < 0))]
+    return [round(float(value), 5) for value in observation]
 
 
 def pictures(task: Task, episode: dict[str, Any]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import io
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -64,6 +65,8 @@ def training(policy: Mapping[str, Any], name: str) -> str:
 
 def weights(policy: Mapping[str, Any], name: str) -> str:
     """Both layers' parameters as coloured cells: purple below zero, orange above."""
+    if "units" in policy["weights"]:
+        return _pixel_weights(policy["weights"], name)
     hidden, output = policy["weights"]["hidden"], policy["weights"]["output"]
     pictures = [
         np.vstack([np.transpose(hidden["weight"]), [hidden["bias"]]]),
@@ -89,6 +92,23 @@ def weights(policy: Mapping[str, Any], name: str) -> str:
             bar.outline.set_visible(False)
             bar.ax.tick_params(labelsize=7)
         return _svg(figure, name, f"weights of {units} hidden units", {})
+
+
+def _pixel_weights(weights: Mapping[str, Any], name: str) -> str:
+    """What the units that weigh most look for, each as a picture; as square as the number of features lets it be."""
+    rows = np.asarray(weights["hidden"]["weight"])
+    features = rows.shape[1]
+    height = next(height for height in range(math.isqrt(features), 0, -1) if features % height == 0)
+    bound = float(np.abs(rows).max()) or 1.0
+    with plt.rc_context({**_STYLE, "axes.grid": False}):
+        figure, grid = plt.subplots(2, -(-len(rows) // 2), figsize=(5.4, 3.0), layout="constrained", squeeze=False)
+        for axes in grid.flat:
+            axes.set_axis_off()
+        for axes, row, unit in zip(grid.flat, rows, weights["units"], strict=False):
+            drawn = axes.imshow(row.reshape(height, -1), cmap="PuOr_r", vmin=-bound, vmax=bound, interpolation="none")
+            axes.set_title(f"unit {unit}", fontsize=7)
+        figure.colorbar(drawn, ax=grid, aspect=30, pad=0.01).ax.tick_params(labelsize=7)
+        return _svg(figure, name, f"weights of the {len(rows)} units that weigh most", {})
 
 
 def episode(policy: Mapping[str, Any], name: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from train.errors import ProjectError
-from train.task import Hardware, Network, Observation, Task, Training
+from train.task import Hardware, Network, Observation, Pixels, Task, Training
 
 EXPLORED = Path("explore") / "explore.json"
 """Below a task's directory: what ``make explore`` found."""
@@ -67,6 +67,7 @@ def task_of(run: Path) -> Task:
             network=Network(**data.pop("network")),
             training=Training(**data.pop("training")),
             hardware=Hardware(**data.pop("hardware")),
+            pixels=Pixels(**pixels) if (pixels := data.pop("pixels", None)) else None,
             **data,
         )
     except (KeyError, TypeError) as error:

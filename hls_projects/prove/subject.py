@@ -15,6 +15,7 @@ from hls_projects.parts import load_part, part_names
 from hls_projects.prove.claims import Side
 from hls_projects.rtl import CORE, LOGITS, RtlInfo, read_info
 from hls_projects.run import Run
+from hls_projects.stream.simulation import is_stream
 from hls_projects.synthesis import FAMILIES, NETLIST
 from train.backend import Backend
 from train.errors import ProjectError
@@ -31,6 +32,11 @@ class Subject:
     part: str
 
     def __post_init__(self) -> None:
+        if is_stream(self.built):
+            raise ProjectError(
+                f"{self.built}: a streaming core, whose answer depends on thousands of clocks; nothing proves it over "
+                "all observations here: compare it with `make evaluate BACKEND=rtl` and `BACKEND=netlist`"
+            )
         needed = (self.run.qonnx, *(self.built / name for name in (f"{CORE}.v", f"{LOGITS}.v", NETLIST)))
         for path in needed:
             if not path.is_file():
@@ -131,12 +137,12 @@ class Subject:
 
 
 def find_subjects(root: Path) -> list[Subject]:
-    """All built policies in ``<root>/<task>/<run>/<part>/``, in the order of their paths."""
+    """All built policies in ``<root>/<task>/<run>/<part>/``, in the order of their paths; no streaming cores."""
     found = []
     for part in part_names():
         for path in sorted(root.glob(f"*/*/{part}/{NETLIST}")):
             run = path.parents[1]
-            if (run / "policy" / "policy.safetensors").is_file():
+            if (run / "policy" / "policy.safetensors").is_file() and not is_stream(run / part):
                 found.append(Subject(Run(load_policy(run / "policy" / "policy.safetensors").spec, root), part))
     return sorted(found, key=lambda subject: (str(subject.run.directory), subject.part))
 

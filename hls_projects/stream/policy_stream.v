@@ -5,8 +5,9 @@
 //                                                                  │ at the end of a frame
 //   action ◀ argmax ◀ logits ◀ products with the output weights ◀ bias and cut
 //
-// Both memories lie outside: their words arrive two clocks after their address, through the block RAM's output
-// register. Nothing waits for anything: while one frame's units pass through the second half, the next frame fills
+// The memories lie outside: their words arrive two clocks after their address, through the block RAM's output
+// register. The units of the first half come in banks, each with a memory and with registers of its own for whatever
+// all units need: what spreads over a whole part in one clock would be its slowest way. Nothing waits for anything: while one frame's units pass through the second half, the next frame fills
 // the accumulators.
 module policy_stream #(
     parameter WORDS = 2,              // a frame, in clocks
@@ -14,6 +15,7 @@ module policy_stream #(
     parameter PIXEL_BITS = 2,         // 2: signed, 1: unsigned
     parameter UNITS = 1,              // hidden units, a multiple of LANES
     parameter LANES = 1,
+    parameter BANKS = 1,              // UNITS is a multiple of it
     parameter ACTIONS = 2,
     parameter CODE_BITS = 1,          // stored bits of one weight
     parameter MASKS = 1,              // 1: a weight is one bit that lets its pixel pass
@@ -41,7 +43,7 @@ module policy_stream #(
     input wire restart,               // forget the frame that has begun (without in_valid)
     input wire in_valid,
     input wire [PIXELS*PIXEL_BITS-1:0] observation,             // first pixel in the low bits
-    output reg [INDEX_BITS-1:0] weight_address,
+    output wire [BANKS*INDEX_BITS-1:0] weight_address,          // of each bank
     input wire [UNITS*PIXELS*CODE_BITS-1:0] weight_word,        // unit 0, first pixel in the low bits
     output reg [GROUP_BITS-1:0] unit_address,
     input wire [LANES*(BEFORE_BITS+ACTIONS*OUTPUT_BITS)-1:0] unit_word,  // a lane: its bias above its output weights
@@ -51,17 +53,18 @@ module policy_stream #(
 );
     localparam LEVELS = $clog2(PIXELS);
     localparam GROUPS = UNITS / LANES;
-    localparam DELAY = LEVELS + 3;    // clocks from a pixel's register to the accumulators
+    localparam DELAY = LEVELS + INDICES + 4;    // clocks from a pixel's register to the accumulators
+    localparam BANK = UNITS / BANKS;
 
     // The frame's words are counted; the memory reads its next word in the clock in which the pixels come.
     reg at_last = 0;
+    reg [INDEX_BITS-1:0] index = 0;
     reg [DELAY-2:0] valid = 0, last = 0, cleared = 0;
     reg [PIXELS*PIXEL_BITS-1:0] pixels, pixels_now;
-    initial weight_address = 0;
     always @(posedge clk) begin
-        if (restart || (in_valid && at_last)) weight_address <= 0;
-        else if (in_valid) weight_address <= weight_address + 1'b1;
-        if (restart || in_valid) at_last <= !restart && weight_address == WORDS - 2;
+        if (restart || (in_valid && at_last)) index <= 0;
+        else if (in_valid) index <= index + 1'b1;
+        if (restart || in_valid) at_last <= !restart && index == WORDS - 2;
         pixels <= observation;
         pixels_now <= pixels;
         valid <= {valid, in_valid && !restart};
@@ -77,7 +80,8 @@ module policy_stream #(
 
     // Pixels as signed numbers of two bits.
     wire [2*PIXELS-1:0] signed_pixels, common_terms;
-    genvar p, u, l, a;
+    reg [2*PIXELS*(INDICES+2)-1:0] common_registers;
+    genvar p, b, u, l, a;
     generate
         for (p = 0; p < PIXELS; p = p + 1) begin : pixel
             wire [1:0] value = PIXEL_BITS == 2 ? pixels_now[p*PIXEL_BITS +: PIXEL_BITS] : {1'b0, pixels_now[p]};
@@ -86,35 +90,61 @@ module policy_stream #(
             assign common_terms[2*p +: 2] = MASKS ? value : {1'b0, value[1]};
         end
     endgenerate
-
-    reg [2*PIXELS-1:0] common_registers;
-    always @(posedge clk) common_registers <= common_terms;
+    always @(posedge clk) common_registers <= {common_registers, common_terms};
     wire signed [COMMON_BITS-1:0] common;
     stream_accumulator #(.COUNT(PIXELS), .BITS(2), .SUM_BITS(COMMON_BITS)) common_sum (
-        .clk(clk), .add(add), .clear(clear), .terms(common_registers), .total(common));
+        .clk(clk), .add(add), .clear(clear), .terms(common_registers[2*PIXELS*(INDICES+1) +: 2*PIXELS]),
+        .total(common));
 
+    reg [UNITS*SUM_BITS-1:0] chain;
+    wire [UNITS*SUM_BITS-1:0] following = chain >> (LANES * SUM_BITS);
+    localparam TERM_BITS = MASKS ? 2 : VALUE_BITS + 1;
     wire [UNITS*SUM_BITS-1:0] totals;
+    wire [BANKS-1:0] loads;
     generate
+        for (b = 0; b < BANKS; b = b + 1) begin : bank
+            reg [INDEX_BITS-1:0] address;
+            reg [2*PIXELS-1:0] bank_pixels;
+            reg bank_add = 0, bank_load = 0, bank_clear = 0;
+            (* keep *)                // each bank's own, though all are alike
+            always @(posedge clk) begin
+                address <= index;
+                bank_pixels <= signed_pixels;
+                bank_add <= valid[DELAY-2];
+                bank_load <= last[DELAY-2];
+                bank_clear <= last[DELAY-2] || cleared[DELAY-2];
+            end
+            assign weight_address[b*INDEX_BITS +: INDEX_BITS] = address;
+            assign loads[b] = bank_load;
+            wire [2*PIXELS-1:0] values;
+            if (INDICES) begin : later
+                reg [2*PIXELS-1:0] held;
+                always @(posedge clk) held <= bank_pixels;
+                assign values = held;
+            end else begin : now
+                assign values = bank_pixels;
+            end
+        end
         for (u = 0; u < UNITS; u = u + 1) begin : unit
-            localparam TERM_BITS = MASKS ? 2 : VALUE_BITS + 1;
             reg [PIXELS*TERM_BITS-1:0] terms;
             for (p = 0; p < PIXELS; p = p + 1) begin : pixel
                 wire [CODE_BITS-1:0] code = weight_word[(u*PIXELS+p)*CODE_BITS +: CODE_BITS];
-                wire [1:0] value = signed_pixels[2*p +: 2];
+                wire [1:0] value = bank[u/BANK].values[2*p +: 2];
                 if (MASKS) begin : mask
                     always @(posedge clk) terms[2*p +: 2] <= code ? value : 2'd0;
                 end else begin : product
                     wire signed [VALUE_BITS-1:0] weight;
-                    if (INDICES) begin : index
+                    if (INDICES) begin : indexed
                         // Entry by entry: of a shift Yosys makes a memory, which takes its address's register.
-                        reg [VALUE_BITS-1:0] entry;
+                        reg [VALUE_BITS-1:0] entry, looked_up;
                         integer i;
                         always @* begin
                             entry = 0;
                             for (i = 0; i < 1 << CODE_BITS; i = i + 1)
                                 if (code == i) entry = VALUES >> (i * VALUE_BITS);
                         end
-                        assign weight = entry;
+                        always @(posedge clk) looked_up <= entry;
+                        assign weight = looked_up;
                     end else begin : plain
                         assign weight = code;
                     end
@@ -125,12 +155,15 @@ module policy_stream #(
                 end
             end
             stream_accumulator #(.COUNT(PIXELS), .BITS(TERM_BITS), .SUM_BITS(SUM_BITS)) sum (
-                .clk(clk), .add(add), .clear(clear), .terms(terms), .total(totals[u*SUM_BITS +: SUM_BITS]));
+                .clk(clk), .add(bank[u/BANK].bank_add), .clear(bank[u/BANK].bank_clear), .terms(terms),
+                .total(totals[u*SUM_BITS +: SUM_BITS]));
+            // A whole frame: the units' sums pass by, LANES a clock; see chain below.
+            always @(posedge clk)
+                chain[u*SUM_BITS +: SUM_BITS] <=
+                    loads[u/BANK] ? totals[u*SUM_BITS +: SUM_BITS] : following[u*SUM_BITS +: SUM_BITS];
         end
     endgenerate
 
-    // A whole frame: its sums pass by, LANES a clock.
-    reg [UNITS*SUM_BITS-1:0] chain;
     reg [LANES*SUM_BITS-1:0] passing, sums;
     reg signed [COMMON_BITS-1:0] common_held;
     reg signed [BEFORE_BITS-1:0] offset;
@@ -140,7 +173,6 @@ module policy_stream #(
     initial unit_address = 0;
     wire ending = running && unit_address == GROUPS - 1;
     always @(posedge clk) begin
-        chain <= load ? totals : chain >> (LANES * SUM_BITS);
         if (load) common_held <= common;
         offset <= COMMON_FACTOR * common_held;
         if (load) unit_address <= 0;

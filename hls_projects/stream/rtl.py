@@ -26,9 +26,11 @@ from train.plain import build, read_json
 from train.stage import write_json
 
 INFO = "stream.json"
-WEIGHTS = "weights.hex"
+WEIGHTS = "weights-{bank}.hex"
 UNITS = "units.hex"
 """Memories: a line is a word, for ``$readmemh``."""
+_BANK_BITS = 256
+"""Of a word of one bank's memory, at most, so that a bank lies near its memory; too many banks waste block RAM."""
 _SOURCE = Path(__file__).with_name("policy_stream.v")
 
 
@@ -53,7 +55,7 @@ class StreamInfo:
     weight_bits: int
     """Stored bits of one weight of the wide layer."""
     memory_bits: int
-    """Of both memories together."""
+    """Of all memories together."""
 
 
 def write_stream(network: IntegerNetwork, directory: Path, pixels: int = 4, lanes: int = 2) -> StreamInfo:
@@ -78,7 +80,8 @@ def write_stream(network: IntegerNetwork, directory: Path, pixels: int = 4, lane
     source = _SOURCE.read_text(encoding="utf-8")
     (directory / f"{CORE}.v").write_text(core.deployed() + source, encoding="utf-8")
     (directory / f"{LOGITS}.v").write_text(core.with_logits() + source, encoding="utf-8")
-    (directory / WEIGHTS).write_text(_hexadecimal(core.weight_words()), encoding="utf-8")
+    for bank, words in enumerate(np.split(core.weight_words(), core.banks, axis=1)):
+        (directory / WEIGHTS.format(bank=bank)).write_text(_hexadecimal(words), encoding="utf-8")
     (directory / UNITS).write_text(_hexadecimal(core.unit_words()), encoding="utf-8")
     write_json(directory / INFO, asdict(info))
     return info
@@ -148,7 +151,10 @@ class _Core:
         self._network, self._pixels, self._lanes = network, pixels, lanes
         hidden, output = network.layers
         self._weights = _Weights.smallest(hidden.weight)
-        self.units = -(-len(hidden.weight) // lanes) * lanes
+        word_bits = len(hidden.weight) * pixels * self._weights.code_bits
+        self.banks = 1 << (-(-word_bits // _BANK_BITS) - 1).bit_length()
+        step = math.lcm(lanes, self.banks)
+        self.units = -(-len(hidden.weight) // step) * step
         self._words = -(-network.features // pixels)
         self._activation = hidden.activation
         self._drop, self._factor, self._bias = self._before(hidden)
@@ -203,7 +209,7 @@ class _Core:
         return StreamInfo(
             network.features, self._pixels, self._words, network.input.bits, network.actions,
             (network.actions - 1).bit_length(), self._logit_bits,
-            self._words + levels + groups + network.actions + 9, weights.code_bits,
+            self._words + levels + groups + network.actions + 10 + (weights.values.size > 0), weights.code_bits,
             self._words * self.units * self._pixels * weights.code_bits + groups * self._unit_bits,
         )
 
@@ -217,7 +223,7 @@ class _Core:
         low = network.features * network.input.minimum
         return {
             "WORDS": self._words, "PIXELS": self._pixels, "PIXEL_BITS": network.input.bits, "UNITS": self.units,
-            "LANES": self._lanes, "ACTIONS": network.actions, "CODE_BITS": weights.code_bits,
+            "LANES": self._lanes, "BANKS": self.banks, "ACTIONS": network.actions, "CODE_BITS": weights.code_bits,
             "MASKS": int(weights.masks), "VALUE_BITS": weights.value_bits, "INDICES": int(weights.values.size > 0),
             "VALUES": _vector(weights.values, weights.value_bits), "SUM_BITS": self._bits_of_sums(),
             "COMMON_BITS": signed_bits(low, network.features), "SUM_FACTOR": self._factor * weights.factor,
@@ -266,11 +272,15 @@ class _Core:
         port = f"output wire [{self._network.actions * self._logit_bits - 1}:0] logits"
         return self._module(LOGITS, [port], "logits")
 
-    def _memory(self, name: str, words: int, bits: int, address_bits: int, content: str) -> str:
-        return (
-            f"stream_memory #(.WORDS({words}), .BITS({bits}), .ADDRESS_BITS({address_bits}), .CONTENT(\"{content}\"))\n"
-            f"        {name}_memory (.clk(clk), .address({name}_address), .word({name}_word));"
-        )
+    def _weight_memories(self) -> list[str]:
+        address, bits = self._index_bits, self._weight_word_bits // self.banks
+        return [
+            _memory(
+                f"weight_memory_{bank}", self._words, WEIGHTS.format(bank=bank),
+                f"weight_address[{bank * address} +: {address}]", address,
+                f"weight_word[{bank * bits} +: {bits}]", bits,
+            ) for bank in range(self.banks)
+        ]
 
     def _module(self, name: str, ports: list[str], logits: str) -> str:
         info = self.info()
@@ -280,10 +290,12 @@ class _Core:
             "output wire out_valid", f"output wire [{info.action_bits - 1}:0] action", *ports,
         ]
         body = [
-            f"wire [{self._index_bits - 1}:0] weight_address;", f"wire [{self._weight_word_bits - 1}:0] weight_word;",
+            f"wire [{self.banks * self._index_bits - 1}:0] weight_address;",
+            f"wire [{self._weight_word_bits - 1}:0] weight_word;",
             f"wire [{self._group_bits - 1}:0] unit_address;", f"wire [{self._unit_bits - 1}:0] unit_word;",
-            self._memory("weight", self._words, self._weight_word_bits, self._index_bits, WEIGHTS),
-            self._memory("unit", self.units // self._lanes, self._unit_bits, self._group_bits, UNITS),
+            *self._weight_memories(),
+            _memory("unit_memory", self.units // self._lanes, UNITS, "unit_address", self._group_bits, "unit_word",
+                    self._unit_bits),
         ]
         wires = ("clk", "restart", "in_valid", "observation", "weight_address", "weight_word", "unit_address",
                  "unit_word", "out_valid", "action")
@@ -293,6 +305,15 @@ class _Core:
         inside = "".join(f"    {line}\n" for line in body)
         return (f"module {name} (\n{lines}\n);\n{inside}"
                 f"    policy_stream #(\n{parameters}\n    ) core ({connections});\nendmodule\n\n")
+
+
+def _memory(
+    name: str, words: int, content: str, address: str, address_bits: int, word: str, word_bits: int
+) -> str:
+    return (
+        f'stream_memory #(.WORDS({words}), .BITS({word_bits}), .ADDRESS_BITS({address_bits}), .CONTENT("{content}"))\n'
+        f"        {name} (.clk(clk), .address({address}), .word({word}));"
+    )
 
 
 def signed_bits(low: int, high: int) -> int:

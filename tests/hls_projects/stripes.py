@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
+from numpy.typing import NDArray
 
 from train.contract import FloatArray
 
@@ -18,6 +19,10 @@ class Stripes(gym.Env[FloatArray, np.int64]):
 
     observation_space = gym.spaces.Box(-1.0, 1.0, (FEATURES,), np.float64)
     action_space = gym.spaces.Discrete(3)
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 10}
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        self.render_mode = render_mode
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -33,10 +38,15 @@ class Stripes(gym.Env[FloatArray, np.int64]):
         self._left -= 1
         return self._look(), reward, self._left == 0, False, {}
 
+    def render(self) -> NDArray[np.uint8]:  # type: ignore[override]
+        """The pixels in grey."""
+        return np.repeat((127 * (self._pixels + 1)).astype(np.uint8).reshape(16, 16, 1), 3, axis=2)
+
     def _look(self) -> FloatArray:
         self._place = int(self.np_random.integers(3))
         pixels = (self.np_random.random(FEATURES) < 0.05) * self.np_random.choice([-1.0, 1.0], FEATURES)
         pixels[64 * self._place:64 * self._place + 32] = 1.0
+        self._pixels = pixels
         return pixels
 
 

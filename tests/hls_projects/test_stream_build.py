@@ -11,7 +11,11 @@ from rich.console import Console
 
 from export.graph import read_network
 from hls_projects.evaluate import _OPENERS, SAMPLED, evaluate, require_equal
+from hls_projects.explore.search import explore
+from hls_projects.page import write_reports
+from hls_projects.page.collect import UNITS_SHOWN
 from hls_projects.pipeline import Result, synthesise
+from hls_projects.prove.subject import Subject, find_subjects
 from hls_projects.report import print_summary
 from hls_projects.run import Run
 from hls_projects.stream.build import build_stream
@@ -40,7 +44,7 @@ reuse_factor = 64
 word_inputs = 4
 place_seeds = 1
 """
-SPEC = PolicySpec("stripes", "compression", 16, 0)
+SPEC = PolicySpec("stripes", "compression", 16, 0)  # 3-bit indices into 8 weights
 pytestmark = pytest.mark.xdist_group("stream_build")  # built once, on one worker
 
 
@@ -110,6 +114,11 @@ def test_the_road_not_taken_is_told(task: Task, tmp_path: Path, built: tuple[Res
     narrow = dataclasses.replace(task, hardware=dataclasses.replace(task.hardware, word_inputs=0))
     with pytest.raises(ProjectError, match=r"256 features by 256 units .* set hardware.word_inputs"):
         synthesise(narrow, dataclasses.replace(SPEC, hidden=256), root=tmp_path)
+    with pytest.raises(ProjectError, match=r"a streaming core, whose answer .* BACKEND=rtl"):
+        Subject(built[1], "ecp5-25f")
+    assert find_subjects(built[1].root) == []
+    with pytest.raises(ProjectError, match="streams its observations"):
+        explore(task, "stripes.toml", seconds=1.0, root=tmp_path)
     network = read_network(built[1].qonnx)
     with pytest.raises(ProjectError, match="built for ECP5 parts, not for ice40-up5k"):
         build_stream(network, "ice40-up5k", 50.0, 1, tmp_path, 4)
@@ -119,3 +128,17 @@ def test_the_result_names_the_stream_s_figures(built: tuple[Result, Run]) -> Non
     report = json.loads((built[1].report / "ooc_synth_and_timing.json").read_text(encoding="utf-8"))
     assert (report["interval"], report["word_inputs"], report["weight_bits"]) == (64, 4, 3)
     assert np.isclose(report["latency_ns"], 1000 * report["cycles"] / report["fmax_mhz"], atol=0.01)
+
+
+def test_the_page_shows_pictures_and_counts(built: tuple[Result, Run]) -> None:
+    root = built[1].root
+    write_reports(root)
+    page = json.loads((root / "stripes" / "report.json").read_text(encoding="utf-8"))["policies"][0]
+    assert np.shape(page["weights"]["hidden"]["weight"]) == (UNITS_SHOWN, stripes.FEATURES)
+    assert np.shape(page["episode"]["observations"]) == (stripes.STEPS, 2)
+    assert page["episode"]["observations"][0][0] >= 32  # the stripe
+    rtl = next(item for item in page["verification"] if item["backend"] == "rtl")
+    assert (rtl["episodes"], rtl["mean_return"], rtl["steps"]) == (0, None, 36)
+    html = (root / "stripes" / "report.html").read_text(encoding="utf-8")
+    assert all(f"unit {unit}" in html for unit in page["weights"]["units"])
+    assert len(html) < 3_000_000
