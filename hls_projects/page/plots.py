@@ -191,9 +191,10 @@ def _front(
 
 def explain(point: Mapping[str, Any]) -> str:
     """A point in words."""
-    stages = f"{point['cycles']} cycle{'' if point['cycles'] == 1 else 's'}"
+    stages = f"{point['cycles']} cycle{'s' if point['cycles'] != 1 else ''}"
+    units = f"{point['hidden']} unit{'s' if point['hidden'] != 1 else ''}"
     return (
-        f"{point['label']}: {point['method']}, {point['hidden']} units, {point['bits']}-bit weights, "
+        f"{point['label']}: {point['method']}, {units}, {point['bits']}-bit weights, "
         f"{point['input_bits']}-bit inputs, {point['part']}. Return {point['return']:.2f}, {point['lut']} LUT, "
         f"{point['latency_ns']} ns in {stages}, {point['energy_pj']:.2f} pJ"
         f"{'; on the front' if point['front'] else ''}"
