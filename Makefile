@@ -23,6 +23,7 @@ MUTATIONS  ?=
 STEPS      ?=
 QUICK      ?=
 CSIM       ?=
+TASK       ?=
 SCHEDULER  ?=
 BUDGET     ?= 30m
 WORKERS    ?=
@@ -113,8 +114,8 @@ boards: $(READY) ## list the boards
 endure: $(READY) ## fuzz the simulated board with 100,000 damaged frames, then soak it for MINUTES (10) over a bad wire
 	@$(RUN) -m firmware endure $(policy) $(call flag,MINUTES,--minutes) $(call flag,FAULTS,--faults)
 
-paper: $(READY) ## the paper's 500 policies in two recipes with controls: figures, tables, claims; QUICK=1 for a slice, CSIM=1 to C-simulate the best
-	@$(RUN) -m hls_projects.paper $(if $(QUICK),--quick) $(if $(CSIM),--csim) $(call flag,SCHEDULER,--scheduler) $(call flag,ROOT,--root)
+paper: $(READY) ## the paper's 500 policies in two recipes with controls: figures, tables, claims; QUICK=1 for a slice, CSIM=1 to C-simulate the best; TASK=pong for Pong
+	@$(RUN) -m hls_projects.paper $(call flag,TASK,--task) $(if $(QUICK),--quick) $(if $(CSIM),--csim) $(call flag,SCHEDULER,--scheduler) $(call flag,ROOT,--root)
 
 explore: $(READY) ## search for the smallest and quickest cores that solve ENV within BUDGET; ends in a front of make synth lines
 	@$(RUN) -m hls_projects.explore $(call flag,ENV,--env) $(call flag,BUDGET,--budget) $(call flag,PART,--part) \

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from hls_projects.paper.results import Results
 from train.cli import print_result, run
 from train.errors import ProjectError
-from train.matrix.jobs import Job, Outcome, cells, paper_jobs, quick_jobs, run_job
+from train.matrix.jobs import Job, Outcome, cells, paper_jobs, quick_jobs, run_job, task_jobs
 from train.matrix.schedule import run_locally, run_on_cluster
 from train.policy import PolicySpec
 from train.stage import exclusive, write_json
@@ -28,6 +28,9 @@ def paper(
     quick: Annotated[
         bool, typer.Option("--quick", help="A small slice: 2 policies a cell, 2 widths, 600 episodes.")
     ] = False,
+    task: Annotated[
+        str | None, typer.Option(help="Instead: the five methods on this task (pong), with the settings of its file.")
+    ] = None,
     scheduler: Annotated[
         str | None,
         typer.Option(help="A Dask cluster's scheduler, tcp://host:port. Default: processes here.", envvar="SCHEDULER"),
@@ -45,11 +48,17 @@ def paper(
     on one machine and `dask worker tcp://HOST:8786 --nworkers auto --nthreads 1` where this project is installed
     (under SLURM: `srun --ntasks=32 dask worker tcp://HOST:8786 --nthreads 1`), then give --scheduler tcp://HOST:8786.
     """
-    jobs = quick_jobs() if quick else paper_jobs()
-    place = (root or TASK_DIRECTORY / "paper-results") / ("quick" if quick else "full")
+    if task and csim:
+        raise ProjectError(f"CSIM=1 takes the control tasks' policies; for one of {task} say: make synth ENV={task}")
+    size = "quick" if quick else "full"
+    jobs = task_jobs(task, quick=quick) if task else quick_jobs() if quick else paper_jobs()
+    place = (root or TASK_DIRECTORY / "paper-results") / (f"{task}-{size}" if task else size)
     with exclusive(place):
         _train(jobs, place, scheduler, workers)
         results = Results(place, jobs)
+        if task:
+            print_result(_write_task(results, task, place))
+            return
         checked = _check(results, place) if csim else None
         print_result(_write(results, len(jobs), checked, place))
 
@@ -117,6 +126,20 @@ def _write(results: Results, policies: int, checked: list[dict[str, Any]] | None
         "csim": checked,
         "claims": {claim.title: claims.answer(claim.check(results)) for claim in claims.CLAIMS},
         "claims_file": os.path.relpath(place / "claims.md"),
+        "tables_file": os.path.relpath(place / "tables.md"),
+        "figures": [os.path.relpath(item) for item in drawn],
+    })
+    return path
+
+
+def _write_task(results: Results, task: str, place: Path) -> Path:
+    from hls_projects.paper import figures, tables
+
+    drawn = figures.draw_task(results, task, place / "figures")
+    (place / "tables.md").write_text(tables.tables(results), encoding="utf-8")
+    path = place / "paper.json"
+    write_json(path, {
+        "policies": sum(len(results.deployed(cell)) for cell in results.cells),
         "tables_file": os.path.relpath(place / "tables.md"),
         "figures": [os.path.relpath(item) for item in drawn],
     })

@@ -17,14 +17,14 @@ from matplotlib.ticker import NullFormatter
 from hls_projects.paper import statistics
 from hls_projects.paper.policy_cost import cost_of
 from hls_projects.paper.results import Cell, Results
-from train.matrix.jobs import TASKS
+from train.matrix.jobs import OWN, TASKS
 from train.policy import METHODS
 from train.task import TASK_DIRECTORY
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 """Okabe and Ito's palette, told apart by the colour-blind too."""
 LABELS = {"fp": "FP", "binaryconnect": "BC", "binarynet": "BN", "compression": "Comp", "pruning": "Prune"}
-TITLES = {"cartpole": "CartPole-v0", "acrobot": "Acrobot-v1"}
+TITLES = {"cartpole": "CartPole-v0", "acrobot": "Acrobot-v1", "pong": "Pong"}
 BASELINE_WIDTH = 128
 """Hidden units of the full-precision policy that the paper compares with."""
 STYLE: Any = {
@@ -54,6 +54,16 @@ def draw_all(results: Results, directory: Path) -> list[Path]:
     return paths
 
 
+def draw_task(results: Results, task: str, directory: Path) -> list[Path]:
+    """Draw the learning curves of a task beside the two control tasks; returns the PNG files."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with plt.rc_context(STYLE):
+        return [
+            _save(_learning_curves(results, OWN.name, method, (task,)), directory / f"{name}-{task}")
+            for name, (method, _) in _FIGURES.items()
+        ]
+
+
 def _variants(method: str) -> tuple[str, ...]:
     # The paper's own binary weights are plain ±1.
     binary = method in ("binaryconnect", "binarynet")
@@ -71,7 +81,7 @@ def _learning_curves(results: Results, variant: str, method: str, tasks: tuple[s
         cell = Cell(recipe, task, "fp", widest)
         if method in ("compression", "pruning"):
             axis.axvline(results.episodes(cell) / 2, color="0.4", linestyle=":", linewidth=1)
-        axis.set(title=f"{TITLES[task]} ({variant})", ylabel="return", xlim=(0, results.episodes(cell)))
+        axis.set(title=f"{TITLES.get(task, task)} ({variant})", ylabel="return", xlim=(0, results.episodes(cell)))
         axis.legend(ncols=2, loc="best")
     axes[-1, 0].set_xlabel("episodes")
     return figure

@@ -7,18 +7,20 @@ import numpy as np
 from hls_projects import cost as prices
 from hls_projects.paper import statistics
 from hls_projects.paper.policy_cost import cost_of
-from hls_projects.paper.results import Cell, Results
-from train.matrix.jobs import TASKS
+from hls_projects.paper.results import Results
+from train.matrix.jobs import OWN
 from train.methods.compression import compression_rate
-from train.policy import METHODS
+
+DEPLOYED = ("steady", OWN.name)
+"""Variants whose policies are worth an accelerator."""
 
 
 def tables(results: Results) -> str:
     """All tables, one Markdown section each."""
+    variants = sorted({cell.variant for cell in results.cells})
     parts = ["# Tables\n", "Brackets: 95 % bootstrap intervals over the policies of a cell.\n"]
-    for variant in sorted({cell.variant for cell in results.cells}):
-        parts.append(_returns(results, variant))
-    parts.append(_costs(results))
+    parts += [_returns(results, variant) for variant in variants]
+    parts += [_costs(results, variant) for variant in DEPLOYED if variant in variants]
     parts.append(_table_1())
     return "\n".join(parts)
 
@@ -42,25 +44,23 @@ def _returns(results: Results, variant: str) -> str:
     return "\n".join([*lines, ""])
 
 
-def _costs(results: Results) -> str:
+def _costs(results: Results, variant: str) -> str:
     lines = [
-        "## Cost per action of the best deployed `steady` policy\n",
+        f"## Cost per action of the best deployed `{variant}` policy\n",
         "Energy by the paper's Table I, arithmetic alone; the last two columns are the same network in 32-bit floating "
         "point with each parameter fetched once from SRAM or DRAM. Rate: eq. 5, both layers' weights together.\n",
         "| task | method | hidden | × | + | parameter bits | pJ | float32 + SRAM, pJ | float32 + DRAM, pJ | rate |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for task in TASKS:
-        for method in METHODS:
-            for hidden in results.widths:
-                policy = results.best_policy(Cell("steady", task, method, hidden))
-                item, weights = cost_of(policy), policy.hidden_weight.size + policy.output_weight.size
-                rate = f"{compression_rate(weights, 32, policy.spec.clusters):.1f}" if method == "compression" else "–"
-                lines.append(
-                    f"| {task} | {method} | {hidden} | {item.multiplications} | {item.additions} "
-                    f"| {item.parameter_bits} | {item.energy_pj:.1f} | {item.energy_float32_sram_pj:.0f} "
-                    f"| {item.energy_float32_dram_pj:.0f} | {rate} |"
-                )
+    for cell in (item for item in results.cells if item.variant == variant):
+        policy = results.best_policy(cell)
+        item, weights = cost_of(policy), policy.hidden_weight.size + policy.output_weight.size
+        rate = f"{compression_rate(weights, 32, policy.spec.clusters):.1f}" if cell.method == "compression" else "–"
+        lines.append(
+            f"| {cell.task} | {cell.method} | {cell.hidden} | {item.multiplications} | {item.additions} "
+            f"| {item.parameter_bits} | {item.energy_pj:.1f} | {item.energy_float32_sram_pj:.0f} "
+            f"| {item.energy_float32_dram_pj:.0f} | {rate} |"
+        )
     return "\n".join([*lines, ""])
 
 

@@ -16,6 +16,7 @@ from hls_projects.paper.results import Cell, Results
 from train.errors import ProjectError
 from train.matrix import jobs as matrix
 from train.matrix.jobs import Job, run_job
+from train.policy import METHODS, PolicySpec
 
 pytestmark = pytest.mark.xdist_group("paper")
 
@@ -54,6 +55,19 @@ def test_everything_is_drawn_and_written(results: Results, tmp_path: Path) -> No
     for claim in claims.CLAIMS:
         assert f"| {claim.title} | {claim.source} | **{answer(claim.check(results))}** |" in text
     assert "| cartpole | binarynet | 16 |" in tables.tables(results)
+
+
+def test_another_task_has_its_curves_and_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matrix, "EVALUATION_EPISODES", 1)
+    jobs = [Job("own", PolicySpec("mountaincar", method, 4, 0), 2) for method in METHODS]
+    for job in jobs:
+        run_job(job).save(tmp_path)
+    results = Results(tmp_path, jobs)
+    drawn = figures.draw_task(results, "mountaincar", tmp_path / "figures")
+    assert {path.stem.split("-")[0] for path in drawn} == {"fig3", "fig4", "fig5", "fig6"}
+    text = tables.tables(results)
+    assert "## Returns, variant `own`" in text
+    assert text.count("| mountaincar | pruning | 4 |") == 2  # its return, and its cost
 
 
 def test_a_missing_policy_is_named(jobs: list[Job], tmp_path: Path) -> None:

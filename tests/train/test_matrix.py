@@ -11,9 +11,10 @@ import pytest
 
 from train import cluster
 from train.errors import ProjectError
-from train.matrix.jobs import VARIANTS, WIDTHS, Job, Outcome, cells, paper_jobs, quick_jobs, run_job
+from train.matrix.jobs import VARIANTS, WIDTHS, Job, Outcome, cells, paper_jobs, quick_jobs, run_job, task_jobs
 from train.matrix.schedule import run_locally, run_on_cluster
 from train.policy import METHODS, PolicySpec, load_policy
+from train.task import load_task
 
 JOBS = [Job("steady", PolicySpec("cartpole", method, 8, seed), 30) for method in ("fp", "binarynet") for seed in (0, 1)]
 
@@ -32,7 +33,10 @@ def test_the_matrix_is_the_papers() -> None:
     assert len(steady) == 500
     assert len(cells(steady)) == 2 * len(METHODS) * len(WIDTHS)
     assert len(set(paper_jobs())) == len(paper_jobs()) == 1600
-    assert {job.variant for job in quick_jobs()} == set(VARIANTS)
+    assert {job.variant for job in quick_jobs()} == set(VARIANTS) - {"own"}
+    pong = task_jobs("pong")
+    assert len(set(pong)) == len(METHODS) * 2 * 10
+    assert all(job.task == load_task("pong") for job in pong)
     assert all(job.task.training.advantage == "trajectory" for job in paper_jobs() if job.variant.startswith("plain"))
 
 

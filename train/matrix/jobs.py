@@ -22,6 +22,7 @@ from train.training import train_policy
 
 TASKS = ("cartpole", "acrobot")
 WIDTHS = (16, 32, 64, 128, 256)
+PONG_WIDTHS = (128, 256)
 POLICIES = 10
 """Seeds of one cell of the matrix."""
 EVALUATION_EPISODES = 20
@@ -54,18 +55,19 @@ class Variant:
 STEADY: dict[str, Any] = {"full_rate_hidden": 64}
 """The task file's own, with a lower rate for wide networks: one BN policy in ten with 256 units stayed at -500."""
 
-VARIANTS = {
-    variant.name: variant for variant in (
-        Variant("steady", STEADY),
-        Variant("plain", PLAIN),
-        Variant("steady-reset", {**STEADY, "reset_at_midpoint": True}, ("fp",)),
-        Variant("plain-reset", {**PLAIN, "reset_at_midpoint": True}, ("fp",)),
-        Variant("steady-unit-signs", {**STEADY, "unit_signs": True}, ("binaryconnect", "binarynet")),
-        Variant("plain-unit-signs", {**PLAIN, "unit_signs": True}, ("binaryconnect", "binarynet")),
-    )
-}
+PAPER = (
+    Variant("steady", STEADY),
+    Variant("plain", PLAIN),
+    Variant("steady-reset", {**STEADY, "reset_at_midpoint": True}, ("fp",)),
+    Variant("plain-reset", {**PLAIN, "reset_at_midpoint": True}, ("fp",)),
+    Variant("steady-unit-signs", {**STEADY, "unit_signs": True}, ("binaryconnect", "binarynet")),
+    Variant("plain-unit-signs", {**PLAIN, "unit_signs": True}, ("binaryconnect", "binarynet")),
+)
 """Two recipes, and for each two controls: ``fp`` whose optimiser forgets its state
 at the midpoint, and binary weights of plain ±1."""
+OWN = Variant("own", {})
+"""The settings of the task's file as they are: for tasks beside the two control tasks."""
+VARIANTS = {variant.name: variant for variant in (*PAPER, OWN)}
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,25 @@ def quick_jobs() -> list[Job]:
     return _jobs((16, 64), 2, 600)
 
 
+def task_jobs(task: str, *, quick: bool = False) -> list[Job]:
+    """All five methods on one task, with the settings of its file and the paper's widths for Pong.
+
+    Args:
+        task: name of a shipped task.
+        quick: one small policy of each method, a few episodes, instead of ten in each of two widths.
+
+    Raises:
+        ProjectError: no such task.
+    """
+    name = load_task(task).name
+    if quick:
+        return [Job(OWN.name, PolicySpec(name, method, 16, 0), 16) for method in METHODS]
+    return [
+        Job(OWN.name, PolicySpec(name, method, hidden, seed))
+        for method in METHODS for hidden in PONG_WIDTHS for seed in range(POLICIES)
+    ]
+
+
 def run_job(job: Job) -> Outcome:
     """Train and evaluate; the outcome depends on the job alone."""
     warnings.filterwarnings("ignore", category=DeprecationWarning)
@@ -140,7 +161,7 @@ def run_job(job: Job) -> Outcome:
 def _jobs(widths: tuple[int, ...], policies: int, episodes: int | None) -> list[Job]:
     return [
         Job(variant.name, PolicySpec(task, method, hidden, seed), episodes)
-        for variant in VARIANTS.values()
+        for variant in PAPER
         for task in TASKS
         for method in variant.methods
         for hidden in widths
