@@ -57,7 +57,9 @@ def build_csim(project: Path) -> Path:
     command = [compiler, *_FLAGS, *_definitions(description), "-Ifirmware"]
     try:
         with _quick_types(project) as types:
-            command += [f"-I{types}", str(ENTRY), "-o", str(partial.relative_to(project))]
+            # Its random name must not get into the library, which would then differ from run to run.
+            command += [f"-I{types}", f"-ffile-prefix-map={types}=ap_types", str(ENTRY)]
+            command += ["-o", str(partial.relative_to(project))]
             done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             log = library.with_name("compile.log")

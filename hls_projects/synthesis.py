@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -114,14 +115,17 @@ def _run(sources: Sequence[Path], top: str, family: Family, recipe: str, netlist
     limit, options = family.recipes[recipe]
     command = f"{family.command} {options} -top {top}"
     statistics = netlist.with_suffix(".stat")
-    fine = [f"{command} -json {netlist.name}"]
+    fine = [command]
     if limit >= 0:
         fine = [
             f"{command} -run begin:map_ram", f"techmap -map {quoted(_NARROW)} -D LIMIT={limit}", "opt -full",
-            f"{command} -run map_ram: -json {netlist.name}",
+            f"{command} -run map_ram:",
         ]
-    read = f"read_verilog -defer {' '.join(quoted(path) for path in sources)}"
-    commands = [read, *fine, f"tee -q -o {statistics.name} stat -json"]
+    # Where a cell came from would make netlists differ from folder to folder, and Yosys cannot read back what it
+    # wrote of folders with letters beyond ASCII.
+    names = " ".join(f'"{os.path.relpath(path, netlist.parent)}"' for path in sources)
+    write = ["setattr -unset src =*", "setattr -mod -unset src =*", f"write_json {netlist.name}"]
+    commands = [f"read_verilog -defer {names}", *fine, *write, f"tee -q -o {statistics.name} stat -json"]
     run_yosys(commands, netlist.parent, netlist.parent / "synthesis.log")
     design = json.loads(statistics.read_text(encoding="utf-8"))["design"]
     statistics.unlink()

@@ -106,6 +106,12 @@ def test_a_rebuilt_project_is_not_mistaken_for_its_forerunner(projects: dict[str
         require_equal_logits(TorchBackend(policy), [CsimBackend(place)], rows(policy))
 
 
+def test_the_same_project_gives_the_same_library(projects: dict[str, Path], tmp_path: Path) -> None:
+    place = shutil.copytree(projects["binarynet"], tmp_path / "project")
+    before = (place / LIBRARY).read_bytes()
+    assert build_csim(place).read_bytes() == before
+
+
 def test_missing_parts_are_told(projects: dict[str, Path], tmp_path: Path) -> None:
     project = tmp_path / "project"
     shutil.copytree(projects["fp"], project)

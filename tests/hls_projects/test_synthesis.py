@@ -52,6 +52,20 @@ def test_a_changed_cell_in_the_netlist_is_seen(tmp_path: Path) -> None:
     assert (wrong != np.argmax(network.infer(observations), axis=1)).all()
 
 
+def test_a_netlist_knows_nothing_of_its_folder(tmp_path: Path) -> None:
+    network = network_of(random_policy("cartpole", "binarynet", hidden=2))
+    texts = []
+    for name in ("first", "räum lich 'x'"):
+        folder = tmp_path / name
+        folder.mkdir()
+        write_rtl(network, folder, 1)
+        synthesise([folder / "policy_core.v"], "policy_core", load_part("ecp5-25f"), folder, "carry chains")
+        texts.append((folder / NETLIST).read_text(encoding="utf-8"))
+        assert '"src"' not in texts[-1]
+        build_netlist_model(folder, folder / NETLIST, FAMILIES["ecp5"].models)  # Yosys reads it back
+    assert texts[0] == texts[1]
+
+
 @pytest.mark.parametrize("part", ["xc7", "gowin", "nexus"])
 def test_parts_without_place_and_route_are_counted(part: str, tmp_path: Path) -> None:
     write_rtl(small_network([[1, 2], [-3, 1]], [[1, 2], [2, -1]], [0, 0]), tmp_path, 1)
