@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -39,6 +39,8 @@ class Course:
     """Environment steps so far."""
     seconds: float = 0.0
     """Time so far."""
+    ends: list[int] = field(default_factory=list)
+    """Environment steps up to the end of each episode, from trainers that play several at once."""
 
     @property
     def steps_per_second(self) -> float:

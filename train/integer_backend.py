@@ -29,13 +29,16 @@ class IntegerBackend:
         # 2^shift of the sum's units make one unit of the activation.
         self.shift = round(math.log2(activation.lsb / (contract.observation.lsb * first.lsb)))
         self.hidden_weight = first.integers(policy.hidden_weight).T.copy()
+        # A float64 holds every sum of a policy's integers exactly, and wide layers are multiplied many times as fast.
+        self._hidden_weight = self.hidden_weight.astype(np.float64)
         self.hidden_bias = contract.hidden_bias.integers(policy.hidden_bias)
         self.output_weight = second.integers(policy.output_weight).T.copy()
         self.output_bias = contract.output_bias.integers(policy.output_bias)
 
     def infer(self, observations: IntArray) -> Answer:
         """See :class:`train.backend.Backend`."""
-        units = self._activate(observations @ self.hidden_weight + self.hidden_bias)
+        sums = (observations.astype(np.float64) @ self._hidden_weight).astype(np.int64)
+        units = self._activate(sums + self.hidden_bias)
         return Answer.of_logits(units @ self.output_weight + self.output_bias)
 
     def _activate(self, sums: IntArray) -> IntArray:

@@ -93,6 +93,16 @@ class PongPixels(gym.Env[NDArray[np.float32], np.int64]):
         screen, reward, terminated, truncated, info = self.game.step(np.int64(ACTIONS[action]))
         return self._difference(screen), float(reward), terminated, truncated, info
 
+    def snapshot(self) -> NDArray[np.uint8]:
+        """The state of console and converter, shape (bytes,)."""
+        console = np.frombuffer(self.emulator.cloneState().serialize(), dtype=np.uint8)
+        return np.concatenate([np.packbits(self._before), console])
+
+    def restore(self, state: NDArray[np.uint8]) -> None:
+        """Go back to what :meth:`snapshot` answered; the game must have been reset once."""
+        self._before = np.unpackbits(state[:PIXELS // 8]).astype(np.bool_)
+        self.emulator.restoreState(ale_py.ALEState(state[PIXELS // 8:].tobytes()))
+
     def render(self) -> Any:
         """The screen in colours, shape (210, 160, 3)."""
         return self.game.render()

@@ -56,6 +56,7 @@ def policy_inputs(task: Task, spec: PolicySpec, trainer: str = "auto") -> dict[s
         "network": asdict(task.network),
         "training": {key: value for key, value in asdict(task.training).items() if key != "seeds"},
         "trainer": resolve_trainer(task, trainer),
+        **({} if task.pixels is None else {"pixels": asdict(task.pixels)}),
     }
 
 
@@ -79,7 +80,7 @@ def train_seed(
     stage = policy_stage(task, spec, root, trainer)
     with exclusive(stage.directory.parent):
         if not stage.is_current:
-            result = train_policy(task, spec, progress, trainer)
+            result = train_policy(task, spec, progress, trainer, stage.directory.parent)
             report = _report(task, result)
             with stage.build() as directory:
                 result.policy.save(directory / "policy.safetensors")
@@ -127,13 +128,14 @@ def deployed_policy(task: Task, spec: PolicySpec, root: Path = TASK_DIRECTORY) -
 
 def _report(task: Task, result: TrainingResult) -> dict[str, Any]:
     from train.gym_loop import Sampling, play
-    from train.network import TorchBackend
+    from train.integer_backend import IntegerBackend  # equal to the Brevitas module, and needs no torch
 
-    backend = TorchBackend(result.policy)
+    backend = IntegerBackend(result.policy)
     sampling = Sampling(backend, result.policy.contract.logit_lsb, np.random.default_rng(result.policy.spec.seed))
     validation = play(task, backend, task.training.validation_episodes, VALIDATION_SEED)
-    greedy = play(task, backend, EVALUATION_EPISODES, EVALUATION_SEED)
-    sampled = play(task, sampling, EVALUATION_EPISODES, EVALUATION_SEED)
+    episodes = task.training.evaluation_episodes or EVALUATION_EPISODES
+    greedy = play(task, backend, episodes, EVALUATION_SEED)
+    sampled = play(task, sampling, episodes, EVALUATION_SEED)
     return {
         "spec": result.policy.spec.to_json(),
         "contract": result.policy.contract.to_json(),
@@ -144,6 +146,7 @@ def _report(task: Task, result: TrainingResult) -> dict[str, Any]:
         "steps": result.steps,
         "steps_per_second": round(result.steps_per_second, 1),
         "training_returns": result.returns.tolist(),
+        **({"training_steps": result.ends.tolist()} if len(result.ends) else {}),
     }
 
 

@@ -103,22 +103,27 @@ class Training:
 
 @dataclass(frozen=True)
 class Pixels:
-    """What training from pixels needs beyond :class:`Training` (:mod:`train.points`, :mod:`train.pixel_trainer`)."""
+    """What training from pixels needs beyond :class:`Training` (:mod:`train.pixel_trainer`).
+
+    ``training.baseline_rate`` and ``training.advantage`` mean nothing there.
+    """
 
     games: int = 16
     """Games that are played side by side."""
     steps: int = 128
     """Steps of each game between two batches."""
     passes: int = 1
-    """Times that a batch is learnt from; with more than one the cost is the clipped one (:mod:`train.sparse`)."""
+    """Times that a batch is learnt from."""
     parts: int = 1
     """Updates that a batch is divided among, in each pass."""
     clip: float = 0.2
-    """How far a probability may move in one direction while a batch lasts, as a part of it."""
-    hidden_gain: float = 1.0
-    """Factor on the first weights of the hidden layer, where these are not binary."""
+    """How far an action's probability may move in one direction while a batch lasts, as a part of it."""
+    longest_gradient: float = 1.0
+    """Gradients are shortened to this Euclidean length."""
     latent_limit: float = 1.0
     """Latent binary weights are clipped to ± this value, in place of the paper's 1."""
+    midpoint: float = 0.5
+    """When compression and pruning change course, as a part of the episodes; the paper's is a half."""
     shared_rate: float = 1.0
     """compression: factor on the learning rate once many weights move as one."""
 
@@ -288,10 +293,12 @@ def change(task: Task, text: str | None) -> tuple[Task, str]:
     return new, digits if differing else ""
 
 
-_SECTIONS = ("observation", "network", "training", "hardware")
+_SECTIONS = ("observation", "network", "training", "pixels", "hardware")
 
 
 def _plain(section: Any) -> dict[str, Any]:
+    if section is None:
+        return {}
     return {key: list(value) if isinstance(value, tuple) else value for key, value in vars(section).items()}
 
 
@@ -311,7 +318,7 @@ def _pairs(text: str, where: str) -> list[tuple[str, str, Any]]:
 _RANGES: dict[str, tuple[float, float]] = {
     "observation.bits": (2, 16),
     "observation.integer_bits": (-15, 16),
-    "network.weight_integer_bits": (1, 8),
+    "network.weight_integer_bits": (-8, 8),
     "network.activation_integer_bits": (0, 8),
     "network.bias_integer_bits": (1, 8),
     "training.episodes": (2, 10**7),
@@ -329,8 +336,9 @@ _RANGES: dict[str, tuple[float, float]] = {
     "pixels.passes": (1, 100),
     "pixels.parts": (1, 1000),
     "pixels.clip": (1e-3, 10.0),
-    "pixels.hidden_gain": (0.0, 1000.0),
+    "pixels.longest_gradient": (1e-6, 1e6),
     "pixels.latent_limit": (1e-6, 1.0),
+    "pixels.midpoint": (0.0, 1.0),
     "pixels.shared_rate": (0.0, 1.0),
     "hardware.clock_mhz": (1.0, 1000.0),
     "hardware.reuse_factor": (1, 10**7),

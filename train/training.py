@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from train.contract import FloatArray
+from train.contract import FloatArray, IntArray
 from train.course import Course
 from train.errors import ProjectError
 from train.methods import method
 from train.policy import Policy, PolicySpec
 from train.task import Task
 
-TRAINERS = ("auto", "reference", "kernel")
-"""``auto`` takes the compiled kernel where it knows the environment, else the reference."""
+TRAINERS = ("auto", "reference", "kernel", "pixels")
+"""``auto`` takes the one for pixels if the task asks for it, the compiled kernel where it knows the environment, else
+the reference."""
 
 COMPILED = ("CartPole-v0", "CartPole-v1", "Acrobot-v1")
 """Environments that the kernel knows (:mod:`train.environments`)."""
@@ -46,26 +48,37 @@ class TrainingResult:
     steps: int
     """Environment steps in all."""
     steps_per_second: float
+    ends: IntArray
+    """Steps up to the end of each training episode, shape (episodes,); empty from trainers that play one at a time."""
 
 
 def train_policy(
-    task: Task, spec: PolicySpec, progress: Callable[[Standing], None] | None = None, trainer: str = "auto"
+    task: Task, spec: PolicySpec, progress: Callable[[Standing], None] | None = None, trainer: str = "auto",
+    directory: Path | None = None,
 ) -> TrainingResult:
     """Train the policy ``spec`` on ``task``; equal arguments give equal bytes.
+
+    Args:
+        task: what to control.
+        spec: which policy.
+        progress: told how far it has come.
+        trainer: one of :data:`TRAINERS`.
+        directory: where a trainer that takes long keeps its state, to go on from there when it is called again.
 
     Raises:
         ProjectError: the task's environment cannot be made or is of another kind, or ``trainer`` cannot train on it.
     """
-    for course in _run(task, spec, resolve_trainer(task, trainer)):
-        if progress is not None:
+    for course in _run(task, spec, resolve_trainer(task, trainer), directory):
+        if progress is not None and course.returns:
             mean = float(np.mean(course.returns[-WINDOW:]))
             progress(Standing(len(course.returns), task.training.episodes, mean, course.steps_per_second))
     policy = course.parameters.policy(spec, method(spec).deployed_contract(task))
-    return TrainingResult(policy, np.array(course.returns), course.steps, course.steps_per_second)
+    ends = np.array(course.ends, dtype=np.int64)
+    return TrainingResult(policy, np.array(course.returns), course.steps, course.steps_per_second, ends)
 
 
 def resolve_trainer(task: Task, trainer: str) -> str:
-    """``reference`` or ``kernel``, whichever ``trainer`` means for ``task``.
+    """``reference``, ``kernel`` or ``pixels``, whichever ``trainer`` means for ``task``.
 
     Raises:
         ProjectError: there is no such trainer, or it cannot train on ``task``.
@@ -78,10 +91,20 @@ def resolve_trainer(task: Task, trainer: str) -> str:
             f"task '{task.name}': the kernel knows only {', '.join(COMPILED)} with their usual options; "
             "use the reference trainer"
         )
-    return "kernel" if compiled and trainer != "reference" else "reference"
+    if trainer == "pixels" and task.pixels is None:
+        raise ProjectError(f"task '{task.name}': its file has no [pixels]; use another trainer, or see pong.toml")
+    if trainer != "auto":
+        return trainer
+    if task.pixels is not None:
+        return "pixels"
+    return "kernel" if compiled else "reference"
 
 
-def _run(task: Task, spec: PolicySpec, trainer: str) -> Iterator[Course]:
+def _run(task: Task, spec: PolicySpec, trainer: str, directory: Path | None) -> Iterator[Course]:
+    if trainer == "pixels":
+        from train import pixel_trainer
+
+        return pixel_trainer.run(task, spec, directory)
     if trainer == "kernel":
         from train import kernel
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from train.contract import Binary, Contract, FixedPoint, Sign, bias_type, nearest_power_of_two
 from train.parameters import Parameters
@@ -30,6 +32,9 @@ class Method(ABC):
     latent_limit: ClassVar[float] = np.inf
     """Latent weights are clipped to ± this value."""
 
+    shares_weights: ClassVar[bool] = False
+    """Whether many weights move as one after the midpoint, so that a step of the optimiser does more."""
+
     def __init__(self, spec: PolicySpec) -> None:
         self.spec = spec
 
@@ -49,6 +54,13 @@ class Method(ABC):
 
     def at_midpoint(self, parameters: Parameters, rng: np.random.Generator) -> None:  # noqa: B027
         """Change course after half of the episodes (paper algorithms 2 and 3)."""
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What the method decided at the midpoint, by name, for a checkpoint."""
+        return {}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:  # noqa: B027
+        """Go back to what :meth:`arrays` answered."""
 
     def after_backward(self, gradients: Parameters) -> None:  # noqa: B027
         """Change the gradients before the optimiser sees them."""
@@ -95,7 +107,7 @@ def relu_type(task: Task, spec: PolicySpec) -> FixedPoint:
 def _hidden_sign(task: Task, spec: PolicySpec) -> Binary:
     if task.training.unit_signs or spec.hidden <= LARGEST_UNSCALED:
         return Binary(1.0)
-    return Binary(nearest_power_of_two(len(task.observation.scale) ** -0.5))
+    return Binary(nearest_power_of_two(task.observation.fan_in ** -0.5))
 
 
 def _output_sign(task: Task, spec: PolicySpec) -> Binary:

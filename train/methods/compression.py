@@ -7,6 +7,8 @@ group's centroid. From then on the k centroids are trained, each by the *sum* of
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +25,7 @@ class Compression(Method):
 
     switches = True
     small_output = True
+    shares_weights = True
 
     def __init__(self, spec: PolicySpec) -> None:
         super().__init__(spec)
@@ -38,6 +41,14 @@ class Compression(Method):
         seed = int(rng.integers(2**31))
         first, second = (share_values(weight, self.spec.clusters, seed) for weight in parameters.weights)
         self.groups = first, second
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The groups."""
+        return {} if self.groups is None else {"hidden_group": self.groups[0], "output_group": self.groups[1]}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Go back to these groups."""
+        self.groups = (arrays["hidden_group"], arrays["output_group"]) if arrays else None
 
     def after_backward(self, gradients: Parameters) -> None:
         """Give each weight the sum of its group's gradients."""

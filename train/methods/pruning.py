@@ -6,6 +6,9 @@ others go on being trained.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,6 +39,14 @@ class Pruning(Method):
         first, second = (survivors(weight, self.spec.percentile) for weight in parameters.weights)
         self.kept = first, second
         self.after_step(parameters)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The survivors."""
+        return {} if self.kept is None else {"hidden_kept": self.kept[0], "output_kept": self.kept[1]}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Go back to these survivors."""
+        self.kept = (arrays["hidden_kept"], arrays["output_kept"]) if arrays else None
 
     def after_step(self, parameters: Parameters) -> None:
         """Keep pruned weights at zero."""

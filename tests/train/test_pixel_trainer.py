@@ -1,0 +1,123 @@
+"""Training from pixels, small: it goes on after a kill as if nothing had been, and methods share their first half."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from train import pixel_trainer
+from train.course import Course
+from train.errors import ProjectError
+from train.pixel_trainer import CHECKPOINT, CURVE
+from train.policy import PolicySpec
+from train.task import Task, change, load_task
+from train.training import train_policy
+
+GAMES, HIDDEN = 4, 4
+SMALL = f"training.episodes={GAMES} pixels.games=2 pixels.steps=160 pixels.midpoint=0.5"
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    return change(load_task("pong"), SMALL)[0]
+
+
+def spec(method: str) -> PolicySpec:
+    return PolicySpec("pong", method, HIDDEN, 3, clusters=3)
+
+
+def finished(task: Task, method: str, directory: Path | None = None) -> Course:
+    *_, course = pixel_trainer.run(task, spec(method), directory)
+    return course
+
+
+def equal(one: Course, other: Course) -> bool:
+    same = all(np.array_equal(*pair) for pair in zip(one.parameters, other.parameters, strict=True))
+    return same and (one.returns, one.ends, one.steps) == (other.returns, other.ends, other.steps)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(task: Task) -> Course:
+    return finished(task, "compression")
+
+
+def test_a_run_stopped_often_ends_as_one_that_was_not(
+    task: Task, undisturbed: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pixel_trainer, "CHECKPOINT_SECONDS", 0.0)
+    place, reached, stops = tmp_path / "compression", 0, 0
+    while reached < undisturbed.steps:
+        run = pixel_trainer.run(task, spec("compression"), place)
+        for _ in range(3):
+            course = next(run, None)
+            if course is None:
+                break
+            assert course.steps >= reached, "lost more than the batch after the checkpoint"
+            reached = course.steps
+        run.close()
+        stops += 1
+    assert stops >= 4
+    assert equal(finished(task, "compression", place), undisturbed)
+    lines = [json.loads(line) for line in (place / CURVE).read_text().splitlines()]
+    assert [line["return"] for line in lines] == undisturbed.returns
+    assert [line["steps"] for line in lines] == undisturbed.ends
+
+
+def test_a_killed_process_goes_on_from_its_checkpoint(task: Task, undisturbed: Course, tmp_path: Path) -> None:
+    place = tmp_path / "compression"
+    script = (
+        "import sys; from pathlib import Path; from train import pixel_trainer as t, task; from train import PolicySpec\n"
+        "t.CHECKPOINT_SECONDS = 0.0\n"
+        f"changed, _ = task.change(task.load_task('pong'), '{SMALL}')\n"
+        f"for _ in t.run(changed, PolicySpec('pong', 'compression', {HIDDEN}, 3, clusters=3), Path(sys.argv[1])): pass\n"
+    )
+    shared = tmp_path / "first-half" / f"h{HIDDEN}-s3" / CHECKPOINT
+    for wanted in (shared, place / CHECKPOINT):
+        child = subprocess.Popen([sys.executable, "-c", script, str(place)], stderr=subprocess.PIPE)
+        while not wanted.exists() and child.poll() is None:
+            time.sleep(0.02)
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+    assert equal(finished(task, "compression", place), undisturbed)
+    assert (place / CHECKPOINT).exists()
+
+
+def test_methods_share_their_first_half(task: Task, undisturbed: Course, tmp_path: Path) -> None:
+    fp = finished(task, "fp", tmp_path / "fp")
+    shared = tmp_path / "first-half" / f"h{HIDDEN}-s3" / CHECKPOINT
+    stamp = os.stat(shared).st_mtime_ns
+    assert equal(finished(task, "compression", tmp_path / "compression"), undisturbed)
+    pruning = finished(task, "pruning", tmp_path / "pruning")
+    assert os.stat(shared).st_mtime_ns == stamp, "nobody trained it again"
+    half = GAMES // 2
+    assert fp.returns[:half] == undisturbed.returns[:half] == pruning.returns[:half]
+    assert len(np.unique(undisturbed.parameters.hidden_weight)) <= 3
+    assert (pruning.parameters.hidden_weight == 0).mean() == 0.5
+    assert len(np.unique(fp.parameters.hidden_weight)) > 1000
+
+
+def test_a_checkpoint_of_other_settings_is_not_taken(task: Task, undisturbed: Course, tmp_path: Path) -> None:
+    place = tmp_path / "binarynet"
+    finished(change(task, "pixels.passes=1")[0], "binarynet", place)
+    (place / CHECKPOINT).write_bytes((place / CHECKPOINT).read_bytes()[:100_000])  # damaged: not taken either
+    assert equal(finished(task, "binarynet", place), finished(task, "binarynet"))
+
+
+@pytest.mark.parametrize("method", ["binaryconnect", "binarynet"])
+def test_latent_weights_stay_within_their_limit(task: Task, method: str) -> None:
+    assert task.pixels is not None
+    course = finished(change(task, "training.learning_rate=0.01")[0], method)
+    assert max(np.abs(weight).max() for weight in course.parameters.weights) == task.pixels.latent_limit
+
+
+def test_other_tasks_are_refused() -> None:
+    with pytest.raises(ProjectError, match=r"no \[pixels\]"):
+        train_policy(load_task("cartpole"), PolicySpec("cartpole", "fp", 4, 0), trainer="pixels")

@@ -1,0 +1,272 @@
+"""The trainer for observations of thousands of pixels that are almost all zero, as difference frames are.
+
+Policy gradient on whole points (:mod:`train.points`): play every game some steps, standardise the discounted returns of
+the points that ended, and learn from them a few times over, each time in a few parts. So that the later times do not
+run away, a step counts only while the probability of its action has moved less than ``pixels.clip`` in the direction of
+its advantage (Schulman et al., "Proximal Policy Optimization Algorithms", 2017, eq. 7); there is no critic. With one
+pass in one part this is plain policy gradient (paper eq. 4).
+
+fp, compression and pruning are one course up to the midpoint, in real numbers (paper algorithms 2 and 3): it is trained
+once, in a folder of its own, and each of them goes on from there.
+
+A run keeps its state in ``checkpoint.safetensors`` at least every minute, games in mid-air included. A killed run goes
+on from there and ends in the same bytes as one that was never stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from train.checkpoint import load_checkpoint, save_checkpoint
+from train.contract import Binary, Contract
+from train.course import Course, Streams
+from train.kernel import Formats, adam_one
+from train.methods import method as create_method
+from train.methods.base import real_contract
+from train.parameters import Parameters
+from train.points import Batch, Games
+from train.policy import PolicySpec
+from train.sparse import Frames, columns_first, flat, forward, gradients, quantise_all
+from train.stage import exclusive
+from train.task import Task
+
+CHECKPOINT_SECONDS = 30.0
+"""Time between two checkpoints; one batch takes a second or two more."""
+CHECKPOINT, CURVE = "checkpoint.safetensors", "curve.jsonl"
+SHARED = ("fp", "compression", "pruning")
+"""Methods that are one course up to the midpoint."""
+
+
+def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Iterator[Course]:
+    """Train one policy; yields its course after every batch, and the last one is the result.
+
+    Args:
+        task: with a ``[pixels]`` section.
+        spec: the policy.
+        directory: the run's folder, for checkpoint and curve; None keeps nothing.
+
+    Raises:
+        ProjectError: the task's environment cannot be made, is of another kind, or cannot keep its state.
+    """
+    trainer = _Trainer(task, spec)
+    keeper = None if directory is None else _Keeper(directory, _inputs(task, spec))
+    try:
+        if keeper is not None:
+            keeper.load(trainer)
+        if not trainer.halfway:
+            yield from _first_half(trainer, directory, keeper)
+            trainer.pass_midpoint()
+        yield from _until(trainer, task.training.episodes, keeper)
+        yield trainer.course  # also if the run had ended before
+    finally:
+        trainer.games.close()
+
+
+def _first_half(trainer: _Trainer, directory: Path | None, keeper: _Keeper | None) -> Iterator[Course]:
+    """Train to the midpoint; methods that share this half keep it in a folder that they share, too."""
+    task, spec = trainer.task, trainer.spec
+    midpoint = _midpoint(task)
+    if directory is None or spec.method not in SHARED:
+        yield from _until(trainer, midpoint, keeper)
+        return
+    place = directory.parent / "first-half" / f"h{spec.hidden}-s{spec.seed}"
+    with exclusive(place):
+        shared = _Keeper(place, _inputs(task, spec, shared=True))
+        shared.load(trainer)
+        yield from _until(trainer, midpoint, shared)
+
+
+def _until(trainer: _Trainer, episodes: int, keeper: _Keeper | None) -> Iterator[Course]:
+    started = time.perf_counter() - trainer.course.seconds
+    while len(trainer.course.returns) < episodes:
+        trainer.play_and_learn()
+        trainer.course.seconds = time.perf_counter() - started
+        if keeper is not None:
+            keeper.keep(trainer, finished=len(trainer.course.returns) >= episodes)
+        yield trainer.course
+
+
+def _midpoint(task: Task) -> int:
+    """Episodes before compression and pruning change course."""
+    assert task.pixels is not None
+    return round(task.training.episodes * task.pixels.midpoint)
+
+
+def _inputs(task: Task, spec: PolicySpec, shared: bool = False) -> dict[str, Any]:
+    """What a course depends on; one that methods share depends on fewer of the settings."""
+    assert task.pixels is not None
+    left_out = ("midpoint", "shared_rate", "latent_limit") if shared else ("midpoint",)
+    training = {key: value for key, value in asdict(task.training).items() if key not in ("seeds", "episodes")}
+    return {
+        "environment": [task.environment, task.environment_options],
+        "observation": asdict(task.observation),
+        "training": {**training, "midpoint": _midpoint(task)},
+        "pixels": {key: value for key, value in asdict(task.pixels).items() if key not in left_out},
+        "spec": {"hidden": spec.hidden, "seed": spec.seed} if shared else spec.to_json(),
+        "network": None if shared else asdict(task.network),
+    }
+
+
+class _Trainer:
+    """One run: games, parameters, optimiser and method."""
+
+    def __init__(self, task: Task, spec: PolicySpec) -> None:
+        assert task.pixels is not None
+        self.task, self.spec, self.pixels = task, spec, task.pixels
+        self.streams, self.method = Streams.of(spec.seed), create_method(spec)
+        features, actions = task.spaces
+        parameters = Parameters.uniform(features, spec.hidden, actions, self.streams.start)
+        self.method.initialise(parameters, task.training.output_gain)
+        self.course = Course(columns_first(parameters), [])
+        self.games = Games(task, self.pixels.games, self.streams.actions)
+        self.halfway = False
+        self._forget()
+        self._follow(real_contract(task) if spec.method in SHARED else self.method.training_contract(task))
+
+    def play_and_learn(self) -> None:
+        """Play every game some steps, and learn from the points that ended."""
+        quantise_all(self.course.parameters, self._formats, self._network)
+        scores = self.games.play(self.pixels.steps, lambda frames: forward(self._formats, self._network, frames))
+        self.course.steps += self.pixels.games * self.pixels.steps
+        self.course.returns += scores
+        self.course.ends += [self.course.steps] * len(scores)
+        batch = self.games.batch()
+        if batch is None:
+            return
+        for _ in range(self.pixels.passes):
+            order = self.streams.actions.permutation(len(batch.actions))
+            for part in np.array_split(order, self.pixels.parts):
+                self._learn(batch, part)
+
+    def pass_midpoint(self) -> None:
+        """Change course as the method has it."""
+        self.halfway = True
+        if self.method.switches:
+            self.method.at_midpoint(self.course.parameters, self.streams.start)
+            self._follow(self.method.training_contract(self.task))
+        if self.method.switches or self.task.training.reset_at_midpoint:
+            self._forget()
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The state that is arrays, by name."""
+        kept = {"parameters": self.course.parameters, "first": self._first, "second": self._second}
+        return {
+            **{f"{kind}.{index}": flat(array) for kind, arrays in kept.items() for index, array in enumerate(arrays)},
+            **{f"method.{name}": array for name, array in self.method.arrays().items()},
+            **self.games.arrays(),
+            "returns": np.array(self.course.returns), "ends": np.array(self.course.ends, dtype=np.int64),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """The rest of the state, as plain JSON values."""
+        return {
+            "halfway": self.halfway, "updates": self._updates,
+            "steps": self.course.steps, "seconds": self.course.seconds,
+            "streams": [stream.bit_generator.state for stream in (self.streams.start, self.streams.actions)],
+        }
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]], state: Mapping[str, Any]) -> None:
+        """Go back to what :meth:`arrays` and :meth:`state` answered."""
+        self.method.restore({
+            name.removeprefix("method."): array for name, array in arrays.items() if name.startswith("method.")
+        })
+        self.halfway, self._updates = state["halfway"], state["updates"]
+        if self.halfway and self.method.switches:
+            self._follow(self.method.training_contract(self.task))
+        kept = {"parameters": self.course.parameters, "first": self._first, "second": self._second}
+        for kind, places in kept.items():
+            for index, place in enumerate(places):
+                flat(place)[:] = arrays[f"{kind}.{index}"]
+        self.course.returns, self.course.ends = arrays["returns"].tolist(), arrays["ends"].tolist()
+        self.course.steps, self.course.seconds = state["steps"], state["seconds"]
+        self.games.restore(arrays)
+        for stream, kept_state in zip((self.streams.start, self.streams.actions), state["streams"], strict=True):
+            stream.bit_generator.state = kept_state
+
+    def _follow(self, contract: Contract) -> None:
+        """Compute with the number formats of ``contract`` from here on."""
+        self._formats = Formats.of(contract)
+        self._network = columns_first(self.course.parameters)
+        binary = isinstance(contract.hidden_weight, Binary)
+        self._limit = self.pixels.latent_limit if binary else np.inf
+
+    def _forget(self) -> None:
+        """Start the optimiser's state afresh."""
+        self._first, self._second = (columns_first(self.course.parameters.zeros()) for _ in range(2))
+        self._updates = 0
+
+    def _rate(self) -> float:
+        rate = self.task.training.rate(self.spec.hidden, len(self.course.returns))
+        return rate * (self.pixels.shared_rate if self.halfway and self.method.shares_weights else 1.0)
+
+    def _learn(self, batch: Batch, part: NDArray[np.int64]) -> None:
+        """One update from the steps that ``part`` numbers."""
+        quantise_all(self.course.parameters, self._formats, self._network)
+        frames, actions = Frames.of([batch.frames[index] for index in part]), batch.actions[part]
+        passes = forward(self._formats, self._network, frames)
+        ratio = np.exp(passes.logarithm[np.arange(len(part)), actions] - batch.log_probabilities[part])
+        advantage = batch.advantages[part] * ratio
+        advantage[np.where(advantage > 0, ratio > 1 + self.pixels.clip, ratio < 1 - self.pixels.clip)] = 0.0
+        gradient = columns_first(self.course.parameters)
+        gradients(
+            self._formats, self._network, frames, actions, advantage, passes, self.task.training.entropy, gradient
+        )
+        _shorten(gradient, self.pixels.longest_gradient)
+        self.method.after_backward(gradient)
+        self._updates += 1
+        for arrays in zip(self.course.parameters, gradient, self._first, self._second, strict=True):
+            adam_one(*map(flat, arrays), self._rate(), self._updates)
+        self.method.after_step(self.course.parameters)
+        for weight in self.course.parameters.weights:
+            np.clip(weight, -self._limit, self._limit, out=weight)
+
+
+class _Keeper:
+    """Checkpoint and curve of one run in its folder."""
+
+    def __init__(self, directory: Path, inputs: Mapping[str, Any]) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory, self._inputs = directory, inputs
+        self._kept = time.perf_counter()
+
+    def load(self, trainer: _Trainer) -> bool:
+        """Bring ``trainer`` to where the run was left, and answer whether there was such a state."""
+        found = load_checkpoint(self._directory / CHECKPOINT, self._inputs)
+        if found is not None:
+            trainer.restore(*found)
+        return found is not None
+
+    def keep(self, trainer: _Trainer, finished: bool) -> None:
+        """Write the state if it is time, or the run has ``finished``; and the curve, if a game ended."""
+        self._write_curve(trainer.course)
+        if finished or time.perf_counter() - self._kept >= CHECKPOINT_SECONDS:
+            save_checkpoint(self._directory / CHECKPOINT, self._inputs, trainer.arrays(), trainer.state())
+            self._kept = time.perf_counter()
+
+    def _write_curve(self, course: Course) -> None:
+        # A few hundred lines: written anew, so that a run that goes back to its checkpoint goes back here too.
+        path = self._directory / CURVE
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        lines = (
+            json.dumps({"game": game, "steps": end, "return": value})
+            for game, (end, value) in enumerate(zip(course.ends, course.returns, strict=True), start=1)
+        )
+        partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        partial.replace(path)
+
+
+def _shorten(gradient: Parameters, longest: float) -> None:
+    """Scale all of ``gradient`` down to a Euclidean length of ``longest``, if it is longer."""
+    length = float(np.sqrt(sum(float(np.vdot(flat(array), flat(array))) for array in gradient)))
+    if length > longest:
+        for array in gradient:
+            array *= longest / length
