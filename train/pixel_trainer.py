@@ -223,8 +223,11 @@ class _Trainer:
         _shorten(gradient, self.pixels.longest_gradient)
         self.method.after_backward(gradient)
         self._updates += 1
-        for arrays in zip(self.course.parameters, gradient, self._first, self._second, strict=True):
-            adam_one(*map(flat, arrays), self._rate(), self._updates)
+        rate = self._rate()
+        for latent, slope, first, second in zip(
+            self.course.parameters, gradient, self._first, self._second, strict=True
+        ):
+            adam_one(flat(latent), flat(slope), flat(first), flat(second), rate, self._updates)
         self.method.after_step(self.course.parameters)
         for weight in self.course.parameters.weights:
             np.clip(weight, -self._limit, self._limit, out=weight)

@@ -49,7 +49,7 @@ class Frames(NamedTuple):
 
     def split(self) -> list[Frame]:
         """The observations, one by one."""
-        places, values = (np.split(array, self.starts[1:-1]) for array in (self.places, self.values))
+        places, values = np.split(self.places, self.starts[1:-1]), np.split(self.values, self.starts[1:-1])
         return [Frame(*pair) for pair in zip(places, values, strict=True)]
 
 

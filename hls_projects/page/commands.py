@@ -65,7 +65,8 @@ def _changes(task: Task, environment: str) -> str:
     usual, words = _file(environment), []
     if usual is None:
         return ""
-    for section in ("observation", "network", "training", "hardware"):
+    sections = ("observation", "network", "training", *(("pixels",) if task.pixels else ()), "hardware")
+    for section in sections:
         for key, value in vars(getattr(task, section)).items():
             told_otherwise = key in ("part", "clock_mhz") or (section == "training" and key == "seeds")
             if value != getattr(getattr(usual, section), key) and not told_otherwise:

@@ -74,10 +74,11 @@ def test_a_run_stopped_often_ends_as_one_that_was_not(
 def test_a_killed_process_goes_on_from_its_checkpoint(task: Task, undisturbed: Course, tmp_path: Path) -> None:
     place = tmp_path / "compression"
     script = (
-        "import sys; from pathlib import Path; from train import pixel_trainer as t, task; from train import PolicySpec\n"
+        "import sys\nfrom pathlib import Path\nfrom train import PolicySpec, pixel_trainer as t, task\n"
         "t.CHECKPOINT_SECONDS = 0.0\n"
         f"changed, _ = task.change(task.load_task('pong'), '{SMALL}')\n"
-        f"for _ in t.run(changed, PolicySpec('pong', 'compression', {HIDDEN}, 3, clusters=3), Path(sys.argv[1])): pass\n"
+        f"spec = PolicySpec('pong', 'compression', {HIDDEN}, 3, clusters=3)\n"
+        "for _ in t.run(changed, spec, Path(sys.argv[1])): pass\n"
     )
     shared = tmp_path / "first-half" / f"h{HIDDEN}-s3" / CHECKPOINT
     for wanted in (shared, place / CHECKPOINT):
