@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from firmware.boards import board_names, load_board
+from firmware.design import load_design
 from hls_projects import pipeline
+from hls_projects.evaluate import EPISODES
 from hls_projects.run import Run
 from train.cli import print_result, run
 from train.errors import ProjectError
@@ -27,7 +29,10 @@ BoardName = Annotated[str | None, typer.Option(help="Board; `boards` lists them,
                                                     "Default: the task's.")]
 Port = Annotated[str, typer.Option(help="Serial port of the board, for instance /dev/ttyUSB0; sim: the simulated one.")]
 Part = Annotated[str | None, typer.Option(help="Part whose RTL of the run is taken. Default: the task's.")]
-Episodes = Annotated[int, typer.Option(min=1, help="Greedy Gymnasium episodes, seeded 0, 1, 2, …")]
+Episodes = Annotated[
+    int | None,
+    typer.Option(min=1, help="Greedy Gymnasium episodes, seeded 0, 1, 2, …; default: 100, or 1 from pixels."),
+]
 Faults = Annotated[float, typer.Option(min=0.0, max=0.5, help="Share of all bytes on the simulated wire that is "
                                                               "dropped, flipped or doubled; with any, the board is "
                                                               "also unplugged twice and power-cycled once.")]
@@ -38,7 +43,7 @@ def hil(
     env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
     clusters: Clusters = 8, percentile: Percentile = 50.0, activation_bits: ActivationBits = 0,
     settings: Settings = None, part: Part = None, board: BoardName = None,
-    port: Port = "sim", episodes: Episodes = 100, faults: Faults = 0.0, root: Root = None,
+    port: Port = "sim", episodes: Episodes = None, faults: Faults = 0.0, root: Root = None,
 ) -> None:
     """Let the board drive Gymnasium and hold every action against the software policy.
 
@@ -51,6 +56,7 @@ def hil(
     wanted = load_board(board) if board else None  # a wrong name is told before anything is built
     task, chosen = _built(task, spec, seed is None, part, root, console)
     session = Session(task, chosen, task.hardware.part, wanted or load_board(task.hardware.board), port)
+    episodes = episodes or (1 if task.hardware.word_inputs else EPISODES)
     with console.status(f"{episodes} episodes on {port} …"):
         result = run_hil(session, episodes, faults)
     path = chosen.directory / "hil.json"
@@ -62,7 +68,8 @@ def hil(
         ("board", "board"), ("port", "port"), ("mean return, hardware", "return_hardware"),
         ("mean return, software", "return_software"), ("episodes", "episodes"), ("steps compared", "steps_compared"),
         ("mismatches", "mismatches"), ("link faults noticed", "link_faults"), ("requests sent again", "retries"),
-        ("inferences per second", "inferences_per_second"), ("wire time per action, µs", "wire_us_per_action"),
+        ("inferences per second", "inferences_per_second"), ("bytes of a request", "request_bytes"),
+        ("wire time per action, µs", "wire_us_per_action"),
         ("core latency, cycles", "core_cycles"), ("core latency, ns", "core_latency_ns"),
     ):
         table.add_row(label, str(result[key]))
@@ -112,7 +119,6 @@ def bitstream(
     For the Zynq boards pynq-z2 and zcu102: hls4ml's project with its driver, C-simulated, and built where Vivado is.
     """
     from firmware.bitstream import REPORT, build_bitstream
-    from firmware.design import load_design
     from firmware.zynq import ZYNQ_BOARDS
 
     console = Console(highlight=False)
@@ -161,6 +167,8 @@ def endure(
     task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
     task, chosen = _built(task, spec, seed is None, part, root, console)
     session = Session(task, chosen, task.hardware.part, load_board(task.hardware.board))
+    if session.design.word_inputs:
+        raise ProjectError("endure is for cores that take all features at once; for this one take make hil FAULTS=0.01")
     reference = TorchBackend(load_policy(chosen.policy))
     with console.status(f"{frames:,} damaged frames …"):
         fuzzed = fuzz(session.design, board_library(session), reference, frames)
@@ -222,13 +230,11 @@ def _built(
     task: Task, spec: PolicySpec, choose_seed: bool, part: str | None, root: Path | None, console: Console
 ) -> tuple[Task, Run]:
     """The task and the run, which is made now if it isn't there."""
-    from hls_projects.rtl import read_info
-
     task = with_settings(task, "hardware", part=part)
     where = root or TASK_DIRECTORY
     try:
         found = pipeline.find_run(task, spec, choose_seed, where)
-        read_info(found.part(task.hardware.part))
+        load_design(found.part(task.hardware.part), found.policy)
     except ProjectError:
         pipeline.synthesise(task, spec, choose_seed=choose_seed, root=where, console=console)
         found = pipeline.find_run(task, spec, choose_seed, where)

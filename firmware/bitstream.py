@@ -56,6 +56,7 @@ def build_bitstream(design: Design, board: Board, directory: Path) -> dict[str, 
 
 
 def _synthesise(design: Design, family: Family, directory: Path) -> None:
+    design.copy_memories(directory)
     sources = " ".join(quoted(path) for path in (directory / "board.v", *design.sources))
     run_yosys(
         [f"read_verilog -defer {sources}", f"{family.synthesise} -top board -json board.json"], directory,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from hls_projects.rtl import CORE, read_info
+from hls_projects.stream.rtl import read_stream_info
+from hls_projects.stream.simulation import is_stream
 from train.policy import load_policy
 from train.stage import digest
 
@@ -22,8 +25,8 @@ module board (
     wire link_led;
     assign led = {led};
     policy_link #(
-        .FEATURES({features}), .BITS({bits}), .ACTIONS({actions}), .POLICY_HASH(64'h{policy_hash:016x}),
-        .CLOCKS_PER_BIT({clocks_per_bit})
+        .FEATURES({features}), .BITS({bits}), .ACTIONS({actions}), .WORDS({words}), .WORD_BITS({word_bits}),
+        .POLICY_HASH(64'h{policy_hash:016x}), .CLOCKS_PER_BIT({clocks_per_bit})
     ) link (.clk(clk), .reset({reset}), .rx(rx), .tx(tx), .led(link_led));
 endmodule
 """
@@ -41,6 +44,20 @@ class Design:
     actions: int
     policy_hash: int
     """First 64 bits of the SHA-256 of the policy's file."""
+    word_inputs: int = 0
+    """Features that a streaming core takes a clock; 0: all at once."""
+    memories: tuple[Path, ...] = ()
+    """Files that the core's Verilog reads from the working directory: what a streaming core's block RAMs hold."""
+
+    @property
+    def words(self) -> int:
+        """Clocks in which a streaming core takes an observation; 0 for other cores."""
+        return -(-self.features // self.word_inputs) if self.word_inputs else 0
+
+    def copy_memories(self, directory: Path) -> None:
+        """Put :attr:`memories` where the tools will look for them."""
+        for path in self.memories:
+            shutil.copyfile(path, directory / path.name)
 
     @property
     def sources(self) -> list[Path]:
@@ -53,6 +70,7 @@ class Design:
         """Verilog of the module ``board``: ports ``clk rx tx led`` and, with a reset button, ``button``."""
         return _TOP.format(
             policy_hash=self.policy_hash, features=self.features, bits=self.bits, actions=self.actions,
+            words=self.words, word_bits=max(1, self.word_inputs * self.bits),
             clocks_per_bit=clocks_per_bit, led="!link_led" if led_active_low else "link_led",
             button_port=",\n    input  wire button" if button else "",
             reset=("!button" if button_active_low else "button") if button else "1'b0",
@@ -63,14 +81,20 @@ def load_design(rtl: Path, policy: Path) -> Design:
     """The design of one run.
 
     Args:
-        rtl: directory of ``policy_core.v`` and ``rtl.json``.
+        rtl: directory of ``policy_core.v`` and ``rtl.json``, or, of a streaming core, ``stream.json``.
         policy: the policy's file, whose hash the board will answer with.
 
     Raises:
         ProjectError: one of them is missing or not whole.
     """
-    info = read_info(rtl)
     load_policy(policy)
+    if is_stream(rtl):
+        stream = read_stream_info(rtl)
+        return Design(
+            rtl / f"{CORE}.v", stream.features, stream.observation_bits, stream.actions, policy_hash(policy),
+            stream.pixels, tuple(sorted(rtl.glob("*.hex"))),
+        )
+    info = read_info(rtl)
     return Design(rtl / f"{CORE}.v", info.features, info.observation_bits, info.actions, policy_hash(policy))
 
 

@@ -7,7 +7,7 @@ import json
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,12 @@ from firmware.boards import Board
 from firmware.design import Design, load_design
 from firmware.link import Expected, Link
 from firmware.model import CLOCKS_PER_BIT, LIBRARY, build_board_model
-from firmware.simulated_board import Trouble, simulated_board
+from firmware.simulated_board import IDLE_CLOCKS, Trouble, simulated_board
 from hls_projects.run import Run
 from train.backend import Answer
 from train.contract import IntArray
 from train.errors import ProjectError
-from train.gym_loop import Episodes, play
+from train.gym_loop import play
 from train.network import TorchBackend
 from train.policy import load_policy
 from train.stage import Stage, digest, exclusive
@@ -31,6 +31,9 @@ from train.task import Task
 
 SIMULATED = "sim"
 """The port's name for the simulated board."""
+
+SIMULATED_STEPS = 300
+"""Of an episode, at most, on a simulated board with a streaming core: each takes it a good part of a second."""
 
 _PATIENCE = 30.0
 """Seconds without an answer before a board is given up."""
@@ -60,7 +63,7 @@ class Session:
     def expected(self) -> Expected:
         """What the board must say of itself."""
         design = self.design
-        return Expected(design.features, design.bits, design.actions, design.policy_hash)
+        return Expected(design.features, design.bits, design.actions, design.policy_hash, design.word_inputs)
 
 
 class TimedBackend:
@@ -99,9 +102,15 @@ def run_hil(session: Session, episodes: int, faults: float = 0.0, seed: int = 0)
     if session.port != SIMULATED:
         with open_board(session):
             pass  # what is wrong with the board is told before any episode
-    policy = TorchBackend(load_policy(session.run.policy))
-    software = play(session.task, policy, episodes, first_seed=0)
-    steps = mismatches = 0
+    policy, expected = TorchBackend(load_policy(session.run.policy)), session.expected
+    task = _task(session)
+    steps = mismatches = sent = 0
+
+    def count(observations: IntArray, answer: Answer) -> None:
+        nonlocal sent
+        sent += len(expected.frames([0] * len(observations), expected.pack(observations)))
+
+    software = play(task, policy, episodes, first_seed=0, watch=count)
 
     def watch(observations: IntArray, answer: Answer) -> None:
         nonlocal steps, mismatches
@@ -110,13 +119,13 @@ def run_hil(session: Session, episodes: int, faults: float = 0.0, seed: int = 0)
 
     with tempfile.TemporaryDirectory(prefix="hil-") as folder:
         report = Path(folder) / "simulated.json"
-        trouble = _trouble(session, software, faults, seed)
+        trouble = Trouble(faults, seed, (sent // 4, sent * 3 // 4), (sent // 2,)) if faults else Trouble()
         with open_board(session, report, trouble) as link:
             backend = TimedBackend(link)
-            hardware = play(session.task, backend, episodes, first_seed=0, watch=watch)
+            hardware = play(task, backend, episodes, first_seed=0, watch=watch)
             identity = link.identify()
         injected = json.loads(report.read_text(encoding="utf-8")) if session.port == SIMULATED else None
-    request, answer = protocol.infer_frame_bytes(identity.features, identity.bits)
+    request, answer = sent / int(software.lengths.sum()), protocol.ANSWER_BYTES
     return {
         "task": session.task.name, "run": session.run.spec.directory_name, "board": session.board.name,
         "port": session.port, "policy_hash": f"{identity.policy_hash:016x}",
@@ -126,6 +135,7 @@ def run_hil(session: Session, episodes: int, faults: float = 0.0, seed: int = 0)
         "link_faults": link.counters.faults, "retries": link.counters.retries, "link": link.counters.to_json(),
         "faults_injected": injected,
         "inferences_per_second": round(steps / backend.seconds, 1), "link_seconds": round(backend.seconds, 3),
+        "request_bytes": round(request, 1),
         "wire_us_per_action": round((request + answer) * protocol.BITS_PER_BYTE / session.board.baud * 1e6, 2),
         "core_cycles": identity.longest_cycles, "core_cycles_shortest": identity.shortest_cycles,
         "core_latency_ns": round(identity.longest_cycles / session.board.clock_mhz * 1e3, 1),
@@ -155,7 +165,7 @@ def open_board(session: Session, report: Path | None = None, trouble: Trouble | 
             yield link
         return
     with (
-        simulated_board(board_library(session), report, trouble) as port,
+        simulated_board(board_library(session), report, trouble, IDLE_CLOCKS + 8 * session.design.words) as port,
         Link(port, session.board.baud, session.expected, patience=_PATIENCE) as link,
     ):
         yield link
@@ -165,7 +175,8 @@ def board_library(session: Session) -> Path:
     """The simulated board's library of a run, compiled if the run or the Verilog changed."""
     design = session.design
     inputs = {
-        "design": {**asdict(design), "core": str(design.core.relative_to(session.run.directory))},
+        "design": {**asdict(design), "core": str(design.core.relative_to(session.run.directory)),
+                   "memories": {path.name: digest(path) for path in design.memories}},
         "sources": {path.name: digest(path) for path in design.sources}, "clocks_per_bit": CLOCKS_PER_BIT,
         "bench": digest(Path(__file__).with_name("uart_bench.cpp")),
     }
@@ -177,10 +188,8 @@ def board_library(session: Session) -> Path:
     return stage.directory / LIBRARY
 
 
-def _trouble(session: Session, played: Episodes, rate: float, seed: int) -> Trouble:
-    if not rate:
-        return Trouble()
-    kind = session.task.observation
-    request, _ = protocol.infer_frame_bytes(session.task.spaces[0], kind.bits)
-    total = int(played.lengths.sum()) * request
-    return Trouble(rate, seed, (total // 4, total * 3 // 4), (total // 2,))
+def _task(session: Session) -> Task:
+    if session.port != SIMULATED or not session.design.word_inputs:
+        return session.task
+    options = {**session.task.environment_options, "max_episode_steps": SIMULATED_STEPS}
+    return replace(session.task, environment_options=options)

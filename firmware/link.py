@@ -42,6 +42,18 @@ class Expected:
     bits: int
     actions: int
     policy_hash: int
+    word_inputs: int = 0
+    """Features that a streaming core takes a clock; 0: all at once."""
+
+    def frames(self, sequences: list[int], packed: list[bytes]) -> bytes:
+        """Inference requests of what :meth:`pack` gave."""
+        return protocol.infer_requests(sequences, packed, coded=self.word_inputs > 0)
+
+    def pack(self, observations: IntArray) -> list[bytes]:
+        """The bodies of inference requests; ``observations``: int64, shape (batch, features)."""
+        if self.word_inputs:
+            return protocol.code_observations(observations, self.bits, self.word_inputs)
+        return protocol.pack_observations(observations, self.bits)
 
 
 @dataclass
@@ -111,6 +123,8 @@ class Link:
         self.counters = Counters()
         self.identity: Identity | None = None
         self._port, self._baud, self._expected = port, baud, expected
+        if expected.word_inputs:
+            window = 1  # the board keeps one such observation
         self._timeout, self._patience, self._window, self._attempts = timeout, patience, window, attempts
         self._silence = timeout  # the limit now
         self._shortest = timeout / 25
@@ -175,7 +189,7 @@ class Link:
         Raises:
             ProjectError: the board is gone for longer than the patience, or holds another policy now.
         """
-        packed = protocol.pack_observations(observations, self._expected.bits)
+        packed = self._expected.pack(observations)
         actions = np.full(len(packed), -1, dtype=np.int64)
         waiting = deque(range(len(packed)))
         flight: dict[int, int] = {}  # sequence number: row, oldest first
@@ -207,7 +221,7 @@ class Link:
         for row in rows:
             tries[row] += 1
         self.counters.requests += room
-        self._write(protocol.infer_requests(numbers, [packed[row] for row in rows]))
+        self._write(self._expected.frames(numbers, [packed[row] for row in rows]))
 
     def _receive(self, flight: dict[int, int], actions: IntArray) -> list[int] | None:
         """Wait for bytes; return the rows found lost, or None after a silence."""

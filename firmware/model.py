@@ -33,6 +33,7 @@ def build_board_model(design: Design, directory: Path) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     top = directory / "board.v"
     top.write_text(design.top(CLOCKS_PER_BIT), encoding="utf-8")
+    design.copy_memories(directory)
     sources = " ".join(quoted(path) for path in (top, *design.sources))
     run_yosys(
         [f"read_verilog -defer {sources}", "hierarchy -top board", "proc", "flatten", "opt_clean",

@@ -19,7 +19,10 @@ DELIMITER = b"\x00"
 BITS_PER_BYTE = 10
 """On the wire: start bit, 8 data bits, stop bit."""
 
-_IDENTIFY, _INFER, _IDENTITY, _ACTION = 0x01, 0x02, 0x81, 0x82
+_IDENTIFY, _INFER, _INFER_CODED, _IDENTITY, _ACTION = 0x01, 0x02, 0x03, 0x81, 0x82
+_LONGEST_RUN = 255
+ANSWER_BYTES = 10
+"""On the wire, of the answer to an inference request."""
 _HEADER = struct.Struct("<BH")
 _CHECK = struct.Struct("<I")
 _IDENTITY_BODY = struct.Struct("<BHBBQHHIHH")
@@ -64,16 +67,16 @@ def identify_request(sequence: int) -> bytes:
     return seal(_HEADER.pack(_IDENTIFY, sequence))
 
 
-def infer_requests(sequences: list[int], packed: list[bytes]) -> bytes:
-    """One frame for each packed observation (:func:`pack_observations`), one after the other."""
+def infer_requests(sequences: list[int], packed: list[bytes], coded: bool = False) -> bytes:
+    """One frame for each observation, one after the other.
+
+    Args:
+        packed: of :func:`pack_observations`, or, if ``coded``, of :func:`code_observations`.
+    """
+    kind = _INFER_CODED if coded else _INFER
     return b"".join(
-        seal(_HEADER.pack(_INFER, sequence) + data) for sequence, data in zip(sequences, packed, strict=True)
+        seal(_HEADER.pack(kind, sequence) + data) for sequence, data in zip(sequences, packed, strict=True)
     )
-
-
-def infer_frame_bytes(features: int, bits: int) -> tuple[int, int]:
-    """Bytes on the wire of one inference request and of its answer, without COBS' bytes for very long frames."""
-    return _HEADER.size + (features * bits + 7) // 8 + _CHECK.size + 2, _HEADER.size + 1 + _CHECK.size + 2
 
 
 def pack_observations(observations: IntArray, bits: int) -> list[bytes]:
@@ -92,6 +95,34 @@ def pack_observations(observations: IntArray, bits: int) -> list[bytes]:
     fields = ((observations[:, :, None] >> np.arange(bits)) & 1).astype(np.uint8).reshape(count, features * bits)
     rows = np.packbits(fields, axis=1, bitorder="little")
     return [row.tobytes() for row in rows]
+
+
+def code_observations(observations: IntArray, bits: int, word_inputs: int) -> list[bytes]:
+    """The same for a streaming core: words of ``word_inputs`` features, runs of zero words by their length.
+
+    Args:
+        observations: int64, shape (batch, features), each within the input type.
+
+    Raises:
+        ValueError: one is not.
+    """
+    count, features = observations.shape
+    words = -(-features // word_inputs)
+    padded = np.zeros((count, words * word_inputs), dtype=np.int64)
+    padded[:, :features] = observations
+    packed = pack_observations(padded.reshape(count * words, word_inputs), bits)
+    return [_code(packed[row * words:(row + 1) * words]) for row in range(count)]
+
+
+def _code(words: list[bytes]) -> bytes:
+    coded, zeros = bytearray(), 0
+    for word in words:
+        if not any(word):
+            zeros += 1
+            continue
+        coded += bytes([_LONGEST_RUN] * (zeros // _LONGEST_RUN) + [zeros % _LONGEST_RUN]) + word
+        zeros = 0
+    return bytes(coded)
 
 
 def seal(payload: bytes) -> bytes:

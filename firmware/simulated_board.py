@@ -28,8 +28,9 @@ from firmware.model import BoardModel
 from train.errors import ProjectError
 from train.stage import write_json
 
-_IDLE_CLOCKS = 2000
-"""A board whose pins are idle for so long has nothing more to say (an identity takes 400 clocks to compose)."""
+IDLE_CLOCKS = 2000
+"""A board whose pins are idle for so long has nothing more to say (an identity takes 400 clocks to compose); one
+with a streaming core may be silent for longer while it computes."""
 _SLICE_CLOCKS = 20_000
 """Simulated between two looks at the terminal."""
 _DELAY_SECONDS = 0.02
@@ -54,8 +55,8 @@ class Trouble:
 class SimulatedBoard:
     """The board, its wire and its port; runs in this process until it is stopped."""
 
-    def __init__(self, library: Path, port: Path, trouble: Trouble) -> None:
-        self._library, self._port = library, port
+    def __init__(self, library: Path, port: Path, trouble: Trouble, idle_clocks: int = IDLE_CLOCKS) -> None:
+        self._library, self._port, self._idle_clocks = library, port, idle_clocks
         self._model = BoardModel(library)
         towards, back = np.random.SeedSequence(trouble.seed).spawn(2)
         self._to_board = Wire(trouble.rate, np.random.default_rng(towards))
@@ -89,7 +90,7 @@ class SimulatedBoard:
                     busy = False
                     continue
             data, late = self._to_board.carry(data)
-            answers, clocks = self._model.run(data, _IDLE_CLOCKS, _SLICE_CLOCKS)
+            answers, clocks = self._model.run(data, self._idle_clocks, _SLICE_CLOCKS)
             busy = clocks == _SLICE_CLOCKS or bool(self._model.waiting)
             answers, later = self._to_host.carry(answers)
             if late or later:
@@ -143,20 +144,24 @@ class SimulatedBoard:
 
 
 @contextlib.contextmanager
-def simulated_board(library: Path, report: Path | None = None, trouble: Trouble | None = None) -> Iterator[str]:
+def simulated_board(
+    library: Path, report: Path | None = None, trouble: Trouble | None = None, idle_clocks: int = IDLE_CLOCKS
+) -> Iterator[str]:
     """Run a simulated board as a process of its own; yields the name of its port.
 
     Args:
         library: what :func:`firmware.model.build_board_model` made.
         report: where it writes, at the end, what it did.
         trouble: what shall go wrong.
+        idle_clocks: of silence, after which the board has nothing more to say.
 
     Raises:
         ProjectError: the process did not start.
     """
     with tempfile.TemporaryDirectory(prefix="board-") as folder:
         port = Path(folder) / "port"
-        command = [sys.executable, "-m", "firmware.simulated_board", str(library.resolve()), str(port)]
+        command = [sys.executable, "-m", "firmware.simulated_board", str(library.resolve()), str(port),
+                   "--idle-clocks", str(idle_clocks)]
         if report is not None:
             command += ["--report", str(report.resolve())]
         for name, value in asdict(trouble or Trouble()).items():
@@ -186,6 +191,7 @@ def _main() -> None:
     parser.add_argument("library", type=Path)
     parser.add_argument("port", type=Path)
     parser.add_argument("--report", type=Path)
+    parser.add_argument("--idle-clocks", type=int, default=IDLE_CLOCKS)
     parser.add_argument("--rate", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--unplug-after", type=int, action="append", default=[])
@@ -194,7 +200,7 @@ def _main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the host, which then stops this process
     trouble = Trouble(options.rate, options.seed, tuple(options.unplug_after), tuple(options.power_cycle_after))
-    board = SimulatedBoard(options.library, options.port, trouble)
+    board = SimulatedBoard(options.library, options.port, trouble, options.idle_clocks)
     try:
         board.run()
     finally:

@@ -2,7 +2,10 @@
 //
 // Whatever is damaged is dropped at the next delimiter; the frame after that is received again.
 module frame_receiver #(
-    parameter OBSERVATION_BYTES = 4
+    parameter OBSERVATION_BYTES = 4,                    // of a coded one: at most
+    parameter CODED = 0,                                // 1: inference requests carry run lengths, which leave at once
+    parameter KEPT_BYTES = CODED ? 1 : OBSERVATION_BYTES,
+    parameter WIDTH = $clog2(OBSERVATION_BYTES + 9)     // of a length: header and check, and one too many
 ) (
     input  wire                           clk,
     input  wire                           reset,
@@ -13,13 +16,16 @@ module frame_receiver #(
     output reg                            infer,        // one clock: a good inference request
     output reg                            rejected,     // one clock: a damaged frame ended
     output reg  [15:0]                    sequence,     // of the request
-    output reg  [8*OBSERVATION_BYTES-1:0] observation   // of an inference request, first byte lowest
+    output reg  [8*KEPT_BYTES-1:0]        observation,  // of an inference request, first byte lowest; if not coded
+    output wire                           body_valid,   // a byte of the observation, or of the check behind it
+    output wire [7:0]                     body,
+    output wire [WIDTH-1:0]               place,        // of that byte
+    output reg  [WIDTH-1:0]               body_length   // with `infer`: bytes of the observation
 );
-    localparam IDENTIFY = 8'h01, INFER = 8'h02;
+    localparam IDENTIFY = 8'h01, INFER = CODED ? 8'h03 : 8'h02;
     localparam HEADER = 3, CHECK = 4;
     localparam IDENTIFY_LENGTH = HEADER + CHECK;
     localparam INFER_LENGTH = HEADER + OBSERVATION_BYTES + CHECK;
-    localparam WIDTH = $clog2(INFER_LENGTH + 2);
 
     reg [7:0]       kind = 0;
     reg [7:0]       left = 0;       // data bytes left in the COBS group; 0: a code byte is next
@@ -40,15 +46,21 @@ module frame_receiver #(
     );
 
     wire whole = !damaged && left == 0 && crc_good;
+    wire is_identify = whole && kind == IDENTIFY && length == IDENTIFY_LENGTH;
+    wire is_infer = whole && kind == INFER &&
+        (CODED ? length >= HEADER + CHECK && length <= INFER_LENGTH : length == INFER_LENGTH);
 
-    initial begin identify = 0; infer = 0; rejected = 0; sequence = 0; observation = 0; end
+    assign body_valid = take && length >= HEADER;
+    assign body = payload;
+    assign place = length - HEADER;
+
+    initial begin identify = 0; infer = 0; rejected = 0; sequence = 0; observation = 0; body_length = 0; end
 
     always @(posedge clk) begin
-        identify <= delimiter && whole && kind == IDENTIFY && length == IDENTIFY_LENGTH;
-        infer <= delimiter && whole && kind == INFER && length == INFER_LENGTH;
-        rejected <= delimiter && started && !(
-            whole && (kind == IDENTIFY && length == IDENTIFY_LENGTH || kind == INFER && length == INFER_LENGTH)
-        );
+        identify <= delimiter && is_identify;
+        infer <= delimiter && is_infer;
+        rejected <= delimiter && started && !is_identify && !is_infer;
+        if (delimiter) body_length <= length - HEADER - CHECK;
 
         if (byte_valid || byte_error) started <= 1;
         if (byte_error) damaged <= 1;
@@ -61,7 +73,7 @@ module frame_receiver #(
             if (length == 0) kind <= payload;
             if (length == 1) sequence[7:0] <= payload;
             if (length == 2) sequence[15:8] <= payload;
-            if (length >= HEADER && length < HEADER + OBSERVATION_BYTES)
+            if (!CODED && length >= HEADER && length < HEADER + OBSERVATION_BYTES)
                 observation <= {payload, observation} >> 8;
             if (length != INFER_LENGTH + 1) length <= length + 1'b1;
         end

@@ -3,6 +3,8 @@ module policy_link #(
     parameter FEATURES = 4,
     parameter BITS = 8,                         // of one feature
     parameter ACTIONS = 2,                      // 2 to 256
+    parameter WORDS = 0,                        // of a frame, for a streaming core; 0: all features come at once
+    parameter WORD_BITS = 8,
     parameter [63:0] POLICY_HASH = 0,
     parameter CLOCKS_PER_BIT = 8
 ) (
@@ -14,7 +16,10 @@ module policy_link #(
 );
     localparam VERSION = 8'd1;
     localparam OBSERVATION_BITS = FEATURES * BITS;
-    localparam OBSERVATION_BYTES = (OBSERVATION_BITS + 7) / 8;
+    localparam CODED = WORDS != 0;
+    localparam OBSERVATION_BYTES = CODED ? WORDS * (1 + (WORD_BITS + 7) / 8) : (OBSERVATION_BITS + 7) / 8;
+    localparam KEPT_BYTES = CODED ? 1 : OBSERVATION_BYTES;
+    localparam PLACE_BITS = $clog2(OBSERVATION_BYTES + 9);
     localparam ACTION_BITS = ACTIONS > 2 ? $clog2(ACTIONS) : 1;
     localparam QUEUE_BITS = 6;                  // the host keeps at most 2^QUEUE_BITS - 1 requests in flight
     localparam ANSWER_LENGTH = 6'd4, IDENTITY_LENGTH = 6'd28;
@@ -32,25 +37,48 @@ module policy_link #(
     wire        byte_valid, byte_error, identify, infer, rejected;
     wire [7:0]  data;
     wire [15:0] sequence;
-    wire [8*OBSERVATION_BYTES-1:0] observation;
+    wire [8*KEPT_BYTES-1:0] observation;
+    wire        body_valid;
+    wire [7:0]  body;
+    wire [PLACE_BITS-1:0] place, body_length;
     uart_receiver #(.CLOCKS_PER_BIT(CLOCKS_PER_BIT)) uart (
         .clk(clk), .reset(quiet), .rx(rx), .valid(byte_valid), .error(byte_error), .data(data)
     );
-    frame_receiver #(.OBSERVATION_BYTES(OBSERVATION_BYTES)) receiver (
+    frame_receiver #(.OBSERVATION_BYTES(OBSERVATION_BYTES), .CODED(CODED)) receiver (
         .clk(clk), .reset(quiet), .byte_valid(byte_valid), .byte_error(byte_error), .data(data), .identify(identify),
-        .infer(infer), .rejected(rejected), .sequence(sequence), .observation(observation)
+        .infer(infer), .rejected(rejected), .sequence(sequence), .observation(observation), .body_valid(body_valid),
+        .body(body), .place(place), .body_length(body_length)
     );
 
     // The core, one observation at a time, and its latency in clocks. A core that never answers is not waited for.
     reg         busy = 0;
     reg  [15:0] tag = 0, clocks = 0, shortest = 16'hffff, longest = 0;
-    wire        start = infer && !busy;
+    wire        open;                           // the request's observation could be kept
+    wire        start = infer && !busy && open;
     wire        core_valid;
     wire [ACTION_BITS-1:0] action;
-    policy_core core (
-        .clk(clk), .in_valid(start), .observation(observation[OBSERVATION_BITS-1:0]), .out_valid(core_valid),
-        .action(action)
-    );
+    generate
+        if (CODED) begin : words
+            wire word_valid;
+            wire [WORD_BITS-1:0] word;
+            word_feeder #(
+                .WORDS(WORDS), .WORD_BITS(WORD_BITS), .BYTES(OBSERVATION_BYTES), .PLACE_BITS(PLACE_BITS)
+            ) feeder (
+                .clk(clk), .reset(quiet), .busy(busy), .body_valid(body_valid), .body(body), .place(place),
+                .start(start), .length(body_length), .open(open), .word_valid(word_valid), .word(word)
+            );
+            policy_core core (
+                .clk(clk), .restart(quiet), .in_valid(word_valid), .observation(word), .out_valid(core_valid),
+                .action(action)
+            );
+        end else begin : all_at_once
+            assign open = 1'b1;
+            policy_core core (
+                .clk(clk), .in_valid(start), .observation(observation[OBSERVATION_BITS-1:0]),
+                .out_valid(core_valid), .action(action)
+            );
+        end
+    endgenerate
     wire        answered = core_valid && busy;
     always @(posedge clk) begin
         clocks <= start ? 16'd0 : clocks + 1'b1;    // between the edge that takes in and the edge that puts out
@@ -105,7 +133,7 @@ module policy_link #(
     reg [31:0] accepted = 0;
     reg [15:0] damaged = 0, dropped = 0;
     reg [63:0] counters = 0;                    // as they were when the frame was begun
-    wire lost = (infer && busy) || ((identify || answered) && full);
+    wire lost = (infer && !start) || ((identify || answered) && full);
     always @(posedge clk) begin
         if (identify || infer) accepted <= accepted + 1'b1;
         if (rejected && !(&damaged)) damaged <= damaged + 1'b1;

@@ -176,7 +176,7 @@ module policy_stream #(
         if (load) common_held <= common;
         offset <= COMMON_FACTOR * common_held;
         if (load) unit_address <= 0;
-        else unit_address <= unit_address + 1'b1;
+        else if (running && !ending) unit_address <= unit_address + 1'b1;
         running <= load || (running && !ending);
         used <= {used, running};
         first <= {first, running && unit_address == 0};

@@ -42,7 +42,8 @@ def test_packing_loses_nothing(bits: int, features: int) -> None:
 def test_frames_have_the_documented_length() -> None:
     (packed,) = protocol.pack_observations(np.array([[1, 2, 3, 4]]), 6)
     assert (len(protocol.infer_requests([7], [packed])), len(protocol.seal(bytes(4)))) == (12, 10)
-    assert protocol.infer_frame_bytes(4, 6) == (12, 10)
+    assert len(protocol.infer_requests([7], protocol.pack_observations(np.ones((1, 4), dtype=np.int64), 6))) == 12
+    assert len(protocol.seal(b"\x82\x07\x00\x01")) == protocol.ANSWER_BYTES == 10
 
 
 @settings(deadline=None)
