@@ -67,7 +67,7 @@ NETWORKS = {
     "ternary, seven inputs a word": (stream_network("ternary", features=70, signs=True), 7),
     "eight bits": (stream_network("8", features=24), 3),
     "eight bits, two banks": (stream_network("8", features=48, hidden=11), 3),
-    "clusters, four banks": (stream_network("clusters", features=200, hidden=37), 7),
+    "clusters, two banks": (stream_network("clusters", features=100, hidden=13), 7),
     "unsigned pixels": (dataclasses.replace(stream_network("2"), input=FixedPoint(1, 1, signed=False)), 4),
 }
 
