@@ -9,6 +9,10 @@ pass in one part this is plain policy gradient (paper eq. 4).
 fp, compression and pruning are one course up to the midpoint, in real numbers (paper algorithms 2 and 3): it is trained
 once, in a folder of its own, and each of them goes on from there.
 
+In the last part of a run (``pixels.cooling``) the policy grows sure of itself, so that the deployed one, which takes the
+likeliest action, does as well as the one that draws: Pong repeats itself, and a greedy policy that loses one point may
+lose all 21 in the same way.
+
 A run keeps its state in ``checkpoint.safetensors`` at least every minute, games in mid-air included. A killed run goes
 on from there and ends in the same bytes as one that was never stopped.
 """
@@ -102,17 +106,17 @@ def _midpoint(task: Task) -> int:
 
 
 def _inputs(task: Task, spec: PolicySpec, shared: bool = False) -> dict[str, Any]:
-    """What a course depends on; one that methods share depends on fewer of the settings."""
+    """What a course depends on; the half that methods share depends on fewer of the settings."""
     assert task.pixels is not None
-    left_out = ("midpoint", "shared_rate", "latent_limit") if shared else ("midpoint",)
-    training = {key: value for key, value in asdict(task.training).items() if key not in ("seeds", "episodes")}
+    later = {"episodes", "midpoint", "cooling", "shared_rate", "latent_limit"} if shared else set()
+    kept = {**asdict(task.training), **asdict(task.pixels)}
     return {
         "environment": [task.environment, task.environment_options],
         "observation": asdict(task.observation),
-        "training": {**training, "midpoint": _midpoint(task)},
-        "pixels": {key: value for key, value in asdict(task.pixels).items() if key not in left_out},
-        "spec": {"hidden": spec.hidden, "seed": spec.seed} if shared else spec.to_json(),
         "network": None if shared else asdict(task.network),
+        "settings": {key: value for key, value in kept.items() if key not in later | {"seeds"}},
+        "first_half": _midpoint(task),
+        "spec": {"hidden": spec.hidden, "seed": spec.seed} if shared else spec.to_json(),
     }
 
 
@@ -205,8 +209,13 @@ class _Trainer:
         self._updates = 0
 
     def _rate(self) -> float:
-        rate = self.task.training.rate(self.spec.hidden, len(self.course.returns))
+        rate = self.task.training.rate(self.spec.hidden, len(self.course.returns)) * self._warmth()
         return rate * (self.pixels.shared_rate if self.halfway and self.method.shares_weights else 1.0)
+
+    def _warmth(self) -> float:
+        """1, and in the last part of the run a straight line from there to 0."""
+        episodes = self.task.training.episodes
+        return min(1.0, max(0.0, (episodes - len(self.course.returns)) / max(1.0, episodes * self.pixels.cooling)))
 
     def _learn(self, batch: Batch, part: NDArray[np.int64]) -> None:
         """One update from the steps that ``part`` numbers."""
@@ -217,9 +226,8 @@ class _Trainer:
         advantage = batch.advantages[part] * ratio
         advantage[np.where(advantage > 0, ratio > 1 + self.pixels.clip, ratio < 1 - self.pixels.clip)] = 0.0
         gradient = columns_first(self.course.parameters)
-        gradients(
-            self._formats, self._network, frames, actions, advantage, passes, self.task.training.entropy, gradient
-        )
+        entropy = self.task.training.entropy if self._warmth() == 1.0 else 0.0
+        gradients(self._formats, self._network, frames, actions, advantage, passes, entropy, gradient)
         _shorten(gradient, self.pixels.longest_gradient)
         self.method.after_backward(gradient)
         self._updates += 1

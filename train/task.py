@@ -124,6 +124,8 @@ class Pixels:
     """Latent binary weights are clipped to ± this value, in place of the paper's 1."""
     midpoint: float = 0.5
     """When compression and pruning change course, as a part of the episodes; the paper's is a half."""
+    cooling: float = 0.0
+    """Last part of the episodes, in which the entropy bonus is gone and the learning rate falls in a straight line to 0."""
     shared_rate: float = 1.0
     """compression: factor on the learning rate once many weights move as one."""
 
@@ -339,6 +341,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "pixels.longest_gradient": (1e-6, 1e6),
     "pixels.latent_limit": (1e-6, 1.0),
     "pixels.midpoint": (0.0, 1.0),
+    "pixels.cooling": (0.0, 1.0),
     "pixels.shared_rate": (0.0, 1.0),
     "hardware.clock_mhz": (1.0, 1000.0),
     "hardware.reuse_factor": (1, 10**7),
@@ -366,6 +369,11 @@ def _check(task: Task, where: str) -> None:
         value = getattr(getattr(task, section), name)
         if not low <= value <= high:
             raise ProjectError(f"{where}: {key} is {value}; it must lie in {low:g} … {high:g}")
+    if task.pixels is not None and task.pixels.midpoint + task.pixels.cooling > 1:
+        raise ProjectError(
+            f"{where}: pixels.midpoint is {task.pixels.midpoint} and pixels.cooling {task.pixels.cooling}; together they "
+            "are 1 at most, for all methods are one course up to the midpoint"
+        )
     if task.training.advantage not in ADVANTAGES:
         raise ProjectError(
             f"{where}: training.advantage is '{task.training.advantage}'; choose one of {', '.join(ADVANTAGES)}"

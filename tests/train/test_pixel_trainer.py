@@ -22,7 +22,7 @@ from train.task import Task, change, load_task
 from train.training import train_policy
 
 GAMES, HIDDEN = 4, 4
-SMALL = f"training.episodes={GAMES} pixels.games=2 pixels.steps=160 pixels.midpoint=0.5"
+SMALL = f"training.episodes={GAMES} pixels.games=2 pixels.steps=160 pixels.midpoint=0.5 pixels.cooling=0.5"
 
 
 @pytest.fixture(scope="module")
