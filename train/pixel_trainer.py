@@ -9,9 +9,9 @@ pass in one part this is plain policy gradient (paper eq. 4).
 fp, compression and pruning are one course up to the midpoint, in real numbers (paper algorithms 2 and 3): it is trained
 once, in a folder of its own, and each of them goes on from there.
 
-In the last part of a run (``pixels.cooling``) the policy grows sure of itself, so that the deployed one, which takes the
-likeliest action, does as well as the one that draws: Pong repeats itself, and a greedy policy that loses one point may
-lose all 21 in the same way.
+In the last part of a run (``pixels.cooling``) the policy grows sure of itself, so that the deployed one, which takes
+the likeliest action, does as well as the one that draws: Pong repeats itself, and a greedy policy that loses one point
+may lose all 21 in the same way.
 
 A run keeps its state in ``checkpoint.safetensors`` at least every minute, games in mid-air included. A killed run goes
 on from there and ends in the same bytes as one that was never stopped.

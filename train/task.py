@@ -125,7 +125,7 @@ class Pixels:
     midpoint: float = 0.5
     """When compression and pruning change course, as a part of the episodes; the paper's is a half."""
     cooling: float = 0.0
-    """Last part of the episodes, in which the entropy bonus is gone and the learning rate falls in a straight line to 0."""
+    """Last part of the episodes: there is no entropy bonus, and the learning rate falls in a straight line to 0."""
     shared_rate: float = 1.0
     """compression: factor on the learning rate once many weights move as one."""
 
@@ -371,8 +371,8 @@ def _check(task: Task, where: str) -> None:
             raise ProjectError(f"{where}: {key} is {value}; it must lie in {low:g} … {high:g}")
     if task.pixels is not None and task.pixels.midpoint + task.pixels.cooling > 1:
         raise ProjectError(
-            f"{where}: pixels.midpoint is {task.pixels.midpoint} and pixels.cooling {task.pixels.cooling}; together they "
-            "are 1 at most, for all methods are one course up to the midpoint"
+            f"{where}: pixels.midpoint is {task.pixels.midpoint} and pixels.cooling {task.pixels.cooling}; "
+            "together they are 1 at most, for methods are one course up to the midpoint"
         )
     if task.training.advantage not in ADVANTAGES:
         raise ProjectError(
