@@ -43,7 +43,7 @@ build  = $(policy) $(call flag,PART,--part) $(call flag,CLOCK_MHZ,--clock-mhz)
 foreign = $(call flag,ONNX,--onnx) $(call flag,PART,--part) $(call flag,CLOCK_MHZ,--clock-mhz) $(call flag,ROOT,--root)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv train synth evaluate matrix report parts hil watch bitstream boards endure paper explore bench-train prove equality fuzz kill-test reproduce test lint clean
+.PHONY: help venv train synth evaluate curves matrix report parts hil watch bitstream boards endure paper explore bench-train prove equality fuzz kill-test reproduce test lint clean
 .SUFFIXES:
 
 help: ## print this list
@@ -73,6 +73,9 @@ synth: $(READY) ## train, export, convert, C-simulate, place and route, and veri
 
 evaluate: $(READY) ## drive Gymnasium by BACKEND=torch|qonnx|onnxruntime|csim|rtl|netlist|all and compare every step
 	@$(RUN) -m hls_projects evaluate $(build) $(call flag,BACKEND,--backend) $(call flag,EPISODES,--episodes)
+
+curves: $(READY) ## draw the learning curves of all runs of ENV that are trained here, as the paper's Figures 5 and 6
+	@$(RUN) -m hls_projects.paper.learning $(call flag,ENV,--env) $(call flag,ROOT,--root)
 
 prove: $(READY) ## certificate: netlist, RTL and software equal on ALL observations; MINUTES, MUTATIONS=100 faulty netlists
 	@$(RUN) -m hls_projects prove $(policy) $(call flag,PART,--part) $(call flag,MINUTES,--minutes) \

@@ -19,7 +19,7 @@ from hls_projects.paper.policy_cost import cost_of
 from hls_projects.paper.results import Cell, Results
 from train.matrix.jobs import OWN, TASKS
 from train.policy import METHODS
-from train.task import TASK_DIRECTORY
+from train.task import TASK_DIRECTORY, load_task
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 """Okabe and Ito's palette, told apart by the colour-blind too."""
@@ -45,12 +45,12 @@ def draw_all(results: Results, directory: Path) -> list[Path]:
     directory.mkdir(parents=True, exist_ok=True)
     with plt.rc_context(STYLE):
         paths = [
-            _save(_learning_curves(results, variant, method, tasks), directory / f"{name}-{variant}")
+            save(_learning_curves(results, variant, method, tasks), directory / f"{name}-{variant}")
             for name, (method, tasks) in _FIGURES.items()
             for variant in _variants(method)
         ]
-        paths.append(_save(_capacity(results), directory / "capacity"))
-        paths.append(_save(_cost(results), directory / "cost"))
+        paths.append(save(_capacity(results), directory / "capacity"))
+        paths.append(save(_cost(results), directory / "cost"))
     return paths
 
 
@@ -59,7 +59,7 @@ def draw_task(results: Results, task: str, directory: Path) -> list[Path]:
     directory.mkdir(parents=True, exist_ok=True)
     with plt.rc_context(STYLE):
         return [
-            _save(_learning_curves(results, OWN.name, method, (task,)), directory / f"{name}-{task}")
+            save(_learning_curves(results, OWN.name, method, (task,)), directory / f"{name}-{task}")
             for name, (method, _) in _FIGURES.items()
         ]
 
@@ -80,7 +80,9 @@ def _learning_curves(results: Results, variant: str, method: str, tasks: tuple[s
             _curve(axis, results, Cell(variant, task, method, hidden), colour)
         cell = Cell(recipe, task, "fp", widest)
         if method in ("compression", "pruning"):
-            axis.axvline(results.episodes(cell) / 2, color="0.4", linestyle=":", linewidth=1)
+            pixels = load_task(task).pixels
+            switch = results.episodes(cell) * (pixels.midpoint if pixels else 0.5)
+            axis.axvline(switch, color="0.4", linestyle=":", linewidth=1)
         axis.set(title=f"{TITLES.get(task, task)} ({variant})", ylabel="return", xlim=(0, results.episodes(cell)))
         axis.legend(ncols=2, loc="best")
     axes[-1, 0].set_xlabel("episodes")
@@ -157,7 +159,8 @@ def _built(task: str, method: str) -> tuple[list[int], list[float]]:
     return luts, returns
 
 
-def _save(figure: Any, path: Path) -> Path:
+def save(figure: Any, path: Path) -> Path:
+    """Write ``figure`` as PDF, SVG and PNG to ``path`` with these suffixes; returns the PNG file."""
     metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
     for suffix, values in metadata.items():
         figure.savefig(path.with_suffix(f".{suffix}"), dpi=200, metadata=values)

@@ -8,7 +8,7 @@ import pytest
 
 from export.graph import IntegerNetwork
 from hls_projects.cost import cost
-from hls_projects.paper import claims, figures, statistics, tables
+from hls_projects.paper import claims, figures, learning, statistics, tables
 from hls_projects.paper.check import compare
 from hls_projects.paper.claims import Check, answer
 from hls_projects.paper.policy_cost import cost_of
@@ -17,6 +17,7 @@ from train.errors import ProjectError
 from train.matrix import jobs as matrix
 from train.matrix.jobs import Job, run_job
 from train.policy import METHODS, PolicySpec
+from train.task import load_task
 
 pytestmark = pytest.mark.xdist_group("paper")
 
@@ -126,3 +127,22 @@ def test_intervals_cover_the_mean() -> None:
     gap = statistics.difference(np.array([3.0, 4.0, 5.0]), np.array([0.0, 1.0, 2.0]))
     assert gap.value == 3.0
     assert gap.low > 0
+
+
+def test_learning_curves_of_runs_finished_and_not(tmp_path: Path) -> None:
+    place, rng = tmp_path / "pong", np.random.default_rng(0)
+    for name in ("fp-h128-s0", "fp-h128-s1", "fp-h128-s0-b4", "first-half"):
+        (place / name / "policy").mkdir(parents=True)
+        returns = rng.normal(size=100).tolist()
+        (place / name / "policy" / "training.json").write_text(json.dumps({"training_returns": returns}))
+    (place / "pruning-h128-s0").mkdir()
+    lines = [json.dumps({"game": game, "steps": game, "return": -21.0}) for game in range(1, 61)]
+    (place / "pruning-h128-s0" / "curve.jsonl").write_text("\n".join(lines))
+    curves = learning.read_curves(place)
+    assert {key: [len(seed) for seed in seeds] for key, seeds in curves.items()} == {
+        ("fp", 128): [100, 100], ("pruning", 128): [60],
+    }
+    axis, = learning.draw(load_task("pong"), curves).axes
+    pruning = next(line for line in axis.lines if line.get_label() == "Prune 128")
+    assert set(np.round(pruning.get_ydata(), 9)) == {-21.0}
+    assert axis.lines[-1].get_xdata()[0] == pytest.approx(1200, abs=1), "where pruning switches"
