@@ -122,3 +122,20 @@ def test_latent_weights_stay_within_their_limit(task: Task, method: str) -> None
 def test_other_tasks_are_refused() -> None:
     with pytest.raises(ProjectError, match=r"no \[pixels\]"):
         train_policy(load_task("cartpole"), PolicySpec("cartpole", "fp", 4, 0), trainer="pixels")
+
+
+def test_settings_that_cannot_be_are_refused() -> None:
+    with pytest.raises(ProjectError, match="together they are 1 at most"):
+        change(load_task("pong"), "pixels.midpoint=0.9 pixels.cooling=0.2")
+    with pytest.raises(ProjectError, match="no section 'pixels'"):
+        change(load_task("cartpole"), "pixels.games=3")
+
+
+def test_the_last_updates_change_least(task: Task) -> None:
+    run, moved = pixel_trainer.run(change(task, "training.learning_rate=0.01")[0], spec("fp")), []
+    before = next(run).parameters.copy()
+    for course in run:
+        moved.append(np.abs(course.parameters.output_bias - before.output_bias).max())
+        before = course.parameters.copy()
+    halves = np.array_split(np.array(moved), 2)
+    assert halves[0].max() > 5 * np.mean(moved[-3:]), "the learning rate falls to 0 in the last half of the games"
