@@ -32,6 +32,11 @@ PYTHON ?= python3
 VENV   := .venv
 RUN    := $(VENV)/bin/python
 READY  := $(VENV)/.ready
+TOOLS  := build/supply
+# torch's file differs from index to index (with CUDA, without), so that no hash fits all; what only it needs goes with it
+UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix nvidia-,cublas cuda-cupti cuda-nvrtc \
+            cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse cusparselt-cu13 nccl-cu13 nvjitlink \
+            nvshmem-cu13 nvtx)
 
 # $(call flag,NAME,--name): the option, if the user gave the variable a value
 flag   = $(if $($(1)),$(2) "$($(1))")
@@ -43,7 +48,7 @@ build  = $(policy) $(call flag,PART,--part) $(call flag,CLOCK_MHZ,--clock-mhz)
 foreign = $(call flag,ONNX,--onnx) $(call flag,PART,--part) $(call flag,CLOCK_MHZ,--clock-mhz) $(call flag,ROOT,--root)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv train synth evaluate curves matrix report parts hil watch bitstream boards endure paper explore bench-train prove equality fuzz kill-test reproduce test lint clean
+.PHONY: help venv train synth evaluate curves matrix report parts hil watch bitstream boards endure paper explore bench-train prove equality fuzz kill-test reproduce audit licences lock test coverage lint clean
 .SUFFIXES:
 
 help: ## print this list
@@ -56,12 +61,13 @@ help: ## print this list
 
 venv: $(READY) ## make the virtual environment with the pinned versions
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "error: $(PYTHON) is older than 3.11; install Python 3.11 or give PYTHON=python3.12" >&2; exit 1; }
 	@echo "making $(VENV) (about 2.5 GB, once) …"
 	@$(PYTHON) -m venv $(VENV) \
 	  || { echo "error: '$(PYTHON) -m venv' failed; on Debian install python3-venv" >&2; exit 1; }
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
@@ -131,9 +137,28 @@ bench-train: $(READY) ## steps per second and time to solve CartPole against a p
 test: $(READY) ## run the tests (pytest)
 	@$(RUN) -m pytest
 
+coverage: $(READY) ## the tests, and which lines of our own code they ran, in subprocesses too; fails below 90 %
+	@mkdir -p build/coverage
+	@$(RUN) -m pytest --cov --cov-report=term-missing
+
 lint: $(READY) ## ruff and mypy
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
+
+$(TOOLS)/bin/pip-audit: constraints.txt
+	@$(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt pip-audit pip-licenses uv
+
+audit: $(READY) $(TOOLS)/bin/pip-audit ## ask the index for known weaknesses of the pinned versions
+	@PYTHONPATH=. $(RUN) tests/supply_chain.py audit $(TOOLS)/bin
+
+licences: $(READY) $(TOOLS)/bin/pip-audit ## list the licences of what we depend on: docs/licences.md
+	@PYTHONPATH=. $(RUN) tests/supply_chain.py licences $(TOOLS)/bin
+
+lock: $(TOOLS)/bin/pip-audit ## write requirements.lock, the hashes of all files of the versions in constraints.txt
+	@$(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --custom-compile-command "make lock" --extra dev -c constraints.txt \
+	  $(addprefix --no-emit-package ,$(UNLOCKED)) pyproject.toml -o requirements.lock
 
 clean: ## remove generated runs (not the virtual environment)
 	rm -rf hls_projects/*/*-h*-s* $(foreach kind,html json md,hls_projects/report.$(kind) hls_projects/*/report.$(kind)) build
