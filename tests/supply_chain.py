@@ -18,8 +18,8 @@ LICENCES = PROJECT / "docs" / "licences.md"
 _LICENCES_HEAD = """# Licences of what we depend on
 
 Made by `make licences`, from what the packages in the virtual environment say of themselves (torch in its CPU build).
-hls4rl itself is Apache-2.0 and copies none of them into its tree. What it generates does: a core's Verilog holds modules
-of alkaid, the C++ project headers of hls4ml.
+hls4rl itself is Apache-2.0 and copies none of them into its tree. What it generates does: a core's Verilog holds
+modules of alkaid, the C++ project headers of hls4ml.
 
 """
 
@@ -48,7 +48,7 @@ def audit(tools: Path) -> list[str]:
         raise ProjectError(f"pip-audit looked at {len(packages)} of {len(pins(CONSTRAINTS))} packages only")
     unknown = [item["name"] for item in packages if "skip_reason" in item]
     if len(unknown) == len(packages):
-        raise ProjectError("the index of weaknesses knows none of the packages; try again where the whole index answers")
+        raise ProjectError("the index of weaknesses knows none of the packages; try where the whole index answers")
     lines = [f"{item['name']} {item['version']}: {found['id']}, mended in {', '.join(found['fix_versions']) or 'none'}"
              for item in packages for found in item.get("vulns", ())]
     print(f"{len(packages) - len(unknown)} packages asked about, {len(lines)} known weaknesses"
@@ -59,8 +59,7 @@ def audit(tools: Path) -> list[str]:
 def licences(tools: Path, python: Path) -> None:
     """Write :data:`LICENCES` of all pinned packages that ``python`` has."""
     command = [str(tools / "pip-licenses"), f"--python={python}", "--format=markdown", "--with-urls", "--with-system",
-               "--order=name",
-               "--packages", *sorted(pins(LOCK) | {"torch": ""})]
+               "--order=name", "--packages", *sorted(pins(LOCK) | {"torch": ""})]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     LICENCES.write_text(_LICENCES_HEAD + done.stdout, encoding="utf-8")
     print(LICENCES)
