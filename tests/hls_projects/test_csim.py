@@ -10,9 +10,12 @@ from random_policies import random_policy
 
 from export import MismatchError, export_policy
 from export.check import check_observations, require_equal_logits
+from export.graph import IntegerNetwork, Layer
+from export.model_file import save_model
+from export.network_writer import network_model
 from hls_projects.convert import write_project
 from hls_projects.csim import LIBRARY, VOLATILE, CsimBackend, build_csim
-from train.contract import IntArray
+from train.contract import FixedPoint, IntArray
 from train.errors import ProjectError
 from train.network import TorchBackend
 from train.policy import Policy
@@ -110,6 +113,22 @@ def test_the_same_project_gives_the_same_library(projects: dict[str, Path], tmp_
     place = shutil.copytree(projects["binarynet"], tmp_path / "project")
     before = (place / LIBRARY).read_bytes()
     assert build_csim(place).read_bytes() == before
+
+
+def test_a_layer_of_nothing_but_zeros_far_below_one(tmp_path: Path) -> None:
+    zeros, kind = np.zeros((2, 3), dtype=np.int64), FixedPoint(7, -14, signed=False)
+    network = IntegerNetwork(FixedPoint(8, -7), (
+        Layer(zeros, 2.0**-4, zeros[:, 0], 2.0**-15, kind, "ROUND"),
+        Layer(np.array([[1, -1], [-1, 3]]), 2.0, np.array([25, -28]), 2.0**-19, None),
+    ))
+    properties = {"observation_lsb": repr(network.input.lsb), "logit_lsb": repr(network.logit_lsb)}
+    save_model(network_model(network), tmp_path / "network.qonnx.onnx", properties)
+    write_project(tmp_path / "network.qonnx.onnx", Hardware(), tmp_path / "project")
+    build_csim(tmp_path / "project")
+    observations = check_observations(network.input, network.features)
+    logits = CsimBackend(tmp_path / "project").infer(observations).logits
+    assert np.array_equal(logits, network.infer(observations))
+    assert len(np.unique(logits, axis=0)) == 1
 
 
 def test_missing_parts_are_told(projects: dict[str, Path], tmp_path: Path) -> None:
