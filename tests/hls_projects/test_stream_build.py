@@ -142,3 +142,4 @@ def test_the_page_shows_pictures_and_counts(built: tuple[Result, Run]) -> None:
     html = (root / "stripes" / "report.html").read_text(encoding="utf-8")
     assert all(f"unit {unit}" in html for unit in page["weights"]["units"])
     assert len(html) < 3_000_000
+    assert not [line for line in page["commands"] if "make prove" in line["command"]]  # it would be refused
