@@ -45,6 +45,8 @@ def draw_matrix(summaries: Sequence[Mapping[str, Any]], path: Path) -> None:
         axis.margins(x=0.12)  # room for the last label
         axis.grid(alpha=0.3)
     axes[0][0].set_ylabel("latency, observation to action, ns")
-    axes[0][-1].legend(title="label: units: return on the netlist", fontsize=8, title_fontsize=7)
+    drawn = {label: line for axis in axes[0] for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    title = "label: units: return on the netlist"
+    axes[0][-1].legend(drawn.values(), drawn.keys(), title=title, fontsize=8, title_fontsize=7)
     figure.savefig(path, dpi=150)
     plt.close(figure)
