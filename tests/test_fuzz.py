@@ -22,9 +22,10 @@ def test_a_slice_of_each_property(name: str) -> None:
 
 @pytest.mark.parametrize("name", SHARES)
 def test_a_slice_of_each_parser_s_damage(name: str, tmp_path: Path) -> None:
-    count = 5 * SHARES[name]
-    found = fuzz_parser(name, tmp_path, count, start=1)
-    assert found["read"] + found["refused"] == count
+    count = 3 * SHARES[name]
+    for start in (1, 2):  # one after another in one process, as `make fuzz` does
+        found = fuzz_parser(name, tmp_path, count, start)
+        assert found["read"] + found["refused"] == count
 
 
 def test_the_fuzz_can_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

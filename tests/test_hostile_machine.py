@@ -22,7 +22,7 @@ from test_bad_input import assert_one_line
 
 from export.graph import read_network
 from export.original import Original
-from train.errors import ProjectError
+from train.errors import LONGEST, ProjectError
 from train.plain import read_json
 from train.policy import FORMAT, load_policy
 from train.stage import METADATA
@@ -181,3 +181,14 @@ def test_a_key_of_a_later_version_is_refused_by_name(tmp_path: Path) -> None:
     save_file(arrays, path, {FORMAT: json.dumps(description)})
     with pytest.raises(ProjectError, match="layers"):
         load_policy(path)
+
+
+@pytest.mark.parametrize("key", ["9" * 5000, "a\\nb"], ids=["endless", "of two lines"])
+def test_a_key_that_no_one_would_write_is_told_in_one_line(key: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f'"{key}" = 1\n', encoding="utf-8")
+    with pytest.raises(ProjectError, match="unknown key") as told:
+        load_task(str(path))
+    assert "\n" not in str(told.value)
+    assert len(str(told.value)) <= LONGEST
+    assert str(told.value).endswith("training"), "the remedy is still there"

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+LONGEST = 1000
+
 
 class ProjectError(Exception):
     """A mistake that the user can mend.
 
     The message is one line that names the cause and the remedy; a command line prints it without a
-    traceback and exits with status 1.
+    traceback and exits with status 1. What a message quotes of a stranger's file may have lines and no end: it is
+    brought to one line, and loses its middle beyond :data:`LONGEST` characters.
     """
+
+    def __init__(self, message: str) -> None:
+        line = " ".join(message.splitlines())
+        if len(line) > LONGEST:
+            line = f"{line[:LONGEST // 2]} … {line[3 - LONGEST // 2:]}"
+        super().__init__(line)

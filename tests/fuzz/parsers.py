@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -150,20 +150,19 @@ def fuzz_parser(name: str, folder: Path, count: int, start: int = 0) -> dict[str
         AssertionError: it raised something else, or hung; the input lies in ``folder`` as ``crash-<name>``.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    work = folder / f"work-{os.getpid()}"
-    work.mkdir(exist_ok=True)
-    parser = parsers(work)[name]
     accepted = 0
-    for data in parser.seeds:
-        assert parser.check(data), f"{name} refuses a good file"
-    for data in mutants(parser.seeds, np.random.default_rng([start, len(name)]), count):
-        try:
-            with _limited():
-                accepted += parser.check(data)
-        except BaseException as error:
-            crash = folder / f"crash-{name.replace(' ', '-')}"
-            crash.write_bytes(data)
-            raise AssertionError(f"{name}: {type(error).__name__}: {str(error)[:300]}; input: {crash}") from error
+    with tempfile.TemporaryDirectory(dir=folder, prefix="work-") as work:
+        parser = parsers(Path(work))[name]
+        for data in parser.seeds:
+            assert parser.check(data), f"{name} refuses a good file"
+        for data in mutants(parser.seeds, np.random.default_rng([start, len(name)]), count):
+            try:
+                with _limited():
+                    accepted += parser.check(data)
+            except BaseException as error:
+                crash = folder / f"crash-{name.replace(' ', '-')}"
+                crash.write_bytes(data)
+                raise AssertionError(f"{name}: {type(error).__name__}: {str(error)[:300]}; input: {crash}") from error
     return {"read": accepted, "refused": count - accepted}
 
 
