@@ -35,6 +35,8 @@ SIMULATED = "sim"
 SIMULATED_STEPS = 300
 """Of an episode, at most, on a simulated board with a streaming core: each takes it a good part of a second."""
 
+_TIMEOUTS = (0.5, 10.0)
+"""Seconds of silence after which answers of a simulated board count as lost; with a streaming core the second."""
 _PATIENCE = 30.0
 """Seconds without an answer before a board is given up."""
 
@@ -164,9 +166,10 @@ def open_board(session: Session, report: Path | None = None, trouble: Trouble | 
         with Link(session.port, session.board.baud, session.expected, patience=_PATIENCE / 10) as link:
             yield link
         return
+    timeout = _TIMEOUTS[session.design.words > 0]
     with (
         simulated_board(board_library(session), report, trouble, IDLE_CLOCKS + 8 * session.design.words) as port,
-        Link(port, session.board.baud, session.expected, patience=_PATIENCE) as link,
+        Link(port, session.board.baud, session.expected, timeout=timeout, patience=_PATIENCE) as link,
     ):
         yield link
 

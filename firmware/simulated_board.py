@@ -57,6 +57,7 @@ class SimulatedBoard:
 
     def __init__(self, library: Path, port: Path, trouble: Trouble, idle_clocks: int = IDLE_CLOCKS) -> None:
         self._library, self._port, self._idle_clocks = library, port, idle_clocks
+        self._slice_clocks = _SLICE_CLOCKS * IDLE_CLOCKS // idle_clocks  # a core that is slower to answer is larger
         self._model = BoardModel(library)
         towards, back = np.random.SeedSequence(trouble.seed).spawn(2)
         self._to_board = Wire(trouble.rate, np.random.default_rng(towards))
@@ -80,7 +81,7 @@ class SimulatedBoard:
 
     def run(self) -> None:
         """Serve the port until the process that started this one is gone, or SIGTERM ends it."""
-        busy, parent = False, os.getppid()
+        busy, parent, quiet = False, os.getppid(), 0
         while os.getppid() == parent:
             data = self._read(wait=not busy)
             if data:
@@ -90,8 +91,9 @@ class SimulatedBoard:
                     busy = False
                     continue
             data, late = self._to_board.carry(data)
-            answers, clocks = self._model.run(data, self._idle_clocks, _SLICE_CLOCKS)
-            busy = clocks == _SLICE_CLOCKS or bool(self._model.waiting)
+            answers, clocks = self._model.run(data, self._idle_clocks, self._slice_clocks)
+            quiet = 0 if data or answers or self._model.waiting else quiet + clocks
+            busy = (clocks == self._slice_clocks and quiet < self._idle_clocks) or bool(self._model.waiting)
             answers, later = self._to_host.carry(answers)
             if late or later:
                 time.sleep(_DELAY_SECONDS)
