@@ -178,6 +178,8 @@ class _Reader:
             if len(users) != 1 or len(users[0].output) != 1:
                 raise ProjectError(f"{self._name}: tensor '{tensor}' has {len(users)} users; only chains are supported")
             chain.append((tensor, users[0]))
+            if len(chain) > len(self._graph.node):
+                raise ProjectError(f"{self._name}: tensor '{tensor}' leads back to itself; only chains are supported")
             tensor = users[0].output[0]
         return chain
 

@@ -150,3 +150,11 @@ def test_branches_are_refused(tmp_path: Path) -> None:
     graph.add("Relu", ["h1"], "loose")
     with pytest.raises(ProjectError, match="'h1' has 2 users"):
         read_network(graph.save(tmp_path / "chain.onnx"))
+
+
+def test_a_circle_is_refused_at_once(tmp_path: Path) -> None:
+    graph = chain()
+    relu = next(node for node in graph.nodes if node.op_type == "Relu")
+    relu.output[0] = relu.input[0]
+    with pytest.raises(ProjectError, match="'h1' leads back to itself"):
+        read_network(graph.save(tmp_path / "chain.onnx"))
