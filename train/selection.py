@@ -20,7 +20,7 @@ import numpy as np
 from train.policy import Policy, PolicySpec, load_policy
 from train.stage import Stage, exclusive, write_json
 from train.task import TASK_DIRECTORY, Task
-from train.training import Standing, TrainingResult, resolve_trainer, train_policy
+from train.training import Standing, TrainingResult, load_trainer, resolve_trainer, train_policy
 
 VALIDATION_SEED = 1_000_000
 """First environment seed of the episodes that choose among policies."""
@@ -78,6 +78,8 @@ def train_seed(
         ProjectError: the task's environment cannot be made or is of another kind.
     """
     stage = policy_stage(task, spec, root, trainer)
+    if not stage.is_current:
+        load_trainer(task, trainer)
     with exclusive(stage.directory.parent):
         if not stage.is_current:
             result = train_policy(task, spec, progress, trainer, stage.directory.parent)

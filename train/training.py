@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +99,16 @@ def resolve_trainer(task: Task, trainer: str) -> str:
     if task.pixels is not None:
         return "pixels"
     return "kernel" if compiled else "reference"
+
+
+def load_trainer(task: Task, trainer: str = "auto") -> None:
+    """Import what ``trainer`` needs. Libraries may swallow a Ctrl-C while they are imported, so do it before the work.
+
+    Raises:
+        ProjectError: there is no such trainer, or it cannot train on ``task``.
+    """
+    modules = {"pixels": "train.pixel_trainer", "kernel": "train.kernel", "reference": "train.reference"}
+    importlib.import_module(modules[resolve_trainer(task, trainer)])
 
 
 def _run(task: Task, spec: PolicySpec, trainer: str, directory: Path | None) -> Iterator[Course]:
