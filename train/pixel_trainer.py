@@ -101,8 +101,7 @@ def _until(trainer: _Trainer, episodes: int, keeper: _Keeper | None) -> Iterator
 
 def _midpoint(task: Task) -> int:
     """Episodes before compression and pruning change course."""
-    assert task.pixels is not None
-    return round(task.training.episodes * task.pixels.midpoint)
+    return round(task.training.episodes * task.midpoint)
 
 
 def _inputs(task: Task, spec: PolicySpec, shared: bool = False) -> dict[str, Any]:

@@ -172,6 +172,11 @@ class Task:
     solved: float | None = None
     """Mean return over 100 episodes from which the task counts as solved."""
 
+    @property
+    def midpoint(self) -> float:
+        """When compression and pruning switch, as a part of the training episodes."""
+        return self.pixels.midpoint if self.pixels else 0.5
+
     def make(self) -> gym.Env[Any, Any]:
         """Gymnasium's own environment.
 

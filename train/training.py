@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -101,25 +102,18 @@ def resolve_trainer(task: Task, trainer: str) -> str:
     return "kernel" if compiled else "reference"
 
 
-def load_trainer(task: Task, trainer: str = "auto") -> None:
-    """Import what ``trainer`` needs. Libraries may swallow a Ctrl-C while they are imported, so do it before the work.
+def load_trainer(task: Task, trainer: str = "auto") -> ModuleType:
+    """The module that trains, with all that it needs imported.
+
+    Call it before the work begins: libraries may swallow a Ctrl-C while they are imported.
 
     Raises:
         ProjectError: there is no such trainer, or it cannot train on ``task``.
     """
     modules = {"pixels": "train.pixel_trainer", "kernel": "train.kernel", "reference": "train.reference"}
-    importlib.import_module(modules[resolve_trainer(task, trainer)])
+    return importlib.import_module(modules[resolve_trainer(task, trainer)])
 
 
 def _run(task: Task, spec: PolicySpec, trainer: str, directory: Path | None) -> Iterator[Course]:
-    if trainer == "pixels":
-        from train import pixel_trainer
-
-        return pixel_trainer.run(task, spec, directory)
-    if trainer == "kernel":
-        from train import kernel
-
-        return kernel.run(task, spec)
-    from train import reference  # brings torch
-
-    return reference.run(task, spec)
+    run: Callable[..., Iterator[Course]] = load_trainer(task, trainer).run
+    return run(task, spec, directory) if trainer == "pixels" else run(task, spec)

@@ -80,9 +80,7 @@ def _learning_curves(results: Results, variant: str, method: str, tasks: tuple[s
             _curve(axis, results, Cell(variant, task, method, hidden), colour)
         cell = Cell(recipe, task, "fp", widest)
         if method in ("compression", "pruning"):
-            pixels = load_task(task).pixels
-            switch = results.episodes(cell) * (pixels.midpoint if pixels else 0.5)
-            axis.axvline(switch, color="0.4", linestyle=":", linewidth=1)
+            axis.axvline(results.episodes(cell) * load_task(task).midpoint, color="0.4", linestyle=":", linewidth=1)
         axis.set(title=f"{TITLES.get(task, task)} ({variant})", ylabel="return", xlim=(0, results.episodes(cell)))
         axis.legend(ncols=2, loc="best")
     axes[-1, 0].set_xlabel("episodes")

@@ -74,8 +74,7 @@ def _panel(axis: Any, task: Task, method: str, curves: Curves) -> None:
         if method != "fp":
             _curve(axis, method, hidden, curves, colour)
     if method in ("compression", "pruning"):
-        part = task.pixels.midpoint if task.pixels else 0.5
-        axis.axvline(task.training.episodes * part, color="0.4", linestyle=":", linewidth=1)
+        axis.axvline(task.training.episodes * task.midpoint, color="0.4", linestyle=":", linewidth=1)
     axis.set(title=task.name, ylabel="return", xlim=(0, task.training.episodes))
     axis.legend(ncols=2, loc="best")
 
