@@ -19,7 +19,9 @@ on from there and ends in the same bytes as one that was never stopped.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -29,15 +31,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from train.advantage import SMALLEST_VARIANCE
 from train.checkpoint import load_checkpoint, save_checkpoint
-from train.contract import Binary, Contract
+from train.contract import Binary, Contract, FloatArray, IntArray
 from train.course import Course, Streams
-from train.kernel import Formats, adam_one
+from train.kernel import Formats, adam_one, dot
 from train.methods import method as create_method
 from train.methods.base import real_contract
 from train.parameters import Parameters
-from train.points import Batch, Games
+from train.players import Players
+from train.points import Harvest
 from train.policy import PolicySpec
 from train.sparse import Frames, columns_first, flat, forward, gradients, quantise_all
 from train.stage import exclusive
@@ -63,7 +68,8 @@ def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Iterator
     """
     trainer = _Trainer(task, spec)
     keeper = None if directory is None else _Keeper(directory, _inputs(task, spec))
-    try:
+    # With more threads the sums of matrix products, and so the bytes, would depend on the machine.
+    with contextlib.closing(trainer.players), threadpool_limits(1):
         if keeper is not None:
             keeper.load(trainer)
         if not trainer.halfway:
@@ -71,8 +77,6 @@ def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Iterator
             trainer.pass_midpoint()
         yield from _until(trainer, task.training.episodes, keeper)
         yield trainer.course  # also if the run had ended before
-    finally:
-        trainer.games.close()
 
 
 def _first_half(trainer: _Trainer, directory: Path | None, keeper: _Keeper | None) -> Iterator[Course]:
@@ -130,25 +134,21 @@ class _Trainer:
         parameters = Parameters.uniform(features, spec.hidden, actions, self.streams.start)
         self.method.initialise(parameters, task.training.output_gain)
         self.course = Course(columns_first(parameters), [])
-        self.games = Games(task, self.pixels.games, self.streams.actions)
+        self._gradient = columns_first(parameters)  # one for all updates: fresh memory is slow
+        self.players = Players(task, self.pixels.games, spec.hidden, self.streams.actions)
         self.halfway = False
         self._forget()
         self._follow(real_contract(task) if spec.method in SHARED else self.method.training_contract(task))
 
     def play_and_learn(self) -> None:
         """Play every game some steps, and learn from the points that ended."""
-        quantise_all(self.course.parameters, self._formats, self._network)
-        scores = self.games.play(self.pixels.steps, lambda frames: forward(self._formats, self._network, frames))
+        quantise_all(self.course.parameters, self._formats, self.players.network)
+        harvest = self.players.play(self.pixels.steps, self._formats)
         self.course.steps += self.pixels.games * self.pixels.steps
-        self.course.returns += scores
-        self.course.ends += [self.course.steps] * len(scores)
-        batch = self.games.batch()
-        if batch is None:
-            return
-        for _ in range(self.pixels.passes):
-            order = self.streams.actions.permutation(len(batch.actions))
-            for part in np.array_split(order, self.pixels.parts):
-                self._learn(batch, part)
+        self.course.returns += harvest.scores.tolist()
+        self.course.ends += [self.course.steps] * len(harvest.scores)
+        if len(harvest.actions):
+            self._learn(harvest)
 
     def pass_midpoint(self) -> None:
         """Change course as the method has it."""
@@ -165,7 +165,7 @@ class _Trainer:
         return {
             **{f"{kind}.{index}": flat(array) for kind, arrays in kept.items() for index, array in enumerate(arrays)},
             **{f"method.{name}": array for name, array in self.method.arrays().items()},
-            **self.games.arrays(),
+            **{f"game.{name}": array for name, array in self.players.arrays().items()},
             "returns": np.array(self.course.returns), "ends": np.array(self.course.ends, dtype=np.int64),
         }
 
@@ -179,9 +179,7 @@ class _Trainer:
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], state: Mapping[str, Any]) -> None:
         """Go back to what :meth:`arrays` and :meth:`state` answered."""
-        self.method.restore({
-            name.removeprefix("method."): array for name, array in arrays.items() if name.startswith("method.")
-        })
+        self.method.restore(_below("method.", arrays))
         self.halfway, self._updates = state["halfway"], state["updates"]
         if self.halfway and self.method.switches:
             self._follow(self.method.training_contract(self.task))
@@ -191,7 +189,7 @@ class _Trainer:
                 flat(place)[:] = arrays[f"{kind}.{index}"]
         self.course.returns, self.course.ends = arrays["returns"].tolist(), arrays["ends"].tolist()
         self.course.steps, self.course.seconds = state["steps"], state["seconds"]
-        self.games.restore(arrays)
+        self.players.restore(_below("game.", arrays))
         for stream, kept_state in zip((self.streams.start, self.streams.actions), state["streams"], strict=True):
             stream.bit_generator.state = kept_state
 
@@ -200,7 +198,7 @@ class _Trainer:
         self._formats = Formats.of(contract)
         self._network = columns_first(self.course.parameters)
         binary = isinstance(contract.hidden_weight, Binary)
-        self._limit = self.pixels.latent_limit if binary else np.inf
+        self._limit = self.pixels.latent_limit if binary else None
 
     def _forget(self) -> None:
         """Start the optimiser's state afresh."""
@@ -216,15 +214,25 @@ class _Trainer:
         episodes = self.task.training.episodes
         return min(1.0, max(0.0, (episodes - len(self.course.returns)) / max(1.0, episodes * self.pixels.cooling)))
 
-    def _learn(self, batch: Batch, part: NDArray[np.int64]) -> None:
-        """One update from the steps that ``part`` numbers."""
+    def _learn(self, batch: Harvest) -> None:
+        """Learn from a batch a few times over, each time in a few parts."""
+        frames, count = batch.frames.split(), len(batch.actions)
+        advantages = (batch.returns - batch.returns.mean()) / np.sqrt(batch.returns.var() + SMALLEST_VARIANCE)
+        for _ in range(self.pixels.passes):
+            for part in np.array_split(self.streams.actions.permutation(count), self.pixels.parts):
+                seen = Frames.of([frames[index] for index in part])
+                self._update(seen, batch.actions[part], batch.log_probabilities[part], advantages[part])
+
+    def _update(
+        self, frames: Frames, actions: IntArray, log_probabilities: FloatArray, advantages: FloatArray
+    ) -> None:
+        """One update from some steps; ``advantages`` are standardised over the batch."""
         quantise_all(self.course.parameters, self._formats, self._network)
-        frames, actions = Frames.of([batch.frames[index] for index in part]), batch.actions[part]
         passes = forward(self._formats, self._network, frames)
-        ratio = np.exp(passes.logarithm[np.arange(len(part)), actions] - batch.log_probabilities[part])
-        advantage = batch.advantages[part] * ratio
+        ratio = np.exp(passes.logarithm[np.arange(len(actions)), actions] - log_probabilities)
+        advantage = advantages * ratio
         advantage[np.where(advantage > 0, ratio > 1 + self.pixels.clip, ratio < 1 - self.pixels.clip)] = 0.0
-        gradient = columns_first(self.course.parameters)
+        gradient = self._gradient
         entropy = self.task.training.entropy if self._warmth() == 1.0 else 0.0
         gradients(self._formats, self._network, frames, actions, advantage, passes, entropy, gradient)
         _shorten(gradient, self.pixels.longest_gradient)
@@ -236,8 +244,9 @@ class _Trainer:
         ):
             adam_one(flat(latent), flat(slope), flat(first), flat(second), rate, self._updates)
         self.method.after_step(self.course.parameters)
-        for weight in self.course.parameters.weights:
-            np.clip(weight, -self._limit, self._limit, out=weight)
+        if self._limit is not None:
+            for weight in self.course.parameters.weights:
+                np.clip(weight, -self._limit, self._limit, out=weight)
 
 
 class _Keeper:
@@ -274,9 +283,14 @@ class _Keeper:
         partial.replace(path)
 
 
+def _below(start: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Those of ``arrays`` whose names begin with ``start``, by the rest of the name."""
+    return {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
+
+
 def _shorten(gradient: Parameters, longest: float) -> None:
     """Scale all of ``gradient`` down to a Euclidean length of ``longest``, if it is longer."""
-    length = float(np.sqrt(sum(float(np.vdot(flat(array), flat(array))) for array in gradient)))
+    length = math.sqrt(sum(dot(flat(array), flat(array)) for array in gradient))
     if length > longest:
         for array in gradient:
             array *= longest / length

@@ -24,8 +24,8 @@ ROWS = slice(34 + 1, 34 + 1 + 160, 2)
 """Every second one of the screen's rows between the walls' inner edges."""
 COLUMNS = slice(0, 160, 2)
 PIXELS = 80 * 80
-BACKGROUND = (87, 107)
-"""Grey levels of the playing field: while playing, and before the first frame of a game."""
+BACKGROUND = (34, 228)
+"""Colours of the playing field, as ALE numbers them: while playing, and before the first frame of a game."""
 ACTIONS = (0, 2, 3)
 """Numbers of ALE's actions that are the policy's: stay (NOOP), up (RIGHT), down (LEFT)."""
 START_FRAMES = 30
@@ -42,14 +42,14 @@ def lit(screen: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which pixels of the reduced playing field are paddle or ball.
 
     Args:
-        screen: grey levels as ALE gives them, shape (..., 210, 160).
+        screen: colours as ALE numbers them, shape (210, 160).
 
     Returns:
-        Shape (..., 6400), row by row.
+        Shape (6400,), row by row.
     """
-    field = screen[..., ROWS, COLUMNS]
-    objects = (field != BACKGROUND[0]) & (field != BACKGROUND[1])
-    return np.ascontiguousarray(objects).reshape(*screen.shape[:-2], PIXELS)
+    field = np.ascontiguousarray(screen[ROWS, COLUMNS])
+    objects: NDArray[np.bool_] = (field != BACKGROUND[0]) & (field != BACKGROUND[1])
+    return objects.reshape(PIXELS)
 
 
 class PongPixels(gym.Env[NDArray[np.float32], np.int64]):
@@ -62,8 +62,9 @@ class PongPixels(gym.Env[NDArray[np.float32], np.int64]):
 
     def __init__(self, render_mode: str | None = None) -> None:
         self.render_mode = render_mode
+        # The console's memory is the cheapest observation; the screen is looked at where it lies.
         self.game: gym.Env[NDArray[np.uint8], np.int64] = gym.make(
-            "ALE/Pong-v5", obs_type="grayscale", frameskip=FRAME_SKIP, repeat_action_probability=0.0,
+            "ALE/Pong-v5", obs_type="ram", frameskip=FRAME_SKIP, repeat_action_probability=0.0,
             full_action_space=False, render_mode=render_mode,
         )
         self.observation_space = gym.spaces.Box(-1.0, 1.0, (PIXELS,), np.float32)
@@ -81,17 +82,17 @@ class PongPixels(gym.Env[NDArray[np.float32], np.int64]):
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Start a game; ``options={"start_frames": n}`` sets the frames without an action."""
         super().reset(seed=seed)
-        _, info = self.game.reset(seed=seed)
+        _, info = self.game.reset()  # without a seed, which would load the game anew, to no effect: nothing is random
         drawn = int(self.np_random.integers(START_FRAMES + 1))
         for _ in range((options or {}).get("start_frames", drawn)):
             self.emulator.act(ale_py.Action.NOOP)
-        self._before = lit(self.emulator.getScreenGrayscale())
+        self._before = lit(self.emulator.getScreen())
         return np.zeros(PIXELS, dtype=np.float32), info
 
     def step(self, action: np.int64) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Hold ``action`` for four frames; the reward is +1 or -1 where a point ends, else 0."""
-        screen, reward, terminated, truncated, info = self.game.step(np.int64(ACTIONS[action]))
-        return self._difference(screen), float(reward), terminated, truncated, info
+        _, reward, terminated, truncated, info = self.game.step(np.int64(ACTIONS[action]))
+        return self._difference(), float(reward), terminated, truncated, info
 
     def snapshot(self) -> NDArray[np.uint8]:
         """The state of console and converter, shape (bytes,)."""
@@ -111,8 +112,8 @@ class PongPixels(gym.Env[NDArray[np.float32], np.int64]):
         """Let go of the emulator."""
         self.game.close()
 
-    def _difference(self, screen: NDArray[np.uint8]) -> NDArray[np.float32]:
-        now = lit(screen)
+    def _difference(self) -> NDArray[np.float32]:
+        now = lit(self.emulator.getScreen())
         frame = now.astype(np.float32) - self._before
         self._before = now
         return frame

@@ -7,15 +7,14 @@ batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from train.advantage import SMALLEST_VARIANCE, returns_to_go
+from train.advantage import returns_to_go
 from train.contract import FloatArray, IntArray
 from train.errors import ProjectError
 from train.kernel import Passes
@@ -34,17 +33,18 @@ class Step(NamedTuple):
     """Of the action, when it was drawn."""
 
 
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """The steps of whole points."""
+class Harvest(NamedTuple):
+    """The steps of whole points, game after game, and the scores of the games that ended, likewise."""
 
-    frames: list[Frame]
+    frames: Frames
     actions: IntArray
     """Shape (N,)."""
     log_probabilities: FloatArray
     """Shape (N,)."""
-    advantages: FloatArray
-    """Return-to-go within each step's point, standardised over the batch; shape (N,)."""
+    returns: FloatArray
+    """Return-to-go within each step's point; shape (N,)."""
+    scores: FloatArray
+    """Shape (games that ended,)."""
 
 
 class Resumable(Protocol):
@@ -59,94 +59,113 @@ class Resumable(Protocol):
         ...
 
 
-class Games:
-    """Copies of a task's environment that are played side by side, each with the point it is in."""
+class Game:
+    """One copy of a task's environment, the point that it is in, and the source of its chances."""
 
-    def __init__(self, task: Task, count: int, rng: np.random.Generator) -> None:
+    def __init__(self, task: Task, rng: np.random.Generator) -> None:
         self._task, self._rng = task, rng
-        self._envs = [task.make() for _ in range(count)]
-        self._frames = [self._start(env) for env in self._envs]
-        self._points: list[list[Step]] = [[] for _ in range(count)]
-        self._scores = np.zeros(count)
-        self._over: list[tuple[list[Step], FloatArray]] = []
+        self._env = task.make()
+        self.frame, self._score = self._start(), 0.0
+        self._point: list[Step] = []
+        self._over: list[Step] = []
+        self._returns: list[FloatArray] = []
+        self._scores: list[float] = []
 
-    def play(self, steps: int, decide: Callable[[Frames], Passes]) -> list[float]:
-        """Play ``steps`` steps of each game with actions drawn from the policy that ``decide`` answers.
+    def draw(self, policy: FloatArray) -> int:
+        """An action from ``policy``, shape (actions,)."""
+        return int((np.cumsum(policy[:-1]) <= self._rng.random()).sum())
 
-        Returns:
-            The scores of the games that ended, in that order.
-        """
-        scores: list[float] = []
-        for _ in range(steps):
-            passes = decide(Frames.of(self._frames))
-            levels = np.cumsum(passes.policy[:, :-1], axis=1)
-            actions = (levels <= self._rng.random((len(levels), 1))).sum(axis=1)
-            for game, action in enumerate(actions.tolist()):
-                step = Step(self._frames[game], action, float(passes.logarithm[game, action]))
-                scores += self._step(game, step)
-        return scores
+    def step(self, action: int, log_probability: float) -> None:
+        """Take ``action``, which had that probability; a game that is over starts again."""
+        self._point.append(Step(self.frame, action, log_probability))
+        observation, reward, terminated, truncated, _ = self._env.step(action)
+        self._score += float(reward)
+        if reward != 0 or terminated or truncated:
+            rewards = np.zeros(len(self._point))
+            rewards[-1] = float(reward)
+            self._over += self._point
+            self._returns.append(returns_to_go(rewards, self._task.training.discount))
+            self._point = []
+        self.frame = self._seen(observation)
+        if terminated or truncated:
+            self._scores.append(self._score)
+            self.frame, self._score = self._start(), 0.0
 
-    def batch(self) -> Batch | None:
-        """The points that ended since the last call; None if there are none."""
-        if not self._over:
-            return None
-        steps = [step for point, _ in self._over for step in point]
-        returns = np.concatenate([returns for _, returns in self._over])
-        self._over = []
-        return Batch(
-            [step.frame for step in steps],
-            np.array([step.action for step in steps], dtype=np.int64),
-            np.array([step.log_probability for step in steps]),
-            (returns - returns.mean()) / np.sqrt(returns.var() + SMALLEST_VARIANCE),
+    def harvest(self) -> Harvest:
+        """What has ended since the last call."""
+        actions, log_probabilities = _drawn(self._over)
+        found = Harvest(
+            Frames.of([step.frame for step in self._over]), actions, log_probabilities,
+            np.concatenate([np.zeros(0), *self._returns]), np.array(self._scores, dtype=np.float64),
         )
+        self._over, self._returns, self._scores = [], [], []
+        return found
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """The whole state between two batches, as arrays by name."""
-        steps = [step for point in self._points for step in point]
-        frames = Frames.of([*self._frames, *(step.frame for step in steps)])
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The whole state between two harvests, as arrays by name."""
+        frames = Frames.of([self.frame, *(step.frame for step in self._point)])
+        actions, log_probabilities = _drawn(self._point)
+        chances = self._rng.bit_generator.state
+        words = [chances["state"]["state"], chances["state"]["inc"], chances["has_uint32"], chances["uinteger"]]
         return {
-            "games": np.stack([_resumable(env).snapshot() for env in self._envs]),
-            "scores": self._scores, "places": frames.places, "values": frames.values, "starts": frames.starts,
-            "lengths": np.array([len(point) for point in self._points]),
-            "actions": np.array([step.action for step in steps], dtype=np.int64),
-            "log_probabilities": np.array([step.log_probability for step in steps]),
+            "console": _resumable(self._env).snapshot(), "score": np.array([self._score]),
+            "places": frames.places, "values": frames.values, "starts": frames.starts,
+            "actions": actions, "log_probabilities": log_probabilities,
+            "chances": np.frombuffer(b"".join(word.to_bytes(16, "little") for word in words), dtype=np.uint8),
         }
 
-    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Go back to what :meth:`arrays` answered."""
-        for env, state in zip(self._envs, arrays["games"], strict=True):
-            _resumable(env).restore(state)
-        frames = Frames(arrays["places"], arrays["values"], arrays["starts"]).split()
-        self._frames, waiting = frames[:len(self._envs)], frames[len(self._envs):]
-        steps = map(Step, waiting, arrays["actions"].tolist(), arrays["log_probabilities"].tolist())
-        self._points = [[next(steps) for _ in range(length)] for length in arrays["lengths"]]
-        self._scores, self._over = arrays["scores"].copy(), []
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go back to what :meth:`state` answered."""
+        _resumable(self._env).restore(state["console"])
+        self._score = float(state["score"][0])
+        self.frame, *waiting = Frames(state["places"], state["values"], state["starts"]).split()
+        drawn = zip(waiting, state["actions"].tolist(), state["log_probabilities"].tolist(), strict=True)
+        self._point = [Step(*step) for step in drawn]
+        words = state["chances"].tobytes()
+        number, step, has_half, half = (int.from_bytes(words[i:i + 16], "little") for i in range(0, len(words), 16))
+        self._rng.bit_generator.state = {
+            "bit_generator": "PCG64", "state": {"state": number, "inc": step}, "has_uint32": has_half, "uinteger": half,
+        }
 
     def close(self) -> None:
-        """Let go of the environments."""
-        for env in self._envs:
-            env.close()
+        """Let go of the environment."""
+        self._env.close()
 
-    def _start(self, env: gym.Env[Any, Any]) -> Frame:
-        observation, _ = env.reset(seed=int(self._rng.integers(LARGEST_SEED)))
-        return Frame.of(self._task.integers(observation))
+    def _start(self) -> Frame:
+        observation, _ = self._env.reset(seed=int(self._rng.integers(LARGEST_SEED)))
+        return self._seen(observation)
 
-    def _step(self, game: int, step: Step) -> list[float]:
-        env = self._envs[game]
-        observation, reward, terminated, truncated, _ = env.step(step.action)
-        self._points[game].append(step)
-        self._scores[game] += float(reward)
-        if reward != 0 or terminated or truncated:
-            rewards = np.zeros(len(self._points[game]))
-            rewards[-1] = float(reward)
-            self._over.append((self._points[game], returns_to_go(rewards, self._task.training.discount)))
-            self._points[game] = []
-        if not (terminated or truncated):
-            self._frames[game] = Frame.of(self._task.integers(observation))
-            return []
-        score, self._scores[game] = float(self._scores[game]), 0.0
-        self._frames[game] = self._start(env)
-        return [score]
+    def _seen(self, observation: FloatArray) -> Frame:
+        places = np.flatnonzero(observation)  # what the converter makes of a 0 is a 0
+        values = self._task.integers(observation[places], places)
+        kept = values != 0
+        return Frame(places[kept].astype(np.int16), values[kept].astype(np.int8))
+
+
+def play(games: Sequence[Game], steps: int, decide: Callable[[Frames], Passes]) -> Harvest:
+    """Play ``steps`` steps of each game, with actions drawn from the policy that ``decide`` answers."""
+    for _ in range(steps):
+        passes = decide(Frames.of([game.frame for game in games]))
+        for game, policy, logarithm in zip(games, passes.policy, passes.logarithm, strict=True):
+            action = game.draw(policy)
+            game.step(action, float(logarithm[action]))
+    return together([game.harvest() for game in games])
+
+
+def together(harvests: Sequence[Harvest]) -> Harvest:
+    """One harvest of several, in their order."""
+    frames, *others = zip(*harvests, strict=True)
+    lengths = [np.diff(item.starts) for item in frames]
+    starts = np.concatenate([[0], np.cumsum(np.concatenate(lengths), dtype=np.int64)])
+    places, values = (np.concatenate([getattr(item, name) for item in frames]) for name in ("places", "values"))
+    return Harvest(Frames(places, values, starts), *(np.concatenate(arrays) for arrays in others))
+
+
+def _drawn(steps: Sequence[Step]) -> tuple[IntArray, FloatArray]:
+    """Actions and their log-probabilities."""
+    return np.array([step.action for step in steps], dtype=np.int64), np.array(
+        [step.log_probability for step in steps], dtype=np.float64
+    )
 
 
 def _resumable(env: gym.Env[Any, Any]) -> Resumable:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from train.compiled import compiled
 from train.contract import FloatArray, IntArray
-from train.kernel import SIGN, Format, Formats, Passes, activate, logit_slopes, quantise
+from train.kernel import SIGN, Format, Formats, Passes, activate, dot, logit_slopes, quantise
 from train.parameters import Parameters
 
 
@@ -44,8 +44,9 @@ class Frames(NamedTuple):
     def of(cls, frames: Sequence[Frame]) -> Frames:
         """``frames`` in their order."""
         ends = np.cumsum([len(frame.places) for frame in frames], dtype=np.int64)
-        places = np.concatenate([frame.places for frame in frames])
-        return cls(places, np.concatenate([frame.values for frame in frames]), np.concatenate([[0], ends]))
+        places = np.concatenate([np.zeros(0, dtype=np.int16), *(frame.places for frame in frames)])
+        values = np.concatenate([np.zeros(0, dtype=np.int8), *(frame.values for frame in frames)])
+        return cls(places, values, np.concatenate([[0], ends]))
 
     def split(self) -> list[Frame]:
         """The observations, one by one."""
@@ -71,15 +72,17 @@ def quantise_all(latent: Parameters, formats: Formats, network: Parameters) -> N
 
 
 def forward(formats: Formats, network: Parameters, frames: Frames) -> Passes:
-    """The policy of each of ``frames`` under the quantised ``network``."""
+    """The policy of each of ``frames`` under the quantised ``network``; no frame's depends on those beside it."""
     count, hidden = len(frames.starts) - 1, len(network.hidden_bias)
     passes = Passes.of(count, hidden, len(network.output_bias))
     _hidden_sums(network.hidden_weight.T, network.hidden_bias, frames, formats.observation.lsb, passes.units)
     activate(formats.activation, passes.units.reshape(-1), passes.gate.reshape(-1))
-    logits = passes.units @ network.output_weight.T + network.output_bias
+    logits = passes.logarithm
+    _products(passes.units, network.output_weight, logits)
+    logits += network.output_bias
     logits -= logits.max(axis=1, keepdims=True)
-    passes.logarithm[:] = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    passes.policy[:] = np.exp(passes.logarithm)
+    logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    passes.policy[:] = np.exp(logits)
     return passes
 
 
@@ -126,6 +129,14 @@ def _hidden_sums(columns: FloatArray, bias: FloatArray, frames: Frames, lsb: flo
             column, value = columns[frames.places[index]], frames.values[index] * lsb
             for unit in range(len(total)):
                 total[unit] += value * column[unit]
+
+
+@compiled
+def _products(units: FloatArray, weight: FloatArray, products: FloatArray) -> None:
+    """``units``, shape (N, hidden), times ``weight``, shape (actions, hidden); BLAS adds in an order that N decides."""
+    for row in range(len(units)):
+        for action in range(len(weight)):
+            products[row, action] = dot(weight[action], units[row])
 
 
 @compiled

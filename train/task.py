@@ -220,16 +220,19 @@ class Task:
             )
         return box.shape[0], int(actions.n)
 
-    def integers(self, observations: FloatArray) -> IntArray:
+    def integers(self, observations: FloatArray, features: IntArray | None = None) -> IntArray:
         """The host's converter: scale by powers of two, round half to even once, saturate.
 
         Args:
             observations: the environment's floats, shape (..., features).
+            features: numbers of the features that ``observations`` has; None for all of them.
 
         Returns:
             int64 of the same shape, in units of ``observation.type.lsb``.
         """
         scale = np.asarray(self.observation.scale, dtype=np.float64)
+        if features is not None and len(scale) > 1:
+            scale = scale[features]
         return self.observation.type.integers(np.asarray(observations, dtype=np.float64) * scale)
 
 
