@@ -1,0 +1,103 @@
+"""Games in processes: their number changes nothing, and whatever ends one of them is told."""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from train import pixel_trainer
+from train.course import Course
+from train.errors import ProjectError
+from train.kernel import Formats
+from train.methods.base import real_contract
+from train.players import Players
+from train.policy import PolicySpec
+from train.task import Task, change, load_task
+
+SMALL = "training.episodes=3 pixels.games=3 pixels.steps=200"
+HIDDEN = 4
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    return change(load_task("pong"), SMALL)[0]
+
+
+@pytest.fixture
+def players(task: Task) -> Players:
+    return Players(task, 3, HIDDEN, np.random.default_rng(0))
+
+
+def test_the_number_of_processes_changes_nothing(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    def trained(processors: int) -> Course:
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(processors))
+        *_, course = pixel_trainer.run(task, PolicySpec("pong", "binaryconnect", HIDDEN, 1))
+        return course
+
+    one, three = trained(1), trained(3)
+    assert (one.returns, one.steps) == (three.returns, three.steps)
+    assert all(np.array_equal(*pair) for pair in zip(one.parameters, three.parameters, strict=True))
+
+
+def test_games_go_on_from_where_they_were_kept(task: Task, players: Players) -> None:
+    formats = Formats.of(real_contract(task))
+    for array in players.network:
+        array[:] = np.random.default_rng(1).normal(size=array.shape)
+    players.play(150, formats)  # in the middle of a point
+    kept = players.arrays()
+    expected = players.play(300, formats)
+    assert len(expected.actions) > 100
+    players.restore(kept)
+    again = players.play(300, formats)
+    players.close()
+    assert all(np.array_equal(*pair) for pair in zip(again.frames, expected.frames, strict=True))
+    assert all(np.array_equal(*pair) for pair in zip(again[1:], expected[1:], strict=True))
+
+
+def test_a_process_that_is_killed_is_told_in_one_line(task: Task, players: Players) -> None:
+    multiprocessing.active_children()[0].kill()
+    with pytest.raises(ProjectError, match=r"a process that plays games has ended .*goes on from its last checkpoint"):
+        players.play(1000, Formats.of(real_contract(task)))
+
+
+def test_an_environment_that_cannot_keep_its_state_is_refused(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "hls_projects")
+    stripes = dataclasses.replace(task, environment="stripes:hls4rl-tests/Stripes-v0")
+    players = Players(stripes, 2, HIDDEN, np.random.default_rng(0))
+    with pytest.raises(ProjectError, match="its state cannot be kept"):
+        players.arrays()
+
+
+def test_players_end_with_the_one_who_plays() -> None:
+    script = (
+        "import multiprocessing, numpy, time\nfrom train.players import Players\nfrom train.task import load_task\n"
+        "Players(load_task('pong'), 2, 4, numpy.random.default_rng(0))\n"
+        "print(*(child.pid for child in multiprocessing.active_children()), flush=True)\ntime.sleep(100)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        numbers = [int(number) for number in child.stdout.readline().split()]
+        child.send_signal(signal.SIGKILL)
+    assert numbers
+    deadline = time.monotonic() + 30
+    while (left := [number for number in numbers if _lives(number)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    with open(f"/proc/{process}/stat", encoding="utf-8") as file:
+        return file.read().rsplit(")", 1)[1].split()[0] != "Z"
