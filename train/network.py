@@ -83,7 +83,7 @@ class TorchBackend:
 
     def infer(self, observations: IntArray) -> Answer:
         """See :class:`train.backend.Backend`."""
-        with torch.no_grad():
+        with torch.inference_mode():
             logits = self._network(torch.from_numpy(observations * self._observation_lsb)).numpy() / self._logit_lsb
         return Answer.of_logits(np.rint(logits).astype(np.int64))
 
@@ -102,10 +102,23 @@ def load_network(policy: Policy) -> PolicyNetwork:
 
 
 def _freeze(layer: QuantLinear) -> None:
-    """Quantise the weights once: Brevitas would do so for each batch, which for a wide layer takes most of the time."""
+    """Quantise weights and biases once: Brevitas would for each batch, of a wide layer most of the time."""
     with torch.no_grad():
-        weight = layer.quant_weight()
+        weight, bias = layer.quant_weight(), layer.bias_quant(layer.bias)
     layer.quant_weight = lambda *_: weight
+    layer.bias_quant = _Constant(bias)
+
+
+class _Constant(nn.Module):
+    """A module that gives the same whatever it is given: a quantiser whose work is done."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self._value = value
+
+    def forward(self, *_: Any) -> Any:
+        """The value."""
+        return self._value
 
 
 def _linear(inputs: int, outputs: int, weight: WeightType, bias: FixedPoint | None) -> QuantLinear:
