@@ -44,6 +44,7 @@ class Claim:
     covered: int = 0
     """Observations that were compared one by one; the first ones where all are enumerated."""
     seconds: float = 0.0
+    """Of a processor, that the left side's answers took; where a solver decides, the time that it took."""
     reason: str = ""
     """Why it is not proven."""
     counterexample: dict[str, Any] | None = None

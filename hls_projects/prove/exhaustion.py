@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from export.graph import IntegerNetwork
 from hls_projects.evaluate import differing
@@ -20,9 +23,11 @@ from hls_projects.prove.logic import Logic, every_observation
 from train.backend import Answer, Backend
 from train.contract import FixedPoint, IntArray
 
-CHUNK = 1 << 16
-"""Observations that are tried at once."""
+CHUNK = 1 << 14
+"""Observations that are tried at once: few enough for a processor's cache, many enough for Python's share to be small.
+A multiple of 64."""
 _SAVE_SECONDS = 10.0
+_KEPT_BYTES = 1 << 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,15 +36,27 @@ class Chunk:
 
     observations: IntArray
     """Shape (count, features)."""
-    stimulus: Words
-    """The same for :meth:`hls_projects.prove.logic.Logic.evaluate`, filled up to a multiple of 64."""
+    pack: Callable[[], Words]
+    """Makes :attr:`stimulus`."""
+
+    @cached_property
+    def stimulus(self) -> Words:
+        """The same for :meth:`hls_projects.prove.logic.Logic.evaluate`, filled up to a multiple of 64."""
+        return self.pack()
+
+
+@dataclass(frozen=True, eq=False)
+class Check:
+    """What came of asking one side about one chunk."""
+
+    counterexample: dict[str, Any] | None
+    """The chunk's first observation to which it gave another answer than expected; None if there is none."""
+    seconds: float
+    """Of a processor, that the answer took."""
 
 
 class Checked(Protocol):
-    """A side that answers observations."""
-
-    parallel: bool
-    """Whether several threads may ask at once."""
+    """A side that answers observations, to several threads at once."""
 
     def answer(self, chunk: Chunk) -> Answer:
         """Actions, and logits where the side has them."""
@@ -48,8 +65,6 @@ class Checked(Protocol):
 
 class Gates:
     """A core whose registers were taken for wires."""
-
-    parallel = True
 
     def __init__(self, logic: Logic, actions: int) -> None:
         self._logic, self._actions = logic, actions
@@ -68,22 +83,22 @@ class Gates:
 
 
 class Software:
-    """A backend that computes on integers in this process."""
+    """An executor in this process. Each thread opens its own: two calls at once into one could disturb each other."""
 
-    parallel = False
-
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+    def __init__(self, opener: Callable[[], Backend]) -> None:
+        self._opener, self._opening, self._mine = opener, threading.Lock(), threading.local()
 
     def answer(self, chunk: Chunk) -> Answer:
         """See :class:`Checked`."""
-        return self._backend.infer(chunk.observations)
+        if not hasattr(self._mine, "backend"):
+            with self._opening:
+                self._mine.backend = self._opener()
+        answer: Answer = self._mine.backend.infer(chunk.observations)
+        return answer
 
 
 class Reference:
     """The integer network, evaluated by NumPy on 64-bit integers."""
-
-    parallel = True
 
     def __init__(self, network: IntegerNetwork) -> None:
         self._network = network
@@ -99,6 +114,9 @@ def exhaust(
 ) -> None:
     """Hold each side against ``reference`` on every observation, going on where each claim stands.
 
+    One thread for each processor tries chunk after chunk; they are booked in their order, so that what a claim covers
+    are always the first observations, and a counterexample is the first there is.
+
     Args:
         sides: claims and the sides that they are about; those that are settled are passed over.
         deadline: in units of :func:`time.monotonic`; what is left then stays not proven.
@@ -107,32 +125,45 @@ def exhaust(
     waiting = [(claim, side) for claim, side in sides if claim.status == OPEN]
     if not waiting:
         return
+    _keep_memory()
     saved = time.monotonic()
     try:
-        for claims, expected, chunk, answers in _answers(waiting, reference, kind, features):
-            for claim, (answer, seconds) in zip(claims, answers, strict=True):
-                if claim.status == OPEN:
-                    note(claim, chunk, answer, expected, seconds)
-            if time.monotonic() - saved > _SAVE_SECONDS:
-                save()
-                saved = time.monotonic()
-            if time.monotonic() > deadline or all(claim.status != OPEN for claim, _ in waiting):
-                break
+        with threadpool_limits(1, "blas"):  # the threads here are as many as there are processors
+            for end, checks in _checks(waiting, reference, kind, features):
+                for claim, check in checks:
+                    if claim.status == OPEN:
+                        note(claim, end, check)
+                if time.monotonic() - saved > _SAVE_SECONDS:
+                    save()
+                    saved = time.monotonic()
+                if time.monotonic() > deadline or all(claim.status != OPEN for claim, _ in waiting):
+                    break
     finally:
         for claim, _ in waiting:
             claim.reason = "the time given was over; the same command goes on from here"
         save()
 
 
-def note(claim: Claim, chunk: Chunk, answer: Answer, expected: Answer, seconds: float) -> None:
-    """Book what a side answered to ``chunk`` against what was expected."""
-    claim.seconds += seconds
-    wrong = np.flatnonzero(differing(answer, expected))
-    if len(wrong):
-        claim.status = REFUTED
-        claim.counterexample = counterexample(chunk.observations[wrong[0]], answer, expected, int(wrong[0]))
+def checked(side: Checked, chunk: Chunk, expected: Answer) -> Check:
+    """Ask ``side``, and compare each action and each logit."""
+    start = time.thread_time()
+    answer = side.answer(chunk)
+    seconds = time.thread_time() - start
+    if np.array_equal(answer.actions, expected.actions) and (
+        answer.logits is None or expected.logits is None or np.array_equal(answer.logits, expected.logits)
+    ):
+        return Check(None, seconds)
+    row = int(np.flatnonzero(differing(answer, expected))[0])
+    return Check(counterexample(chunk.observations[row], answer, expected, row), seconds)
+
+
+def note(claim: Claim, covered: int, check: Check) -> None:
+    """Book ``check``, with which as many as ``covered`` observations were compared."""
+    claim.seconds += check.seconds
+    if check.counterexample is not None:
+        claim.status, claim.counterexample = REFUTED, check.counterexample
         return
-    claim.covered += len(chunk.observations)
+    claim.covered = covered
     if claim.covered == claim.total:
         claim.status = PROVEN
 
@@ -146,39 +177,40 @@ def counterexample(observation: IntArray, answer: Answer, expected: Answer, row:
     return {"observation": observation.tolist(), "left": said(answer), "right": said(expected)}
 
 
-_Answers = tuple[list[Claim], Answer, Chunk, list[tuple[Answer, float]]]
-
-
-def _answers(
+def _checks(
     sides: Sequence[tuple[Claim, Checked]], reference: Checked, kind: FixedPoint, features: int
-) -> Iterator[_Answers]:
-    """Chunk after chunk: the claims that it is new to, what is expected, and what their sides answered."""
-    total = 1 << (kind.bits * features)
-    workers = len(os.sched_getaffinity(0)) if all(side.parallel for _, side in sides) else 1
-    starts = [(claim.covered, claim, side) for claim, side in sides]
+) -> Iterator[tuple[int, list[tuple[Claim, Check]]]]:
+    """Chunk after chunk: where it ends, and what came of it for the claims that it is new to."""
+    total, workers = 1 << (kind.bits * features), len(os.sched_getaffinity(0))
 
-    def one(place: int) -> _Answers:
-        chunk = enumerated(kind, features, place, min(CHUNK, total - place))
-        asked = [(claim, side) for start, claim, side in starts if start <= place]
-        answers = [timed(side, chunk) for _, side in asked]
-        return [claim for claim, _ in asked], reference.answer(chunk), chunk, answers
+    def one(start: int) -> tuple[int, list[tuple[Claim, Check]]]:
+        end = min(start + CHUNK, total)
+        asked = [(claim, side) for claim, side in sides if claim.status == OPEN and claim.covered < end]
+        chunk = enumerated(kind, features, start, end - start)
+        expected = reference.answer(chunk)
+        return end, [(claim, checked(side, chunk, expected)) for claim, side in asked]
 
+    # Whole chunks, whatever the size of those that an earlier call saved after.
+    first = min(claim.covered for claim, _ in sides) // CHUNK * CHUNK
     with ThreadPoolExecutor(workers) as pool:
-        places = iter(range(min(start for start, _, _ in starts), total, CHUNK))
-        waiting = [pool.submit(one, place) for place in itertools.islice(places, 2 * workers)]
+        starts = iter(range(first, total, CHUNK))
+        waiting = [pool.submit(one, start) for start in itertools.islice(starts, 2 * workers)]
         try:
             while waiting:
                 yield waiting.pop(0).result()
-                waiting += [pool.submit(one, place) for place in itertools.islice(places, 1)]
+                waiting += [pool.submit(one, start) for start in itertools.islice(starts, 1)]
         finally:
             for future in waiting:
                 future.cancel()
 
 
-def timed(side: Checked, chunk: Chunk) -> tuple[Answer, float]:
-    """A side's answer and the seconds that it took."""
-    start = time.perf_counter()
-    return side.answer(chunk), time.perf_counter() - start
+def _keep_memory() -> None:
+    """Let freed arrays stay with this process.
+
+    The C library hands them back to the system, to get them anew page by page, which took half of the time; but no
+    more than twice the largest block that was ever freed.
+    """
+    np.empty(_KEPT_BYTES, dtype=np.uint8)
 
 
 def enumerated(kind: FixedPoint, features: int, start: int, count: int) -> Chunk:
@@ -188,16 +220,19 @@ def enumerated(kind: FixedPoint, features: int, start: int, count: int) -> Chunk
     """
     numbers = np.arange(start, start + count, dtype=np.int64)
     fields = (numbers[:, None] >> (kind.bits * np.arange(features))) & ((1 << kind.bits) - 1)
-    observations = np.where(fields > kind.maximum, fields - (1 << kind.bits), fields)
-    return Chunk(observations, every_observation(start, -(-count // LANES) * LANES, kind.bits * features))
+    observations = (fields ^ -kind.minimum) + kind.minimum  # from two's complement
+    words = -(-count // LANES)
+    return Chunk(observations, lambda: every_observation(start, words * LANES, kind.bits * features))
 
 
 def chunk_of(observations: IntArray, kind: FixedPoint) -> Chunk:
     """Any observations, int64, shape (count, features), as a chunk."""
-    rows = np.zeros((-(-len(observations) // LANES) * LANES, observations.shape[1]), dtype=np.int64)
-    rows[:len(observations)] = observations
-    words = [lanes_of(column.reshape(-1, LANES), kind.bits) for column in rows.T]
-    return Chunk(observations, np.concatenate(words, axis=1))
+    def pack() -> Words:
+        rows = np.zeros((-(-len(observations) // LANES) * LANES, observations.shape[1]), dtype=np.int64)
+        rows[:len(observations)] = observations
+        return np.concatenate([lanes_of(column.reshape(-1, LANES), kind.bits) for column in rows.T], axis=1)
+
+    return Chunk(observations, pack)
 
 
 def _signed(words: Words, nets: IntArray) -> IntArray:

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,9 +25,9 @@ from hls_projects.csim import build_csim
 from hls_projects.gates import Circuit, elaborate
 from hls_projects.parts import load_part
 from hls_projects.prove import equality, exhaustion, prover, sat
-from hls_projects.prove.claims import OPEN, PROVEN, REFUTED, Certificate
+from hls_projects.prove.claims import OPEN, PROVEN, REFUTED, Certificate, Claim, Side
 from hls_projects.prove.equality import require_no_mismatch, run_equality
-from hls_projects.prove.exhaustion import Gates, Reference, chunk_of
+from hls_projects.prove.exhaustion import Gates, Reference, Software, chunk_of, enumerated, exhaust
 from hls_projects.prove.logic import Logic, NotAPipelineError, combinational, without_registers
 from hls_projects.prove.mutation import CAUGHT, EQUIVALENT, UNDECIDED, mutants, read_mutations, try_mutants
 from hls_projects.prove.prover import prove, require_no_counterexample
@@ -127,6 +132,45 @@ def test_a_proof_without_time_says_what_is_missing_and_goes_on(
     assert prove(subject, 5.0).verdict == PROVEN
 
 
+SLOWLY = """
+import sys, time
+from pathlib import Path
+from hls_projects.prove import exhaustion, prover
+from hls_projects.prove.subject import find_subjects
+
+exhaustion.CHUNK, exhaustion._SAVE_SECONDS = 64, 0.0
+quick = exhaustion.Software.answer
+exhaustion.Software.answer = lambda self, chunk: time.sleep(0.02) or quick(self, chunk)
+prover.prove(find_subjects(Path(sys.argv[1]))[0], 5.0)
+"""
+
+
+def test_a_killed_proof_goes_on_where_it_was(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    progress = subject.proof / "progress.json"
+
+    def covered() -> dict[str, int]:
+        return {key: item["covered"] for key, item in json.loads(progress.read_text(encoding="utf-8")).items()}
+
+    command = [sys.executable, "-c", SLOWLY, str(subject.run.root)]
+    with subprocess.Popen(command) as process:
+        while process.poll() is None and not (progress.exists() and 0 < min(covered().values()) < 4096):
+            time.sleep(0.05)
+        process.kill()
+    before, asked = covered(), list[int]()
+    assert 0 < min(before.values()) < 4096
+    honest = Software.answer
+
+    def watched(self: Software, chunk: exhaustion.Chunk) -> Answer:
+        asked.append(len(chunk.observations))
+        return honest(self, chunk)
+
+    monkeypatch.setattr(exhaustion, "CHUNK", 64)
+    monkeypatch.setattr(Software, "answer", watched)
+    certificate = prove(subject, 5.0)
+    assert certificate.verdict == PROVEN
+    assert sum(asked) == sum(claim.total - before[claim.key] for claim in certificate.claims)
+
+
 @pytest.mark.parametrize("change", [invert_action, drop_a_register])
 def test_a_wrong_netlist_is_refuted_by_an_observation(subject: Subject, change: Any) -> None:
     mutate(subject, change)
@@ -213,6 +257,92 @@ def test_a_lying_executor_is_told(subject: Subject, tmp_path: Path, monkeypatch:
 def test_no_policies_to_compare(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="no built policy found"):
         run_equality([], 100, tmp_path / "equality.json")
+
+
+TWELVE_BITS = small_network([[1, 2, -1], [-3, 1, 2]], [[1, 2], [2, -1], [1, 1]], [0, 0, 0])
+"""Three features of four bits: 4,096 observations."""
+EVERY = enumerated(TWELVE_BITS.input, 3, 0, 4096).observations
+
+
+class Witness:
+    """The network as an executor that says who asked what, and lies where it is told to."""
+
+    name = "witness"
+
+    def __init__(self, seen: list[tuple[int, IntArray]], lies: Callable[[IntArray, IntArray], None]) -> None:
+        self._seen, self._lies, self._thread = seen, lies, threading.get_ident()
+
+    def infer(self, observations: IntArray) -> Answer:
+        assert threading.get_ident() == self._thread
+        self._seen.append((self._thread, observations))
+        logits = TWELVE_BITS.infer(observations)
+        self._lies(observations, logits)
+        return Answer.of_logits(logits)
+
+
+def exhausted(
+    monkeypatch: pytest.MonkeyPatch, lies: Callable[[IntArray, IntArray], None], covered: int = 0
+) -> tuple[Claim, list[tuple[int, IntArray]]]:
+    """The claim of a witness, tried by four threads in chunks of 64, and what it was asked."""
+    monkeypatch.setattr(exhaustion, "CHUNK", 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(4))
+    seen = list[tuple[int, IntArray]]()
+    claim = Claim(Side("left", "", {}), Side("right", "", {}), "logits and action", "", "", 4096, covered=covered)
+    exhaust(
+        [(claim, Software(lambda: Witness(seen, lies)))], Reference(TWELVE_BITS), TWELVE_BITS.input, 3,
+        time.monotonic() + 60, lambda: None,
+    )
+    return claim, seen
+
+
+@pytest.mark.parametrize("kind", [FixedPoint(4, 4), FixedPoint(4, 2, signed=False)])
+def test_all_observations_are_enumerated_as_numbers_and_as_bits(kind: FixedPoint) -> None:
+    chunks = [enumerated(kind, 3, start, 1024) for start in range(0, 4096, 1024)]
+    rows = np.concatenate([chunk.observations for chunk in chunks])
+    assert (rows.min(), rows.max()) == (kind.minimum, kind.maximum)
+    assert len(np.unique(rows, axis=0)) == 4096
+    assert all(np.array_equal(chunk.stimulus, chunk_of(chunk.observations, kind).stimulus) for chunk in chunks)
+
+
+@pytest.mark.parametrize("covered", [0, 64, 1000])
+def test_every_observation_is_asked_once_and_by_several_threads(
+    monkeypatch: pytest.MonkeyPatch, covered: int
+) -> None:
+    claim, seen = exhausted(monkeypatch, lambda *_: time.sleep(0.002), covered)
+    assert (claim.status, claim.covered) == (PROVEN, 4096)
+    rows = sorted(tuple(row) for _, rows in seen for row in rows.tolist())
+    assert rows == sorted(tuple(row) for row in EVERY[covered // 64 * 64:].tolist())
+    assert len({thread for thread, _ in seen}) == 4
+
+
+def test_the_first_wrong_observation_is_told_whichever_thread_is_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lie(observations: IntArray, logits: IntArray) -> None:
+        for place in (700, 710, 800):  # the first two in one chunk, which comes late
+            logits[(observations == EVERY[place]).all(axis=1), 1] -= 1
+        if (observations == EVERY[700]).all(axis=1).any():
+            time.sleep(0.2)
+
+    claim, seen = exhausted(monkeypatch, lie)
+    assert claim.status == REFUTED
+    assert claim.covered == 700 // 64 * 64
+    right = TWELVE_BITS.infer(EVERY[700:701])[0].tolist()
+    action = int(np.argmax(right))
+    assert claim.counterexample == {
+        "observation": EVERY[700].tolist(),
+        "left": {"action": action, "logits": [right[0], right[1] - 1, right[2]]},
+        "right": {"action": action, "logits": right},
+    }
+    assert any((EVERY[800] == row).all() for _, rows in seen for row in rows)
+    assert len(seen) < 4096 // 64  # a settled claim isn't asked on
+
+
+def test_an_executor_that_fails_ends_the_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(observations: IntArray, _: IntArray) -> None:
+        if (observations == EVERY[700]).all(axis=1).any():
+            raise ProjectError("no answer")
+
+    with pytest.raises(ProjectError, match="no answer"):
+        exhausted(monkeypatch, fail)
 
 
 NETWORKS = [
