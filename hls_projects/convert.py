@@ -52,7 +52,7 @@ class Description:
 
 @dataclass(frozen=True)
 class _Bounds:
-    """Smallest type that holds every partial sum of a layer exactly."""
+    """Smallest type that holds every partial sum of a layer exactly, and the bit that its activation rounds by."""
 
     integer_bits: int
     fraction_bits: int
@@ -90,7 +90,7 @@ def write_project(qonnx: Path, hardware: Hardware, directory: Path, accelerator:
             )
         try:
             model = _convert(hls4ml, _rewrite(load_model(qonnx)), network, hardware, backend, directory, accelerator)
-            _check_types(model, network)
+            _set_types(model, network)
             model.config.config["OnnxModel"] = qonnx.name  # not the model itself, written out as text
             model.write()
         except ProjectError:
@@ -190,13 +190,17 @@ def _bounds(network: IntegerNetwork) -> list[_Bounds]:
         fraction_bits = -round(math.log2(layer.sum_lsb(inputs.lsb)))
         # The sign, then what the largest sum has; a sum that is always 0 needs the sign alone, wherever it stands.
         integer_bits = 1 + (math.floor(math.log2(bound)) + 1 if bound > 0 else -fraction_bits)
+        if isinstance(layer.activation, FixedPoint) and layer.rounding == "ROUND":
+            # ap_fixed rounds by the bit of half a step, and aborts if that lies above the sums' type.
+            integer_bits = max(integer_bits, round(math.log2(layer.activation.lsb)))
         bounds.append(_Bounds(integer_bits, fraction_bits))
         if layer.activation is not None:
             inputs = layer.activation
     return bounds
 
 
-def _check_types(model: Any, network: IntegerNetwork) -> None:
+def _set_types(model: Any, network: IntegerNetwork) -> None:
+    """Widen the types that ap_fixed could not round, and refuse those that don't hold the sums."""
     dense = [layer for layer in model.get_layers() if layer.class_name == "Dense"]
     if len(dense) != len(network.layers):
         raise ProjectError(f"hls4ml made {len(dense)} dense layers of {len(network.layers)}; please report this graph")
@@ -204,7 +208,13 @@ def _check_types(model: Any, network: IntegerNetwork) -> None:
         for what, precision in (
             ("accumulator", node.get_attr("accum_t").precision), ("result", node.get_output_variable().type.precision),
         ):
-            if not bounds.fit(precision) and not (what == "result" and _is_cut(precision, layer)):
+            if what == "result" and _is_cut(precision, layer):
+                continue
+            if layer.rounding == "ROUND":  # hls4ml thinks of the sums alone; more sign bits don't change them
+                missing = max(0, bounds.integer_bits - precision.integer)
+                precision.integer += missing
+                precision.width += missing
+            if not bounds.fit(precision):
                 raise ProjectError(
                     f"hls4ml chose {precision} for the {what} of '{node.name}', which needs {bounds.integer_bits} "
                     f"integer and {bounds.fraction_bits} fraction bits; please report this graph"

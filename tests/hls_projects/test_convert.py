@@ -10,8 +10,12 @@ import pytest
 from random_policies import DESIGNS, random_policy
 
 from export import export_policy, read_network
+from export.graph import IntegerNetwork, Layer
+from export.model_file import save_model
+from export.network_writer import network_model
 from hls_projects import convert
 from hls_projects.convert import read_description, write_project
+from train.contract import FixedPoint
 from train.errors import ProjectError
 from train.task import Hardware
 
@@ -89,6 +93,18 @@ def test_a_type_that_is_too_narrow_is_caught(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(convert, "_bounds", wider)
     with pytest.raises(ProjectError, match=r"hls4ml chose fixed<\d+,\d+.*> for the accumulator"):
         write_project(graph, HARDWARE, tmp_path / "project")
+
+
+@pytest.mark.parametrize(("rounding", "kind"), [("FLOOR", "9,9"), ("ROUND", "15,15")])
+def test_only_what_is_rounded_is_widened_to_half_a_step(rounding: str, kind: str, tmp_path: Path) -> None:
+    weight, bias = np.array([[1, -1], [-1, 3]]), np.array([1, -1])
+    hidden = Layer(weight, 1.0, bias, 1.0, FixedPoint(4, 19, signed=False), rounding)
+    network = IntegerNetwork(FixedPoint(4, 4), (hidden, Layer(weight, 1.0, bias, 2.0**15, None)))
+    properties = {"observation_lsb": repr(network.input.lsb), "logit_lsb": repr(network.logit_lsb)}
+    save_model(network_model(network), tmp_path / "network.qonnx.onnx", properties)
+    write_project(tmp_path / "network.qonnx.onnx", HARDWARE, tmp_path / "project")
+    defines = (tmp_path / "project" / "firmware" / "defines.h").read_text()
+    assert set(re.findall(r"ap_fixed<(.*)> Dense_MatMul_0_(?:accum|result)_t;", defines)) == {kind}
 
 
 def test_mistakes_are_told_in_one_line(tmp_path: Path) -> None:

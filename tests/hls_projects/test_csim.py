@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fuzz.conversion import csim_keeps_the_integers
 from random_policies import random_policy
 
 from export import MismatchError, export_policy
@@ -121,14 +122,43 @@ def test_a_layer_of_nothing_but_zeros_far_below_one(tmp_path: Path) -> None:
         Layer(zeros, 2.0**-4, zeros[:, 0], 2.0**-15, kind, "ROUND"),
         Layer(np.array([[1, -1], [-1, 3]]), 2.0, np.array([25, -28]), 2.0**-19, None),
     ))
+    assert len(np.unique(exact_logits(network, Hardware(), tmp_path), axis=0)) == 1
+
+
+def coarse_network(exponent: int, signed: bool) -> IntegerNetwork:
+    """Sums of at most 2**7 in magnitude, rounded half to even to multiples of ``2**exponent``."""
+    kind = FixedPoint(4, 4 + exponent, signed)
+    return IntegerNetwork(FixedPoint(5, 5), (
+        Layer(np.array([[3, -3], [-3, 2]]), 1.0, np.array([8, 0]), 1.0, kind, "ROUND"),
+        Layer(np.array([[1, -1], [2, 3]]), 1.0, np.array([1, -2]), 1.0, None),
+    ))
+
+
+def test_halves_are_rounded_to_even_however_far_above_the_sums() -> None:
+    # From steps within the accumulator to those that hls4ml's own types abort on, one bit at a time.
+    networks = [coarse_network(exponent, signed) for exponent in range(5, 14) for signed in (True, False)]
+    observations = check_observations(networks[0].input, 2)
+    varying = [len(np.unique(network.infer(observations), axis=0)) > 1 for network in networks]
+    assert any(varying)
+    assert not all(varying)
+    csim_keeps_the_integers(networks)
+
+
+def test_streams_are_rounded_to_even_too(tmp_path: Path) -> None:
+    exact_logits(coarse_network(13, signed=False), Hardware(word_inputs=1), tmp_path)
+
+
+def exact_logits(network: IntegerNetwork, hardware: Hardware, directory: Path) -> IntArray:
+    """The C simulation's logits of many observations, checked to be the network's."""
     properties = {"observation_lsb": repr(network.input.lsb), "logit_lsb": repr(network.logit_lsb)}
-    save_model(network_model(network), tmp_path / "network.qonnx.onnx", properties)
-    write_project(tmp_path / "network.qonnx.onnx", Hardware(), tmp_path / "project")
-    build_csim(tmp_path / "project")
+    save_model(network_model(network), directory / "network.qonnx.onnx", properties)
+    write_project(directory / "network.qonnx.onnx", hardware, directory / "project")
+    build_csim(directory / "project")
     observations = check_observations(network.input, network.features)
-    logits = CsimBackend(tmp_path / "project").infer(observations).logits
+    logits = CsimBackend(directory / "project").infer(observations).logits
+    assert logits is not None
     assert np.array_equal(logits, network.infer(observations))
-    assert len(np.unique(logits, axis=0)) == 1
+    return logits
 
 
 def test_missing_parts_are_told(projects: dict[str, Path], tmp_path: Path) -> None:
