@@ -22,6 +22,9 @@ from export.model_file import load_model
 from train.contract import ActivationType, FixedPoint, FloatArray, IntArray, Sign, is_power_of_two
 from train.errors import ProjectError
 
+_LARGEST = 2.0**62
+"""What 64-bit integers hold twice."""
+
 
 @dataclass(frozen=True, eq=False)
 class Layer:
@@ -167,6 +170,7 @@ class _Reader:
         if not layers:
             raise ProjectError(f"{self._name}: no Gemm or MatMul after the input; nothing to build")
         self._check_types(layers)
+        self._check_range(input_type, layers)
         return IntegerNetwork(input_type, tuple(layers))
 
     def _follow(self, tensor: str) -> list[tuple[str, onnx.NodeProto]]:
@@ -281,6 +285,23 @@ class _Reader:
         for before, after in itertools.pairwise(layers):
             if len(before.weight) != after.weight.shape[1]:
                 raise ProjectError(f"{self._name}: the layers' sizes do not fit together; export the policy again")
+
+    def _check_range(self, input_type: FixedPoint, layers: Sequence[Layer]) -> None:
+        """All that is computed fits 64-bit integers, whatever the observation: sums, and a step in their unit."""
+        kind: ActivationType = input_type
+        for number, layer in enumerate(layers):
+            assert kind is not None
+            largest = max(-kind.minimum, kind.maximum) if isinstance(kind, FixedPoint) else 1
+            unit = layer.sum_lsb(kind.lsb)
+            sums = (np.abs(layer.weight.astype(np.float64)).sum(axis=1) * (largest * kind.lsb * layer.weight_lsb / unit)
+                    + np.abs(layer.bias.astype(np.float64)) * (layer.bias_lsb / unit))
+            step = unit if layer.activation is None else layer.activation.lsb
+            if max(sums.max(), step / unit) >= _LARGEST:
+                raise ProjectError(
+                    f"{self._name}: layer {number} needs integers of more than 62 bits; bring the scales of its "
+                    "inputs, weights, bias and activation closer together"
+                )
+            kind = layer.activation
 
     def _refusal(self, node: onnx.NodeProto, why: str) -> ProjectError:
         return ProjectError(f"{self._name}: node '{node.name or node.output[0]}' ({node.op_type}) {why}")

@@ -128,6 +128,8 @@ def test_a_chain_of_every_kind_of_node(tmp_path: Path) -> None:
         ({"bits": 1.0}, r"Quant_a1' \(Quant\) has 1 bits"),
         ({"bits": 4.5}, r"Quant_a1' \(Quant\) has 4.5 bits"),
         ({"after": "Tanh"}, r"Tanh_r1' \(Tanh\) is not supported"),
+        ({"scale": 2.0**60}, r"layer 0 needs integers of more than 62 bits"),
+        ({"scale": 2.0**57}, r"layer 1 needs integers of more than 62 bits"),
         ({"quantised": False}, r"Relu_r1' \(Relu\) is not followed by a Quant"),
     ],
 )
