@@ -109,8 +109,8 @@ class Subject:
         if run.onnx.is_file():
             side = self._side("onnxruntime", "the policy in plain ONNX operators", run.onnx)
             yield side, f"onnxruntime {_version('onnxruntime')}", self._onnxruntime
-        side = self._side("qonnx", "the QONNX graph on qonnx's own executor", run.qonnx)
-        yield side, f"qonnx {_version('qonnx')}", self._qonnx
+        side = self._side("qonnx", "the QONNX graph on ONNX's reference evaluator, with qonnx's quantisers", run.qonnx)
+        yield side, f"onnx {_version('onnx')}, qonnx {_version('qonnx')}", self._qonnx
 
     def _side(self, name: str, what: str, *files: Path) -> Side:
         return Side(name, what, {str(path.relative_to(self.run.directory)): digest(path) for path in files})
