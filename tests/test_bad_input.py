@@ -96,3 +96,19 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
     partial = [path for path in run.rglob("*") if path.name.startswith(".") and path.name != ".lock"]
     assert partial == []
     assert all((path.parent / "metadata.json").exists() for path in run.rglob("policy.safetensors"))
+
+
+def test_a_ctrl_c_that_a_library_swallowed_is_heeded(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, sys, time, typer\nfrom pathlib import Path\nfrom train.cli import run\n"
+        "from train.stage import Stage\napp = typer.Typer()\n"
+        "@app.command()\ndef work():\n"
+        "    with Stage(Path(sys.argv[0]), {}).build():\n"
+        "        try:\n            os.kill(os.getpid(), signal.SIGINT)\n            time.sleep(9)\n"
+        "        except KeyboardInterrupt:\n            print('swallowed')\n"
+        f"sys.argv = [{str(tmp_path / 'stage')!r}]\nrun(app, 'work')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout == "swallowed\n"
+    assert_one_line(done.returncode, done.stderr, "interrupted")
+    assert not list(tmp_path.iterdir())

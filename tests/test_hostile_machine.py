@@ -48,9 +48,10 @@ def synth(folder: Path, root: Path) -> list[str]:
 
 
 def ended(arguments: list[str], setup: Callable[[], None] | None = None) -> tuple[int, str]:
-    """Exit status and standard error."""
+    """Exit status and standard error; what ``setup`` takes from the command must not fail coverage.py within it."""
+    env = {key: value for key, value in os.environ.items() if not (setup and key.startswith("COVERAGE_"))}
     done = subprocess.run(
-        arguments, cwd=PROJECT, capture_output=True, text=True, timeout=300, check=False, preexec_fn=setup
+        arguments, cwd=PROJECT, env=env, capture_output=True, text=True, timeout=300, check=False, preexec_fn=setup
     )
     return done.returncode, done.stderr
 

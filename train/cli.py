@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from train.errors import ProjectError
+from train.interruption import listen
 
 INTERRUPTED = 130
 """Exit status of a command stopped by Ctrl-C, as shells have it (128 + SIGINT)."""
@@ -20,6 +21,7 @@ def run(app: typer.Typer, program: str) -> None:
     Whatever the user can mend (a bad option, a :class:`ProjectError`, a full disk, Ctrl-C) ends in one
     line on standard error and a status other than 0; a traceback means a bug of ours.
     """
+    listen()
     try:
         status = app(prog_name=program, standalone_mode=False)
         if status == INTERRUPTED:  # typer turns Ctrl-C into this status

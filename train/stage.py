@@ -19,6 +19,7 @@ from typing import Any
 from filelock import FileLock
 
 from train.errors import ProjectError
+from train.interruption import heed
 
 METADATA = "metadata.json"
 _PACKAGES = (
@@ -67,6 +68,7 @@ class Stage:
         partial = Path(tempfile.mkdtemp(prefix=f".{self.directory.name}.", dir=self.directory.parent))
         try:
             yield partial
+            heed()
             write_json(partial / METADATA, {
                 "inputs": self.inputs,
                 "versions": _versions(),
