@@ -12,7 +12,7 @@ import ctypes
 import multiprocessing
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -94,7 +94,7 @@ class Players:
         return answers
 
     @contextlib.contextmanager
-    def _closed_on_error(self) -> Any:
+    def _closed_on_error(self) -> Iterator[None]:
         try:
             yield
         except (EOFError, OSError) as error:

@@ -127,19 +127,13 @@ class Game:
             "bit_generator": "PCG64", "state": {"state": number, "inc": step}, "has_uint32": has_half, "uinteger": half,
         }
 
-    def close(self) -> None:
-        """Let go of the environment."""
-        self._env.close()
-
     def _start(self) -> Frame:
         observation, _ = self._env.reset(seed=int(self._rng.integers(LARGEST_SEED)))
         return self._seen(observation)
 
     def _seen(self, observation: FloatArray) -> Frame:
-        places = np.flatnonzero(observation)  # what the converter makes of a 0 is a 0
-        values = self._task.integers(observation[places], places)
-        kept = values != 0
-        return Frame(places[kept].astype(np.int16), values[kept].astype(np.int8))
+        places = np.flatnonzero(observation)  # the converter makes a 0 of a 0, and is asked for the rest alone
+        return Frame.of(self._task.integers(observation[places], places), places)
 
 
 def play(games: Sequence[Game], steps: int, decide: Callable[[Frames], Passes]) -> Harvest:

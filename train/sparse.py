@@ -26,10 +26,10 @@ class Frame(NamedTuple):
     """What they are, in units of the observation type."""
 
     @classmethod
-    def of(cls, observation: IntArray) -> Frame:
-        """The features of ``observation``, shape (features,), that are not zero."""
-        places = np.flatnonzero(observation)
-        return cls(places.astype(np.int16), observation[places].astype(np.int8))
+    def of(cls, values: IntArray, places: IntArray) -> Frame:
+        """Of the features numbered ``places``, whose values these are, those that are not zero; both shape (N,)."""
+        kept = values != 0
+        return cls(places[kept].astype(np.int16), values[kept].astype(np.int8))
 
 
 class Frames(NamedTuple):

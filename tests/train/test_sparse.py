@@ -37,7 +37,7 @@ def test_passes_and_gradients_are_autograd_s(name: str) -> None:
     latent, formats = columns_first(parameters_of(network)), Formats.of(contract)
     seen, gradient = columns_first(latent), columns_first(latent)
     quantise_all(latent, formats, seen)
-    frames = Frames.of([Frame.of(observation) for observation in observations])
+    frames = Frames.of([Frame.of(observation, np.arange(len(observation))) for observation in observations])
     passes = forward(formats, seen, frames)
     gradients(formats, seen, frames, actions, advantage, passes, ENTROPY, gradient)
 
@@ -53,7 +53,7 @@ def test_passes_and_gradients_are_autograd_s(name: str) -> None:
 
 def test_frames_hold_what_is_not_zero() -> None:
     observations = np.array([[0, 1, 0, -1], [0, 0, 0, 0], [1, 0, 0, 0]])
-    frames = Frames.of([Frame.of(observation) for observation in observations])
+    frames = Frames.of([Frame.of(observation, np.arange(len(observation))) for observation in observations])
     assert frames.starts.tolist() == [0, 2, 2, 3]
     assert frames.places.tolist() == [1, 3, 0]
     assert frames.values.tolist() == [1, -1, 1]
