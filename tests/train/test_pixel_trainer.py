@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from train import pixel_trainer
+from train import checkpoint, pixel_trainer
 from train.course import Course
 from train.errors import ProjectError
 from train.pixel_trainer import CHECKPOINT, CURVE
@@ -110,6 +110,18 @@ def test_a_checkpoint_of_other_settings_is_not_taken(task: Task, undisturbed: Co
     finished(change(task, "pixels.passes=1")[0], "binarynet", place)
     (place / CHECKPOINT).write_bytes((place / CHECKPOINT).read_bytes()[:100_000])  # damaged: not taken either
     assert equal(finished(task, "binarynet", place), finished(task, "binarynet"))
+
+
+def test_a_checkpoint_of_another_version_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, arrays = tmp_path / CHECKPOINT, {"parameters.0": np.ones(3)}
+    with monkeypatch.context() as older:
+        older.setattr(checkpoint, "FORMAT", "hls4rl-checkpoint-1")
+        checkpoint.save_checkpoint(path, {}, arrays, {})
+    assert checkpoint.load_checkpoint(path, {}) is None
+    checkpoint.save_checkpoint(path, {}, arrays, {"halfway": True})
+    found = checkpoint.load_checkpoint(path, {})
+    assert found is not None
+    assert (found[0]["parameters.0"].tolist(), found[1]) == ([1.0, 1.0, 1.0], {"halfway": True})
 
 
 @pytest.mark.parametrize("method", ["binaryconnect", "binarynet"])
