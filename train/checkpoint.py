@@ -51,3 +51,8 @@ def load_checkpoint(path: Path, inputs: Mapping[str, Any]) -> tuple[dict[str, ND
             return {name: file.get_tensor(name) for name in file.keys()}, content["state"]  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError):
         return None
+
+
+def below(start: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Those of ``arrays`` whose names begin with ``start``, by the rest of the name."""
+    return {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}

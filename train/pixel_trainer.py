@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from train.advantage import SMALLEST_VARIANCE
-from train.checkpoint import load_checkpoint, save_checkpoint
+from train.checkpoint import below, load_checkpoint, save_checkpoint
 from train.contract import Binary, Contract, FloatArray, IntArray
 from train.course import Course, Streams
 from train.kernel import Formats, adam_one, dot
@@ -179,7 +179,7 @@ class _Trainer:
 
     def restore(self, arrays: Mapping[str, NDArray[Any]], state: Mapping[str, Any]) -> None:
         """Go back to what :meth:`arrays` and :meth:`state` answered."""
-        self.method.restore(_below("method.", arrays))
+        self.method.restore(below("method.", arrays))
         self.halfway, self._updates = state["halfway"], state["updates"]
         if self.halfway and self.method.switches:
             self._follow(self.method.training_contract(self.task))
@@ -189,7 +189,7 @@ class _Trainer:
                 flat(place)[:] = arrays[f"{kind}.{index}"]
         self.course.returns, self.course.ends = arrays["returns"].tolist(), arrays["ends"].tolist()
         self.course.steps, self.course.seconds = state["steps"], state["seconds"]
-        self.players.restore(_below("game.", arrays))
+        self.players.restore(below("game.", arrays))
         for stream, kept_state in zip((self.streams.start, self.streams.actions), state["streams"], strict=True):
             stream.bit_generator.state = kept_state
 
@@ -281,11 +281,6 @@ class _Keeper:
         )
         partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         partial.replace(path)
-
-
-def _below(start: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Those of ``arrays`` whose names begin with ``start``, by the rest of the name."""
-    return {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
 
 
 def _shorten(gradient: Parameters, longest: float) -> None:

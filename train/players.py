@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from train.checkpoint import below
 from train.contract import FloatArray
 from train.errors import ProjectError
 from train.kernel import Formats
@@ -69,11 +70,7 @@ class Players:
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Go back to what :meth:`arrays` answered."""
-        def state(game: int) -> dict[str, NDArray[Any]]:
-            start = f"{game}."
-            return {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
-
-        self._ask([("restore", ([state(game) for game in share],)) for share in self._shares])
+        self._ask([("restore", ([below(f"{game}.", arrays) for game in share],)) for share in self._shares])
 
     def close(self) -> None:
         """End the processes."""
