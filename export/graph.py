@@ -48,6 +48,12 @@ class Layer:
         """Value of one unit of the layer's exact sums, for inputs in units of ``input_lsb``."""
         return min(input_lsb * self.weight_lsb, self.bias_lsb)
 
+    def largest_sum(self, inputs: FixedPoint | Sign) -> float:
+        """Magnitude, in real units, that no sum exceeds, nor any part of one in whatever order it is added."""
+        largest = max(-inputs.minimum, inputs.maximum) if isinstance(inputs, FixedPoint) else 1
+        products = np.abs(self.weight.astype(np.float64)).sum(axis=1) * largest * inputs.lsb * self.weight_lsb
+        return float((products + np.abs(self.bias.astype(np.float64)) * self.bias_lsb).max())
+
     def sums(self, inputs: IntArray, input_lsb: float) -> IntArray:
         """Exact sums of products and bias, before the activation.
 
@@ -291,12 +297,9 @@ class _Reader:
         kind: ActivationType = input_type
         for number, layer in enumerate(layers):
             assert kind is not None
-            largest = max(-kind.minimum, kind.maximum) if isinstance(kind, FixedPoint) else 1
             unit = layer.sum_lsb(kind.lsb)
-            sums = (np.abs(layer.weight.astype(np.float64)).sum(axis=1) * (largest * kind.lsb * layer.weight_lsb / unit)
-                    + np.abs(layer.bias.astype(np.float64)) * (layer.bias_lsb / unit))
             step = unit if layer.activation is None else layer.activation.lsb
-            if max(sums.max(), step / unit) >= _LARGEST:
+            if max(layer.largest_sum(kind), step) / unit >= _LARGEST:
                 raise ProjectError(
                     f"{self._name}: layer {number} needs integers of more than 62 bits; bring the scales of its "
                     "inputs, weights, bias and activation closer together"

@@ -183,10 +183,7 @@ def _bounds(network: IntegerNetwork) -> list[_Bounds]:
     bounds = []
     inputs: FixedPoint | Sign = network.input
     for layer in network.layers:
-        largest = max(-inputs.minimum, inputs.maximum) if isinstance(inputs, FixedPoint) else 1
-        # Every partial sum, in whatever order, lies within the sum of magnitudes.
-        bound = (np.abs(layer.weight).sum(axis=1) * largest * inputs.lsb * layer.weight_lsb
-                 + np.abs(layer.bias) * layer.bias_lsb).max()
+        bound = layer.largest_sum(inputs)
         fraction_bits = -round(math.log2(layer.sum_lsb(inputs.lsb)))
         # The sign, then what the largest sum has; a sum that is always 0 needs the sign alone, wherever it stands.
         integer_bits = 1 + (math.floor(math.log2(bound)) + 1 if bound > 0 else -fraction_bits)

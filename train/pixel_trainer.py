@@ -196,7 +196,6 @@ class _Trainer:
     def _follow(self, contract: Contract) -> None:
         """Compute with the number formats of ``contract`` from here on."""
         self._formats = Formats.of(contract)
-        self._network = columns_first(self.course.parameters)
         binary = isinstance(contract.hidden_weight, Binary)
         self._limit = self.pixels.latent_limit if binary else None
 
@@ -227,14 +226,15 @@ class _Trainer:
         self, frames: Frames, actions: IntArray, log_probabilities: FloatArray, advantages: FloatArray
     ) -> None:
         """One update from some steps; ``advantages`` are standardised over the batch."""
-        quantise_all(self.course.parameters, self._formats, self._network)
-        passes = forward(self._formats, self._network, frames)
+        network = self.players.network  # which nobody reads while no game is played
+        quantise_all(self.course.parameters, self._formats, network)
+        passes = forward(self._formats, network, frames)
         ratio = np.exp(passes.logarithm[np.arange(len(actions)), actions] - log_probabilities)
         advantage = advantages * ratio
         advantage[np.where(advantage > 0, ratio > 1 + self.pixels.clip, ratio < 1 - self.pixels.clip)] = 0.0
         gradient = self._gradient
         entropy = self.task.training.entropy if self._warmth() == 1.0 else 0.0
-        gradients(self._formats, self._network, frames, actions, advantage, passes, entropy, gradient)
+        gradients(self._formats, network, frames, actions, advantage, passes, entropy, gradient)
         _shorten(gradient, self.pixels.longest_gradient)
         self.method.after_backward(gradient)
         self._updates += 1
