@@ -13,9 +13,9 @@ of theirs, no interpreter lock, and no parent's thread to live on (which ``PR_SE
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import multiprocessing
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -23,6 +23,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from threading import Thread
 from typing import IO, Any
 
 from train import lifeline
@@ -32,7 +33,6 @@ MAKE = "HLS4RL_MAKE"
 STOP_SECONDS = 5.0
 """A tool that is asked to end gets so long."""
 
-_PR_SET_PDEATHSIG = 1
 _tools: set[subprocess.Popen[Any]] = set()
 _closing = False
 
@@ -140,13 +140,21 @@ def follow_owner() -> None:
 
 
 def follow_make() -> None:
-    """Where the Makefile started this process: get SIGTERM when make is gone."""
-    make = os.environ.pop(MAKE, None)
-    if make is None:
+    """Where the Makefile started this process: get SIGTERM when make is gone, be it by SIGKILL."""
+    number = os.environ.pop(MAKE, None)
+    if number is None:
         return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)  # make has one thread: no other can end before
-    if not os.path.exists(f"/proc/{make}"):
+    try:
+        make = os.pidfd_open(int(number))
+    except ProcessLookupError:
         os.kill(os.getpid(), signal.SIGTERM)
+        return
+
+    def follow() -> None:
+        select.select([make], [], [])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    Thread(target=follow, daemon=True).start()
 
 
 def _begin(prepare: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
