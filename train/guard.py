@@ -20,7 +20,7 @@ from typing import Any, SupportsFloat
 import gymnasium as gym
 import numpy as np
 
-from train.errors import ProjectError
+from hls4rl.errors import ProjectError
 
 MAXIMUM_STEPS = 100_000
 """Of one episode, where neither the environment nor ``max_episode_steps`` sets a limit."""
