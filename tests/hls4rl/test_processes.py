@@ -67,7 +67,8 @@ def test_a_tool_is_asked_to_end_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_tools_end_with_their_owner_whatever_they_ignore(number: int) -> None:
     owner = (
-        "import sys\nfrom pathlib import Path\nfrom hls4rl.interruption import listen\nfrom hls4rl.processes import run\n"
+        "import sys\nfrom pathlib import Path\n"
+        "from hls4rl.interruption import listen\nfrom hls4rl.processes import run\n"
         "listen()\nrun(['sh', '-c', \"trap '' HUP INT TERM; sleep 600 & echo $!; sleep 600\"], Path(), log=sys.stdout)"
     )
     with subprocess.Popen([sys.executable, "-c", owner], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
