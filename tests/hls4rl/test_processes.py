@@ -80,7 +80,7 @@ def test_tools_end_with_their_owner_whatever_they_ignore(number: int) -> None:
 
 def test_a_command_in_compiled_code_ends_at_last() -> None:
     script = (
-        "import ctypes, sys\nfrom train import interruption\ninterruption.PATIENCE_SECONDS = 0.2\n"
+        "import ctypes, sys\nfrom hls4rl import interruption\ninterruption.PATIENCE_SECONDS = 0.2\n"
         "interruption.listen()\nwhile True:\n"
         "    try:\n        print(flush=True)\n        ctypes.CDLL(None).sleep(600)\n"
         "    except KeyboardInterrupt:\n        pass\n"
