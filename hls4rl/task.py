@@ -21,8 +21,8 @@ import numpy as np
 
 from hls4rl.contract import FixedPoint, FloatArray, IntArray, is_power_of_two
 from hls4rl.errors import ProjectError
+from hls4rl.guard import examine, make_guarded
 from hls4rl.plain import build, read_toml
-from hls4rl.train.guard import examine, make_guarded
 
 TASK_DIRECTORY = Path(__file__).resolve().parent / "hls_projects" / "tasks"
 """Where the shipped tasks' TOML files lie, and where runs are written."""
@@ -179,7 +179,7 @@ class Task:
         return self.pixels.midpoint if self.pixels else 0.5
 
     def make(self) -> gym.Env[Any, Any]:
-        """Gymnasium's own environment, under guard (:mod:`hls4rl.train.guard`).
+        """Gymnasium's own environment, under guard (:mod:`hls4rl.guard`).
 
         Raises:
             ProjectError: there is none of this name, its module cannot be imported, it refuses the options, or fails.
