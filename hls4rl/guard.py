@@ -214,6 +214,8 @@ def _alike(one: Any, other: Any, tolerance: float) -> bool:
         return all(_alike(one[key], other[key], tolerance) for key in one)
     if isinstance(one, tuple | list):
         return len(one) == len(other) and all(_alike(*pair, tolerance) for pair in zip(one, other, strict=True))
+    if isinstance(one, str):
+        return one == other
     return bool(np.allclose(one, other, rtol=tolerance, atol=tolerance))
 
 
@@ -312,7 +314,7 @@ class _HangError(BaseException):
 
 def _look_for_hangs() -> None:
     """From here on, look every now and then how long a call of an environment has taken; for the main thread."""
-    if threading.get_ident() == _MAIN and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL:
+    if threading.get_ident() == _MAIN and signal.getsignal(signal.SIGALRM) in (signal.SIG_DFL, _look):
         signal.signal(signal.SIGALRM, _look)
         signal.setitimer(signal.ITIMER_REAL, CALL_SECONDS / 4, CALL_SECONDS / 4)
 

@@ -199,6 +199,11 @@ class Task:
             raise ProjectError(f"task '{self.name}': the observation is {box}; only a Box of one axis is supported")
         if not isinstance(actions, gym.spaces.Discrete):
             raise ProjectError(f"task '{self.name}': the action is {actions}; only Discrete is supported")
+        if not box.shape[0] or actions.n < 2:
+            raise ProjectError(
+                f"task '{self.name}': the observation is {box}, the action {actions}; a policy needs a feature to see "
+                "and two actions to choose from"
+            )
         if len(self.observation.scale) not in (1, box.shape[0]):
             raise ProjectError(
                 f"task '{self.name}': observation.scale has {len(self.observation.scale)} entries, "
