@@ -215,7 +215,7 @@ def _alike(one: Any, other: Any, tolerance: float) -> bool:
     if isinstance(one, tuple | list):
         return len(one) == len(other) and all(_alike(*pair, tolerance) for pair in zip(one, other, strict=True))
     if isinstance(one, str):
-        return one == other
+        return bool(one == other)
     return bool(np.allclose(one, other, rtol=tolerance, atol=tolerance))
 
 
