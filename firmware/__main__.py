@@ -16,6 +16,7 @@ from firmware.design import load_design
 from hls_projects import pipeline
 from hls_projects.evaluate import EPISODES
 from hls_projects.run import Run
+from train.checked import write_checked
 from train.cli import print_result, run
 from train.errors import ProjectError
 from train.options import ActivationBits, Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed, Settings, choose
@@ -60,7 +61,7 @@ def hil(
     with console.status(f"{episodes} episodes on {port} …"):
         result = run_hil(session, episodes, faults)
     path = chosen.directory / "hil.json"
-    write_json(path, result)
+    write_checked(path, {"policy": digest(chosen.policy), **result})
     table = Table(show_header=False)
     table.add_column()
     table.add_column(justify="right")
@@ -90,7 +91,6 @@ def watch(
     from firmware.hil import Session, open_board
     from firmware.picture import film
     from train.network import TorchBackend
-    from train.policy import load_policy
 
     console = Console(highlight=False)
     task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
@@ -100,7 +100,7 @@ def watch(
     picture = chosen.directory / "watch.gif"
     with open_board(session) as link:
         caption = f"{task.name} on {'a simulated board' if port == 'sim' else session.board.name}"
-        result = film(task, link, TorchBackend(load_policy(chosen.policy)), episode, picture, caption)
+        result = film(task, link, TorchBackend(chosen.load_policy()), episode, picture, caption)
     console.print(f"{picture}: return {result['return']:g}, {result['mismatches']} mismatches")
     path = chosen.directory / "watch.json"
     write_json(path, {"task": task.name, "run": chosen.spec.directory_name, "picture": str(picture), **result})
@@ -129,9 +129,9 @@ def bitstream(
         _make_zynq(board, task, chosen, console)
         return
     target = wanted or load_board(task.hardware.board)
-    design = load_design(chosen.part(task.hardware.part), chosen.policy)
+    design = load_design(chosen, task.hardware.part)
     stage = Stage(chosen.directory / f"board-{target.name}", {
-        "board": repr(target), "policy_hash": design.policy_hash,
+        "board": repr(target), "policy": digest(chosen.policy),
         "sources": {path.name: digest(path) for path in design.sources},
     })
     with exclusive(chosen.directory):
@@ -161,7 +161,6 @@ def endure(
     from firmware.endurance import fuzz, soak
     from firmware.hil import Session, board_library
     from train.network import TorchBackend
-    from train.policy import load_policy
 
     console = Console(highlight=False)
     task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
@@ -169,7 +168,7 @@ def endure(
     session = Session(task, chosen, task.hardware.part, load_board(task.hardware.board))
     if session.design.word_inputs:
         raise ProjectError("endure is for cores that take all features at once; for this one take make hil FAULTS=0.01")
-    reference = TorchBackend(load_policy(chosen.policy))
+    reference = TorchBackend(chosen.load_policy())
     with console.status(f"{frames:,} damaged frames …"):
         fuzzed = fuzz(session.design, board_library(session), reference, frames)
     console.print(f"{fuzzed.frames:,} damaged frames, {fuzzed.good:,} good ones between them: "
@@ -200,7 +199,6 @@ def boards() -> None:
 def _make_zynq(board: str, task: Task, chosen: Run, console: Console) -> None:
     from firmware.zynq import REPORT, write_zynq
     from train.network import TorchBackend
-    from train.policy import load_policy
 
     stage = Stage(chosen.directory / f"board-{board}", {
         "board": board, "policy": digest(chosen.policy), "hardware": repr(task.hardware),
@@ -209,7 +207,8 @@ def _make_zynq(board: str, task: Task, chosen: Run, console: Console) -> None:
     with exclusive(chosen.directory):
         if not stage.is_current:
             with console.status(f"hls4ml project for {board} …"), stage.build() as directory:
-                write_zynq(chosen.qonnx, task.hardware, board, TorchBackend(load_policy(chosen.policy)), directory)
+                qonnx = chosen.verified(chosen.onnx.parent) / chosen.qonnx.name
+                write_zynq(qonnx, task.hardware, board, TorchBackend(chosen.load_policy()), directory)
     report = json.loads((stage.directory / REPORT).read_text(encoding="utf-8"))
     console.print(f"{board}: {report['observations']:,} observations C-simulated, {report['mismatches']} mismatches; "
                   f"{report['skipped'] or 'built'}")
@@ -234,7 +233,7 @@ def _built(
     where = root or TASK_DIRECTORY
     try:
         found = pipeline.find_run(task, spec, choose_seed, where)
-        load_design(found.part(task.hardware.part), found.policy)
+        load_design(found, task.hardware.part)
     except ProjectError:
         pipeline.synthesise(task, spec, choose_seed=choose_seed, root=where, console=console)
         found = pipeline.find_run(task, spec, choose_seed, where)

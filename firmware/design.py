@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hls_projects.rtl import CORE, read_info
+from hls_projects.run import Run
 from hls_projects.stream.rtl import read_stream_info
 from hls_projects.stream.simulation import is_stream
-from train.policy import load_policy
 from train.stage import digest
 
 VERILOG = Path(__file__).resolve().parent / "verilog"
@@ -77,17 +77,14 @@ class Design:
         )
 
 
-def load_design(rtl: Path, policy: Path) -> Design:
-    """The design of one run.
-
-    Args:
-        rtl: directory of ``policy_core.v`` and ``rtl.json``, or, of a streaming core, ``stream.json``.
-        policy: the policy's file, whose hash the board will answer with.
+def load_design(run: Run, part: str) -> Design:
+    """The design of one run, from the core that was built for ``part``.
 
     Raises:
-        ProjectError: one of them is missing or not whole.
+        ProjectError: it isn't built, or a file of it isn't the one that was made.
     """
-    load_policy(policy)
+    rtl, policy = run.verified(run.part(part)), run.policy
+    run.load_policy()
     if is_stream(rtl):
         stream = read_stream_info(rtl)
         return Design(

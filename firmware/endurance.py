@@ -21,7 +21,6 @@ from firmware.simulated_board import Trouble
 from train.backend import Backend
 from train.contract import IntArray
 from train.network import TorchBackend
-from train.policy import load_policy
 
 _BATCH = 128
 _BYTES_BETWEEN_EVENTS = 400_000
@@ -91,7 +90,7 @@ def soak(session: Session, minutes: float, faults: float, seed: int = 0) -> dict
         (counters) and faults_injected.
     """
     design = session.design
-    policy = TorchBackend(load_policy(session.run.policy))
+    policy = TorchBackend(session.run.load_policy())
     rng = np.random.default_rng(seed)
     places = range(_BYTES_BETWEEN_EVENTS, 1 << 30, _BYTES_BETWEEN_EVENTS)[:100]
     trouble = Trouble(faults, seed, tuple(places[::2]), tuple(places[1::2]))

@@ -10,6 +10,7 @@ from pathlib import Path
 from firmware.design import Design
 from hls_projects.yosys import SHARE, quoted, run_yosys
 from train.errors import ProjectError
+from train.library import load_library, record_library
 
 CLOCKS_PER_BIT = 8
 """In simulation: the fewer the faster; boards have more."""
@@ -50,6 +51,7 @@ def build_board_model(design: Design, directory: Path) -> Path:
         raise RuntimeError(f"g++ failed on the board's model: {done.stderr.strip()[-2000:]}")
     for name in ("model.cc", "bench.cc"):
         (directory / name).unlink()
+    record_library(directory / LIBRARY, [top, *(directory / path.name for path in design.memories)])
     return directory / LIBRARY
 
 
@@ -57,7 +59,7 @@ class BoardModel:
     """A board that was just switched on. Not for use by several threads."""
 
     def __init__(self, library: Path) -> None:
-        self._library = ctypes.CDLL(str(library.resolve()))
+        self._library = load_library(library, "delete its folder and run the same command again")
         self._library.board_new.restype = ctypes.c_void_p
         self._library.board_delete.argtypes = [ctypes.c_void_p]
         self._library.board_waiting.argtypes = [ctypes.c_void_p]

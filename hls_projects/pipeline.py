@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ from hls_projects.evaluate import BACKENDS, default_episodes, evaluate, require_
 from hls_projects.report import load_summary, summarise
 from hls_projects.run import Run
 from train import train_seed, train_seeds
+from train.checked import write_checked
 from train.errors import ProjectError
 from train.policy import PolicySpec
 from train.progress import TrainingProgress
-from train.stage import Stage, digest, exclusive, write_json
+from train.stage import METADATA, Stage, contents, digest, exclusive, write_json
 from train.task import TASK_DIRECTORY, Task
 
 TOOLS = ("open", "vitis")
@@ -49,33 +50,32 @@ class Build:
     minimum_steps: int
     selection: dict[str, Any] | None
 
-    @property
-    def stages(self) -> list[tuple[str, Stage, Callable[[Path], None]]]:
-        """Name, directory and maker of each stage after training, in order."""
+    def stages(self) -> Iterator[tuple[str, Stage, Callable[[Path], None]]]:
+        """Name, directory and maker of each stage after training, in order; each one's inputs need the former made."""
         run, hardware = self.run, _hardware(self.task)
         policy = {"policy": digest(run.policy)}
-        hls = policy | {key: hardware[key] for key in _HLS_SETTINGS if key in hardware}
-        placed = policy | {key: hardware[key] for key in _PLACE_SETTINGS if key in hardware}
+        yield "export to QONNX and ONNX", Stage(run.onnx.parent, policy), self._export
+        graph = policy | {"qonnx": digest(run.qonnx)}
+        hls = graph | {key: hardware[key] for key in _HLS_SETTINGS if key in hardware}
+        yield "hls4ml project and C-simulation", Stage(run.project, hls), self._convert
+        if self.tool == "open":
+            built = run.part(hardware["part"])
+            placed = graph | {key: hardware[key] for key in _PLACE_SETTINGS if key in hardware}
+            yield "RTL, synthesis, place and route", Stage(built, placed), self._place
+        else:
+            built = run.vendor
+            yield "Vitis HLS", Stage(built, hls), self._run_vendor
         verified = policy | {
             "hardware": hardware, "tool": self.tool, "episodes": self.episodes, "minimum_steps": self.minimum_steps,
             "selection": self.selection,
+            "built": {place.name: contents(place) for place in (run.onnx.parent, run.project, built)},
         }
-        implement = {
-            "open": ("RTL, synthesis, place and route", Stage(run.part(hardware["part"]), placed), self._place),
-            "vitis": ("Vitis HLS", Stage(run.vendor, hls), self._run_vendor),
-        }[self.tool]
-        return [
-            ("export to QONNX and ONNX", Stage(run.onnx.parent, policy), self._export),
-            ("hls4ml project and C-simulation", Stage(run.project, hls), self._convert),
-            implement,
-            ("every backend in the Gym loop", Stage(run.report, verified), self._report),
-        ]
+        yield "every backend in the Gym loop", Stage(run.report, verified), self._report
 
     def _export(self, directory: Path) -> None:
         from export import export_policy
-        from train.policy import load_policy
 
-        export_policy(load_policy(self.run.policy), directory)
+        export_policy(self.run.load_policy(), directory)
 
     def _convert(self, directory: Path) -> None:
         from hls_projects.convert import write_project
@@ -166,11 +166,11 @@ def synthesise(
     run, selection = _train(task, spec, choose_seed, root, console)
     build = Build(task, run, tool, episodes or default_episodes(task), minimum_steps, selection)
     with exclusive(run.directory):
-        for name, stage, maker in build.stages:
+        for name, stage, maker in build.stages():
             _make_stage(name, stage, maker, console)
         path = run.report / "summary.json"
         summary = load_summary(path)
-        write_json(run.directory / "metadata.json", {"spec": spec.to_json(), "task": asdict(task), "summary": summary})
+        write_checked(run.directory / METADATA, {"spec": spec.to_json(), "task": asdict(task), "summary": summary})
     return Result(summary, path)
 
 

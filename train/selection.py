@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from train.policy import Policy, PolicySpec, load_policy
-from train.stage import Stage, exclusive, write_json
+from train.stage import Stage, exclusive, verified, write_json
 from train.task import TASK_DIRECTORY, Task
 from train.training import Standing, TrainingResult, load_trainer, resolve_trainer, train_policy
 
@@ -125,7 +125,9 @@ def deployed_policy(task: Task, spec: PolicySpec, root: Path = TASK_DIRECTORY) -
     Raises:
         ProjectError: it isn't trained yet, or its file is damaged.
     """
-    return load_policy(policy_stage(task, spec, root).directory / "policy.safetensors")
+    directory = policy_stage(task, spec, root).directory
+    verified(directory, "run `make train` again", spec=spec.to_json())
+    return load_policy(directory / "policy.safetensors")
 
 
 def _report(task: Task, result: TrainingResult) -> dict[str, Any]:

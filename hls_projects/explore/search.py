@@ -7,6 +7,7 @@ was. ``explore.json`` is made from it.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import math
 import multiprocessing
@@ -33,11 +34,12 @@ from hls_projects.explore.space import first_guesses, suggest
 from hls_projects.explore.trial import Job, run_trial
 from hls_projects.parts import load_part
 from train.backend import Answer
+from train.checked import read_checked, write_checked
 from train.cluster import connect
 from train.contract import IntArray
 from train.errors import ProjectError
 from train.gym_loop import play
-from train.stage import exclusive, write_json
+from train.stage import exclusive
 from train.task import TASK_DIRECTORY, Task, change
 from train.training import resolve_trainer
 
@@ -99,6 +101,7 @@ def explore(
     task.spaces  # noqa: B018 (complains early about an environment that does not fit)
     directory = root / task.name / "explore"
     with exclusive(directory):
+        _require_whole(directory)
         search = _Search(task, environment, settings, chosen, directory, seconds, watch)
         with _executor(workers, scheduler) as (executor, at_once):
             search.run(executor, at_once)
@@ -127,9 +130,9 @@ class _Search:
     ) -> None:
         self._file, self._environment, self._settings, self._parts = task, environment, settings, parts
         self._task, self._watch = change(task, settings)[0], watch
-        self._path, self._end = directory / RESULT, time.monotonic() + seconds
+        self._path, self._journal, self._end = directory / RESULT, directory / JOURNAL, time.monotonic() + seconds
         self._seeds = SEEDS[resolve_trainer(task, "auto")]
-        self._study = _open_study(directory / JOURNAL, self._task, parts)
+        self._study = _open_study(self._journal, self._task, parts)
         self._baseline = self._constant("baseline", lambda: random_return(self._task))
         self._written = 0.0
         answered = [item.user_attrs for item in self._study.trials if _ANSWER in item.user_attrs]
@@ -232,7 +235,7 @@ class _Search:
 
     def _write(self) -> None:
         best = front(self._trials)
-        write_json(self._path, {
+        write_checked(self._path, {
             "task": self._task.name,
             "environment": self._environment,
             "settings": self._settings,
@@ -243,6 +246,7 @@ class _Search:
             "smallest_solving": self._least(best, "lut"),
             "fastest_solving": self._least(best, "latency_ns"),
             "trials": self._trials,
+            "journal": _prefix(self._journal, self._journal.stat().st_size),
         })
         self._written = time.monotonic()
 
@@ -250,6 +254,35 @@ class _Search:
         # The number of that trial on the front; where the task names no bar, all count as solving.
         solving = [self._trials[index] for index in best if self._trials[index]["solved"] is not False]
         return min(solving, key=lambda trial: (trial[key], trial["number"]))["number"] if solving else None
+
+
+def _prefix(journal: Path, size: int) -> dict[str, Any]:
+    """The journal's first ``size`` bytes: how many, and their SHA-256."""
+    with journal.open("rb") as file:
+        return {"bytes": size, "sha256": hashlib.sha256(file.read(size)).hexdigest()}
+
+
+def _require_whole(directory: Path) -> None:
+    """Insist that the journal is the one that ``explore.json`` was made from, and more at most.
+
+    Raises:
+        ProjectError: one of them was changed or is missing.
+    """
+    journal, result = directory / JOURNAL, directory / RESULT
+    if not journal.exists() and not result.exists():
+        return
+    remedy = f"remove {directory} to search anew"
+    try:
+        content = journal.read_bytes()
+        whole = content[:content.rfind(b"\n") + 1]
+        for line in whole.splitlines():
+            json.loads(line)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ProjectError(f"{journal}: missing or damaged; {remedy}") from error
+    if result.exists() and (known := read_checked(result, remedy)["journal"]) != _prefix(journal, known["bytes"]):
+        raise ProjectError(f"{journal}: not the journal of the search in {result}; {remedy}")
+    if whole != content:  # a kill in the middle of a line; what came after it would be lost with it
+        os.truncate(journal, len(whole))
 
 
 def _open_study(journal: Path, task: Task, parts: tuple[str, ...]) -> optuna.Study:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,8 @@ from matplotlib.ticker import NullFormatter
 from hls_projects.paper import statistics
 from hls_projects.paper.policy_cost import cost_of
 from hls_projects.paper.results import Cell, Results
+from hls_projects.report import load_summary
+from hls_projects.run import Run
 from train.matrix.jobs import OWN, TASKS
 from train.policy import METHODS
 from train.task import TASK_DIRECTORY, load_task
@@ -150,7 +151,8 @@ def _built(task: str, method: str) -> tuple[list[int], list[float]]:
     # Runs that are placed already; to place all of the matrix would take hours
     luts, returns = [], []
     for path in sorted((TASK_DIRECTORY / task).glob(f"{method}-h*/report/summary.json")):
-        summary = json.loads(path.read_text(encoding="utf-8"))
+        run = Run.at(path.parents[1])
+        summary = load_summary(run.verified(run.report) / path.name)
         if summary.get("lut") is not None:
             luts.append(summary["lut"])
             returns.append(summary["return_software"])

@@ -21,7 +21,9 @@ from train.cli import print_result, run
 from train.contract import FloatArray
 from train.errors import ProjectError
 from train.options import Env, Root
+from train.plain import read_json
 from train.policy import METHODS
+from train.stage import verified
 from train.task import TASK_DIRECTORY, Task, load_task
 
 WINDOW = 40
@@ -93,10 +95,15 @@ def _curve(axis: Any, method: str, hidden: int, curves: Curves, colour: str) -> 
 
 def _returns(directory: Path) -> FloatArray:
     finished, running = directory / "policy" / "training.json", directory / "curve.jsonl"
+    remedy = "run its `make train` again"
     if finished.is_file():
-        return np.array(json.loads(finished.read_text(encoding="utf-8"))["training_returns"], dtype=np.float64)
-    lines = running.read_text(encoding="utf-8").splitlines() if running.is_file() else []
-    return np.array([json.loads(line)["return"] for line in lines], dtype=np.float64)
+        verified(finished.parent, remedy)
+        return np.array(read_json(finished, remedy)["training_returns"], dtype=np.float64)
+    try:
+        lines = running.read_text(encoding="utf-8").splitlines() if running.is_file() else []
+        return np.array([json.loads(line)["return"] for line in lines], dtype=np.float64)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ProjectError(f"{running}: not the curve of a training run ({error}); remove it, then {remedy}") from error
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ from hls_projects.rtl import CORE, LOGIT_BITS, LOGITS
 from hls_projects.synthesis import NETLIST
 from hls_projects.yosys import netlist_commands, verilog_commands
 from train.errors import ProjectError
+from train.stage import digest
 
 ENUMERABLE_BITS = 32
 """Bits of an observation up to which every observation is tried."""
@@ -250,6 +251,7 @@ def _design(subject: Subject) -> dict[str, Any]:
         "task": subject.run.spec.task,
         "run": subject.run.directory.name,
         "part": subject.part,
+        "policy": digest(subject.run.policy),
         "statement": _STATEMENT.format(cycles=info.cycles),
         "input_type": {
             "features": network.features, "bits": network.input.bits, "signed": network.input.signed,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,8 +18,7 @@ from hls_projects.stream.simulation import is_stream
 from hls_projects.synthesis import FAMILIES, NETLIST
 from train.backend import Backend
 from train.errors import ProjectError
-from train.policy import load_policy
-from train.stage import METADATA, digest
+from train.stage import digest, inputs_of
 from train.task import Observation, Task
 
 
@@ -37,10 +35,10 @@ class Subject:
                 f"{self.built}: a streaming core, whose answer depends on thousands of clocks; nothing proves it over "
                 "all observations here: compare it with `make evaluate BACKEND=rtl` and `BACKEND=netlist`"
             )
-        needed = (self.run.qonnx, *(self.built / name for name in (f"{CORE}.v", f"{LOGITS}.v", NETLIST)))
-        for path in needed:
-            if not path.is_file():
-                raise ProjectError(f"{path} is not there; run `make synth` for this ENV, METHOD, HIDDEN and SEED first")
+        for stage in (self.run.onnx.parent, self.built):
+            self.run.verified(stage)
+        if self.run.project.is_dir():
+            self.run.verified(self.run.project)
 
     @property
     def built(self) -> Path:
@@ -60,7 +58,7 @@ class Subject:
     @cached_property
     def task(self) -> Task:
         """The environment and the converter of observations that the policy was trained with."""
-        made = json.loads((self.run.policy.parent / METADATA).read_text(encoding="utf-8"))["inputs"]
+        made = inputs_of(self.run.verified(self.run.policy.parent), "train it again")
         (name, options), observation = made["environment"], made["observation"]
         scale = tuple(observation.pop("scale"))
         return Task(self.run.spec.task, name, Observation(scale, **observation), environment_options=options)
@@ -123,7 +121,7 @@ class Subject:
     def _torch(self) -> Backend:
         from train.network import TorchBackend
 
-        return TorchBackend(load_policy(self.run.policy))
+        return TorchBackend(self.run.load_policy())
 
     def _onnxruntime(self) -> Backend:
         from export.onnxruntime_backend import OnnxRuntimeBackend
@@ -143,7 +141,7 @@ def find_subjects(root: Path) -> list[Subject]:
         for path in sorted(root.glob(f"*/*/{part}/{NETLIST}")):
             run = path.parents[1]
             if (run / "policy" / "policy.safetensors").is_file() and not is_stream(run / part):
-                found.append(Subject(Run(load_policy(run / "policy" / "policy.safetensors").spec, root), part))
+                found.append(Subject(Run.at(run), part))
     return sorted(found, key=lambda subject: (str(subject.run.directory), subject.part))
 
 

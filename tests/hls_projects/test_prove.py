@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from networks import network_of, small_network
 from random_policies import random_policy
+from staged import as_stage
 
 from export import export_policy
 from export.check import check_observations
@@ -39,10 +40,11 @@ from hls_projects.simulation import build_netlist_model, build_rtl_model
 from hls_projects.synthesis import FAMILIES, NETLIST, synthesise
 from hls_projects.yosys import verilog_commands
 from train.backend import Answer, Backend
+from train.checked import read_checked
 from train.contract import FixedPoint, IntArray
 from train.errors import ProjectError
 from train.selection import policy_inputs
-from train.stage import METADATA, digest, write_json
+from train.stage import digest
 from train.task import load_task
 
 pytestmark = pytest.mark.xdist_group("prove")  # one build for all of them
@@ -56,7 +58,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for folder in (run.policy.parent, run.qonnx.parent, run.project, run.part(part.name)):
         folder.mkdir(parents=True)
     policy.save(run.policy)
-    write_json(run.policy.parent / METADATA, {"inputs": policy_inputs(task, policy.spec)})
+    as_stage(run.policy.parent, **policy_inputs(task, policy.spec))
     export_policy(policy, run.qonnx.parent)
     write_project(run.qonnx, task.hardware, run.project)
     build_csim(run.project)
@@ -66,6 +68,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     synthesise([built / f"{CORE}.v"], CORE, part, built, next(iter(family.recipes)))
     build_rtl_model(built)
     build_netlist_model(built, built / NETLIST, family.models)
+    for folder in (run.qonnx.parent, run.project, built):
+        as_stage(folder, policy=digest(run.policy))
     return run.root
 
 
@@ -81,10 +85,12 @@ def statuses(certificate: Certificate) -> dict[str, str]:
 
 
 def mutate(subject: Subject, change: Callable[[dict[str, Any]], None]) -> None:
+    """As if synthesis had made that netlist."""
     path = subject.built / NETLIST
     netlist = json.loads(path.read_text(encoding="utf-8"))
     change(netlist["modules"][CORE]["cells"])
     path.write_text(json.dumps(netlist), encoding="utf-8")
+    as_stage(subject.built, policy=digest(subject.run.policy))
 
 
 def invert_action(cells: dict[str, Any]) -> None:
@@ -149,7 +155,7 @@ def test_a_killed_proof_goes_on_where_it_was(subject: Subject, monkeypatch: pyte
     progress = subject.proof / "progress.json"
 
     def covered() -> dict[str, int]:
-        return {key: item["covered"] for key, item in json.loads(progress.read_text(encoding="utf-8")).items()}
+        return {key: item["covered"] for key, item in read_checked(progress, "").items()}
 
     command = [sys.executable, "-c", SLOWLY, str(subject.run.root)]
     with subprocess.Popen(command) as process:
@@ -227,7 +233,7 @@ def test_mutants_are_caught_or_equivalent(subject: Subject) -> None:
 def test_all_executors_agree_on_visited_and_random_observations(subject: Subject, tmp_path: Path) -> None:
     path = tmp_path / "equality.json"
     result = run_equality([subject], 1000, path)
-    assert result == json.loads(path.read_text(encoding="utf-8"))
+    assert result == read_checked(path, "")
     standing = next(iter(result["policies"].values()))
     assert min(standing["on_policy"], standing["random"]) >= 500
     assert result["mismatches"] == 0
