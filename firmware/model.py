@@ -7,10 +7,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from firmware.design import Design
-from hls_projects.yosys import SHARE, quoted, run_yosys
-from train.errors import ProjectError
-from train.library import load_library, record_library
+from hls4rl.errors import ProjectError
+from hls4rl.firmware.design import Design
+from hls4rl.hls_projects.fpga.yosys import SHARE, quoted, run_yosys
+from hls4rl.library import load_library, record_library
 
 CLOCKS_PER_BIT = 8
 """In simulation: the fewer the faster; boards have more."""

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from train.stage import METADATA, Stage
+from hls4rl.stage import METADATA, Stage
 
 
 def as_stage(directory: Path, **inputs: Any) -> None:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from train.checked import read_if_whole, write_checked
+from hls4rl.checked import read_if_whole, write_checked
 
 CERTIFICATE = "certificate.json"
 _PROGRESS = "progress.json"
