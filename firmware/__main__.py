@@ -11,13 +11,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hls4rl.checked import write_checked
+from hls4rl.checked import read_if_whole, write_checked
 from hls4rl.cli import print_result, run
 from hls4rl.errors import ProjectError
 from hls4rl.firmware.boards import board_names, load_board
-from hls4rl.firmware.design import load_design
+from hls4rl.firmware.design import load_design, load_netlist
 from hls4rl.hls_projects import pipeline
 from hls4rl.hls_projects.evaluate import EPISODES
+from hls4rl.hls_projects.fpga.parts import load_part
+from hls4rl.hls_projects.prove.claims import CERTIFICATE
 from hls4rl.options import ActivationBits, Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed, Settings, choose
 from hls4rl.policy import PolicySpec
 from hls4rl.run import RUNS, Run
@@ -129,16 +131,20 @@ def bitstream(
         _make_zynq(board, task, chosen, console)
         return
     target = wanted or load_board(task.hardware.board)
-    design = load_design(chosen, task.hardware.part)
+    name = target.part_for(load_part(task.hardware.part)).name
+    if name != task.hardware.part:  # cells of another family
+        pipeline.build_core(with_settings(task, "hardware", part=name), chosen, console)
+    design, core = load_design(chosen, name), load_netlist(chosen, name)
     stage = Stage(chosen.directory / f"board-{target.name}", {
-        "board": repr(target), "policy": digest(chosen.policy),
-        "sources": {path.name: digest(path) for path in design.sources},
+        "board": repr(target), "policy": digest(chosen.policy), "core": [name, core.recipe, digest(core.file)],
+        "link": {path.name: digest(path) for path in design.link},
     })
     with exclusive(chosen.directory):
         if not stage.is_current:
             with console.status(f"synthesis, place and route for {target.title} …"), stage.build() as directory:
-                build_bitstream(design, target, directory)
+                build_bitstream(design, core, target, directory)
     _print_bitstream(stage.directory, console)
+    console.print(_proven(chosen, name, digest(core.file)), soft_wrap=True)
     print_result(stage.directory / REPORT)
 
 
@@ -223,6 +229,15 @@ def _print_bitstream(directory: Path, console: Console) -> None:
     console.print(f"{report['title']}: {report['fmax_mhz']} MHz reached, {report['clock_mhz']} MHz needed; {used}")
     console.print("load it with:", style="bold")
     print(f"  {report['load'].replace(report['bitstream'], str(directory / report['bitstream']))}", flush=True)
+
+
+def _proven(run: Run, part: str, netlist: str) -> str:
+    """What `make prove` has shown of the netlist in a bitstream."""
+    path = run.directory / f"proof-{part}" / CERTIFICATE
+    certificate = read_if_whole(path) or {}
+    if certificate.get("core", {}).get("netlist") != netlist:
+        return f"its core's netlist ({netlist[:16]}…) is not proven yet: run make prove PART={part} for it"
+    return f"its core's netlist ({netlist[:16]}…) is the one of {path}: {certificate['verdict']}"
 
 
 def _built(

@@ -32,7 +32,6 @@ from hls4rl.export.qonnx_backend import QonnxBackend
 from hls4rl.hls_projects.evaluate import Comparison, require_equal
 from hls4rl.hls_projects.fpga.parts import load_part
 from hls4rl.hls_projects.fpga.place import RESULT, build_for_clock
-from hls4rl.hls_projects.fpga.synthesis import FAMILIES
 from hls4rl.hls_projects.hls.convert import write_project
 from hls4rl.hls_projects.hls.csim import CsimBackend, build_csim
 from hls4rl.hls_projects.simulation.pipelined import NetlistBackend, RtlBackend
@@ -144,7 +143,7 @@ class ForeignBuild:
             QonnxBackend(place / "onnx" / "policy.qonnx.onnx"), OnnxRuntimeBackend(place / "onnx" / "policy.onnx"),
             CsimBackend(place / "hls4ml"), RtlBackend(place / self.hardware.part),
         ]
-        if FAMILIES[load_part(self.hardware.part).family].models:
+        if load_part(self.hardware.part).tools.models:
             backends.append(NetlistBackend(place / self.hardware.part))
         return backends
 

@@ -174,6 +174,20 @@ def synthesise(
     return Result(summary, path)
 
 
+def build_core(task: Task, run: Run, console: Console | None = None) -> None:
+    """Make all of ``run`` up to the core for the task's part, where it isn't there; its report stays as it is.
+
+    Raises:
+        ProjectError: a stage failed; the stages before it are kept.
+    """
+    build = Build(task, run, "open", default_episodes(task), 0, None)
+    run.load_policy()
+    with exclusive(run.directory):
+        for name, stage, maker in build.stages():
+            if stage.directory != run.report:
+                _make_stage(name, stage, maker, console or Console(quiet=True))
+
+
 def find_run(task: Task, spec: PolicySpec, choose_seed: bool, root: Path = RUNS) -> Run:
     """The run that :func:`synthesise` made for the same arguments.
 

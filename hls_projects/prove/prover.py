@@ -54,6 +54,10 @@ _STATEMENT = (
     "whenever it is 1, action is the argmax (ties to the lowest index) of the reference's logits for the "
     "observation of {cycles} clocks before, whatever came before and after it."
 )
+_BOARDS = (
+    "a bitstream of `make bitstream` holds the module policy_core of this very netlist, cell by cell, if its "
+    "bitstream.json names the same core; a board answers with policy_hash"
+)
 _TRUSTED = (
     "Yosys reads Verilog and the netlist, and has models of the part's cells, as the part behaves",
     "not part of this proof: place and route, the bitstream packer, the clock's timing",
@@ -252,6 +256,9 @@ def _design(subject: Subject) -> dict[str, Any]:
         "run": subject.run.directory.name,
         "part": subject.part,
         "policy": digest(subject.run.policy),
+        "policy_hash": digest(subject.run.policy)[:16],
+        "core": {"part": subject.part, "recipe": subject.recipe, "netlist": digest(subject.built / NETLIST)},
+        "boards": _BOARDS,
         "statement": _STATEMENT.format(cycles=info.cycles),
         "input_type": {
             "features": network.features, "bits": network.input.bits, "signed": network.input.signed,

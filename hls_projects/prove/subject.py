@@ -14,11 +14,13 @@ from hls4rl.backend import Backend
 from hls4rl.errors import ProjectError
 from hls4rl.export.graph import read_network
 from hls4rl.hls_projects.fpga.parts import load_part, part_names
-from hls4rl.hls_projects.fpga.synthesis import FAMILIES, NETLIST
+from hls4rl.hls_projects.fpga.place import RESULT
+from hls4rl.hls_projects.fpga.synthesis import NETLIST
 from hls4rl.hls_projects.hls.csim import LIBRARY
 from hls4rl.hls_projects.prove.claims import Side
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGITS, RtlInfo, read_info
 from hls4rl.hls_projects.simulation.streaming import is_stream
+from hls4rl.plain import read_json
 from hls4rl.run import Run
 from hls4rl.stage import digest, inputs_of
 from hls4rl.task import Observation, Task
@@ -71,9 +73,14 @@ class Subject:
         return read_info(self.built)
 
     @property
+    def recipe(self) -> str:
+        """By which the netlist was synthesised."""
+        return str(read_json(self.built / RESULT, "build it again with `make synth`").get("recipe"))
+
+    @property
     def models(self) -> str:
         """Yosys' models of the part's cells; empty where there are none."""
-        return FAMILIES[load_part(self.part).family].models
+        return load_part(self.part).tools.models
 
     @cached_property
     def reference(self) -> Side:
