@@ -27,7 +27,7 @@ from hls4rl.export.check import check_observations
 from hls4rl.export.graph import read_network
 from hls4rl.hls_projects.__main__ import app
 from hls4rl.hls_projects.fpga.parts import load_part
-from hls4rl.hls_projects.fpga.synthesis import FAMILIES, NETLIST, synthesise
+from hls4rl.hls_projects.fpga.synthesis import NETLIST, synthesise
 from hls4rl.hls_projects.fpga.yosys import verilog_commands
 from hls4rl.hls_projects.hls.convert import write_project
 from hls4rl.hls_projects.hls.csim import build_csim
@@ -65,7 +65,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build_csim(run.project)
     built = run.part(part.name)
     write_rtl(read_network(run.qonnx), built, 2)
-    family = FAMILIES[part.family]
+    family = part.tools
     synthesise([built / f"{CORE}.v"], CORE, part, built, next(iter(family.recipes)))
     build_rtl_model(built)
     build_netlist_model(built, built / NETLIST, family.models)
