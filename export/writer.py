@@ -9,7 +9,6 @@ from pathlib import Path
 
 import onnx
 import torch
-from hls4rl.network import IntegerNetwork
 
 from hls4rl.backend import Answer
 from hls4rl.contract import IntArray
@@ -20,6 +19,7 @@ from hls4rl.export.lowering import OPSET, lower
 from hls4rl.export.model_file import save_model
 from hls4rl.export.onnxruntime_backend import OnnxRuntimeBackend
 from hls4rl.export.qonnx_backend import QonnxBackend
+from hls4rl.network import IntegerNetwork
 from hls4rl.policy import Policy
 from hls4rl.train.network import TorchBackend, load_network
 

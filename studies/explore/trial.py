@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hls4rl.network import IntegerNetwork, Layer
-
 from hls4rl.contract import ActivationType, Binary, FixedPoint, FloatArray, WeightType
 from hls4rl.gym_loop import play
 from hls4rl.hls_projects.cost import cost
@@ -24,6 +22,7 @@ from hls4rl.hls_projects.fpga.synthesis import synthesise
 from hls4rl.hls_projects.rtl.pipelined import CORE, write_rtl
 from hls4rl.hls_projects.simulation.pipelined import NetlistBackend
 from hls4rl.integer_backend import IntegerBackend
+from hls4rl.network import IntegerNetwork, Layer
 from hls4rl.policy import Policy
 from hls4rl.studies.explore.front import Point, dominated
 from hls4rl.studies.explore.space import Candidate

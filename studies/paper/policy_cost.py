@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from hls4rl.network import IntegerNetwork, Layer
-
 from hls4rl.contract import Binary, FixedPoint
 from hls4rl.hls_projects.cost import Cost, cost
+from hls4rl.network import IntegerNetwork, Layer
 from hls4rl.policy import Policy
 
 
