@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sysconfig
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.family import Family, Pin
+from hls4rl.processes import run
 
 REPORT = "report.json"
 """nextpnr's report."""
@@ -105,7 +106,7 @@ def too_large(what: str, target: Target) -> ProjectError:
     )
 
 
-def run_tool(tool: str, arguments: Sequence[str], directory: Path) -> subprocess.CompletedProcess[str]:
+def run_tool(tool: str, arguments: Sequence[str], directory: Path) -> CompletedProcess[str]:
     """Run one of YoWASP's or Apicula's programs in ``directory``, which is all that it sees of the disk.
 
     Raises:
@@ -114,7 +115,7 @@ def run_tool(tool: str, arguments: Sequence[str], directory: Path) -> subprocess
     program = Path(sysconfig.get_path("scripts")) / tool  # beside the interpreter, whether or not that is on the PATH
     if not program.is_file():
         raise ProjectError(f"{tool} is not installed beside this Python; run `make` to install the tools")
-    return subprocess.run([str(program), *arguments], cwd=directory, capture_output=True, text=True, check=False)
+    return run([program, *arguments], directory)
 
 
 def _placement(report: dict[str, Any], target: Target, seed: int, seconds: float) -> Placement:
