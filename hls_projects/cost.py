@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from hls4rl.network import IntegerNetwork, Layer
 
 from hls4rl.contract import FixedPoint, IntArray
+from hls4rl.network import IntegerNetwork, Layer
 from hls4rl.policy import PolicySpec
 
 TABLE_I: tuple[tuple[str, float, int | None], ...] = (

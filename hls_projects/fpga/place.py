@@ -13,8 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from hls4rl.network import IntegerNetwork
-
 from hls4rl.contract import FixedPoint
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.nextpnr import REPORT, Placement, pack, place, too_large
@@ -23,6 +21,7 @@ from hls4rl.hls_projects.fpga.synthesis import NETLIST, Synthesis, synthesise
 from hls4rl.hls_projects.fpga.wrapper import synthesise_around
 from hls4rl.hls_projects.rtl.pipelined import CORE, INFO, LOGITS, RtlInfo, write_rtl
 from hls4rl.hls_projects.simulation.pipelined import build_netlist_model, build_rtl_model
+from hls4rl.network import IntegerNetwork
 from hls4rl.stage import write_json
 
 RESULT = "ooc_synth_and_timing.json"

@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
-from hls4rl.network import IntegerNetwork
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from hls4rl.backend import Answer, Backend
@@ -22,6 +21,7 @@ from hls4rl.hls_projects.evaluate import differing
 from hls4rl.hls_projects.prove.claims import OPEN, PROVEN, REFUTED, Claim
 from hls4rl.hls_projects.prove.logic import Logic, every_observation
 from hls4rl.hls_projects.simulation.gates import LANES, Words, integers_of, lanes_of
+from hls4rl.network import IntegerNetwork
 
 CHUNK = 1 << 14
 """Observations that are tried at once: few enough for a processor's cache, many enough for Python's share to be small.

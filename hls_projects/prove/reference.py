@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 
-from hls4rl.network import IntegerNetwork, Layer
-
 from hls4rl.contract import FixedPoint, Sign
+from hls4rl.network import IntegerNetwork, Layer
 
 REFERENCE = "policy_reference"
 """Name of the module: input ``observation``, outputs ``action`` and ``logits``, no clock."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hls4rl.network import IntegerNetwork
 
 from hls4rl.backend import Answer
 from hls4rl.hls_projects.prove.exhaustion import counterexample
 from hls4rl.hls_projects.simulation.gates import LANES, Circuit, integers_of, lanes_of
+from hls4rl.network import IntegerNetwork
 
 _CLOCKS = 256
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from hls4rl.network import IntegerNetwork
-
 from hls4rl.backend import Backend
 from hls4rl.errors import ProjectError
 from hls4rl.export.graph import read_network
@@ -20,6 +18,7 @@ from hls4rl.hls_projects.hls.csim import LIBRARY
 from hls4rl.hls_projects.prove.claims import Side
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGITS, RtlInfo, read_info
 from hls4rl.hls_projects.simulation.streaming import is_stream
+from hls4rl.network import IntegerNetwork
 from hls4rl.plain import read_json
 from hls4rl.run import Run
 from hls4rl.stage import digest, inputs_of

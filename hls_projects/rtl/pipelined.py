@@ -22,10 +22,10 @@ import numpy as np
 from alkaid.codegen import RTLModel
 from alkaid.trace import FVArray, trace
 from alkaid.trace.fixed_variable import FVariable, HWConfig
-from hls4rl.network import IntegerNetwork, activate
 
 from hls4rl.contract import ActivationType, FixedPoint, IntArray, Sign
 from hls4rl.errors import ProjectError
+from hls4rl.network import IntegerNetwork, activate
 from hls4rl.plain import build, read_json
 from hls4rl.stage import write_json
 

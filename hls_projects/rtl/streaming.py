@@ -16,12 +16,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from hls4rl.network import IntegerNetwork, Layer
 from numpy.typing import NDArray
 
 from hls4rl.contract import FixedPoint, IntArray, Sign
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGITS
+from hls4rl.network import IntegerNetwork, Layer
 from hls4rl.plain import build, read_json
 from hls4rl.stage import write_json
 
