@@ -12,9 +12,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 
 from hls4rl.errors import ProjectError
-from hls4rl.hls_projects.fpga import families
+
+_FAMILIES = Path(__file__).with_name("families")
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ class Family:
 @cache
 def family_names() -> tuple[str, ...]:
     """Names of all families, sorted."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(families.__path__)))
+    return tuple(sorted(module.name for module in pkgutil.iter_modules([str(_FAMILIES)])))
 
 
 @cache
@@ -110,5 +112,5 @@ def load_family(name: str) -> Family:
     """
     if name not in family_names():
         raise ProjectError(f"unknown family '{name}'; known are {', '.join(family_names())}")
-    family: Family = import_module(f"{families.__name__}.{name}").FAMILY
+    family: Family = import_module(f"{__package__}.{_FAMILIES.name}.{name}").FAMILY
     return family

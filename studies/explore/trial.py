@@ -80,8 +80,8 @@ def run_trial(job: Job) -> dict[str, Any]:
 KEYS = (
     "status", "reason", "method", "hidden", "seed", "bits", "activation_bits", "input_bits", "input_scale",
     "clusters", "percentile", "set", "part", "stages", "run", "validation_return", "return", "solved", "lut",
-    "lut_estimate", "ff", "dsp", "bram", "fmax_mhz", "fmax_capped_by", "cycles", "latency_ns", "latency_estimate_ns", "energy_pj",
-    "seconds", "command",
+    "lut_estimate", "ff", "dsp", "bram", "fmax_mhz", "fmax_capped_by", "cycles", "latency_ns", "latency_estimate_ns",
+    "energy_pj", "seconds", "command",
 )
 """Of each trial; null where it did not come so far."""
 
@@ -145,7 +145,8 @@ def _place(task: Task, network: IntegerNetwork, part: Part) -> dict[str, Any]:
         built = build_for_clock(
             network, part.name, hardware.clock_mhz, hardware.place_seeds, Path(folder), hardware.stages
         )
-        found = {key: built[key] for key in ("lut", "ff", "dsp", "bram", "fmax_mhz", "fmax_capped_by", "cycles", "latency_ns")}
+        figures = ("lut", "ff", "dsp", "bram", "fmax_mhz", "fmax_capped_by", "cycles", "latency_ns")
+        found = {key: built[key] for key in figures}
         backend = NetlistBackend(Path(folder)) if part.tools.models else None
         if backend is None or built["latency_ns"] is None:
             return found | {"status": "counted"}
