@@ -54,18 +54,15 @@ def test_the_pipeline_grows_until_the_clock_is_met(tmp_path: Path) -> None:
     assert result["timing_met"] or len(stages) > 1
 
 
-@pytest.mark.parametrize(("part", "limit", "cause"), [
-    ("ecp5-25f", 257.0, "the primary clock tree, grade 6"), ("ice40-hx8k", 275.0, "the global buffers' clock network"),
-])
-def test_no_clock_is_above_the_part_s_limit(part: str, limit: float, cause: str, tmp_path: Path) -> None:
+def test_no_clock_is_above_the_part_s_limit(tmp_path: Path) -> None:
     wire = small_network([[1, 0], [0, 1]], [[1, 0], [0, 1]], [0, 0])  # hardly more than a wire
-    result = build_for_clock(wire, part, 20.0, 1, tmp_path, stages=4)
-    assert result["fmax_nextpnr_mhz"] > limit == result["fmax_mhz"]
-    assert result["fmax_capped_by"] == cause
-    assert result["latency_ns"] == round(1000 * 4 / limit, 2)
-    assert result["tries"][0]["fmax_mhz"] == limit
-    with pytest.raises(ProjectError, match=f"a clock of 300 MHz is more than {part} is made for: {limit:g} MHz, by "):
-        build_for_clock(wire, part, 300.0, 1, tmp_path)
+    result = build_for_clock(wire, "ecp5-25f", 20.0, 1, tmp_path, stages=4)
+    assert result["fmax_nextpnr_mhz"] > 257 == result["fmax_mhz"]
+    assert result["fmax_capped_by"] == "the primary clock tree, grade 6"
+    assert result["latency_ns"] == round(1000 * 4 / 257, 2)
+    assert result["tries"][0]["fmax_mhz"] == 257
+    with pytest.raises(ProjectError, match="a clock of 200 MHz is more than ice40-up5k is made for: 185 MHz, by the gl"):
+        build_for_clock(wire, "ice40-up5k", 200.0, 1, tmp_path)
 
 
 @pytest.mark.parametrize(("family", "device", "cells", "mhz"), [
