@@ -61,7 +61,7 @@ def test_no_clock_is_above_the_part_s_limit(tmp_path: Path) -> None:
     assert result["fmax_capped_by"] == "the primary clock tree, grade 6"
     assert result["latency_ns"] == round(1000 * 4 / 257, 2)
     assert result["tries"][0]["fmax_mhz"] == 257
-    with pytest.raises(ProjectError, match="a clock of 200 MHz is more than ice40-up5k is made for: 185 MHz, by the gl"):
+    with pytest.raises(ProjectError, match="a clock of 200 MHz is more than ice40-up5k is made for: 185 MHz, by"):
         build_for_clock(wire, "ice40-up5k", 200.0, 1, tmp_path)
 
 
