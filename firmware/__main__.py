@@ -25,6 +25,7 @@ from hls4rl.policy import PolicySpec
 from hls4rl.run import RUNS, Run
 from hls4rl.stage import Stage, digest, exclusive, write_json
 from hls4rl.task import Task, with_settings
+from hls4rl.verdict import solved_markup
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
@@ -76,6 +77,7 @@ def hil(
         ("core latency, cycles", "core_cycles"), ("core latency, ns", "core_latency_ns"),
     ):
         table.add_row(label, str(result[key]))
+    table.add_row("solved", solved_markup(result["return_hardware"], result["solved_from"]))
     console.print(table)
     require_exact(result)
     print_result(path)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from hls4rl.cli import print_result, run
 from hls4rl.options import ActivationBits, Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed, Settings, choose
+from hls4rl.plain import read_json
 from hls4rl.run import RUNS
 from hls4rl.task import with_settings
+from hls4rl.verdict import Verdict
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -51,6 +54,8 @@ def train(
             path = train_seeds(task, spec, root or RUNS, progress, trainer).path
         else:
             path = train_seed(task, spec, root or RUNS, lambda standing: progress(seed, standing), trainer)
+    for line in Verdict.of(read_json(path, "train again") | {"solved_from": task.solved}).lines():
+        Console(stderr=True, highlight=False).print(line)
     print_result(path)
 
 
