@@ -14,7 +14,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from hls_projects.read_only import KINDS, is_wide, outputs_of, width_of
+from hls4rl.hls_projects.fpga.read_only import KINDS, is_wide, outputs_of, width_of
 
 Words = NDArray[np.uint64]
 _LANES = 64

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from export.graph import IntegerNetwork, Layer
-from hls_projects.folded.storage import Storage, bits_of, choose_storage, signed_bits
-from train.contract import FixedPoint, IntArray, Sign
-from train.errors import ProjectError
+from hls4rl.contract import FixedPoint, IntArray, Sign
+from hls4rl.errors import ProjectError
+from hls4rl.hls_projects.folded.storage import Storage, bits_of, choose_storage, signed_bits
+from hls4rl.network import IntegerNetwork, Layer
 
 Bits = NDArray[np.uint8]
 UNITS = (1, 2, 4, 8, 16, 32, 64)
@@ -109,7 +109,7 @@ class Plan:
     def clocks(self) -> tuple[int, int]:
         """Clock periods from a first feature to its answer, and between two observations' first features.
 
-        The first is counted as in :class:`hls_projects.stream.rtl.StreamInfo`, features coming one a clock; the second
+        The first is counted as in :class:`hls4rl.hls_projects.rtl.streaming.StreamInfo`, features coming one a clock; the second
         for answers that are fetched at once.
         """
         features = self.network.features

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from export.graph import IntegerNetwork
-from hls_projects.folded.plan import FoldedLayer, Plan, plan
-from hls_projects.folded.storage import BOOKS, bits
-from hls_projects.rtl import CORE, LOGITS
-from train.plain import build, read_json
-from train.stage import write_json
+from hls4rl.hls_projects.folded.plan import FoldedLayer, Plan, plan
+from hls4rl.hls_projects.folded.storage import BOOKS, bits
+from hls4rl.hls_projects.rtl.pipelined import CORE, LOGITS
+from hls4rl.network import IntegerNetwork
+from hls4rl.plain import build, read_json
+from hls4rl.stage import write_json
 
 INFO = "folded.json"
 WEIGHTS, CONSTANTS, PROGRAM = "weights.hex", "constants.hex", "program.hex"

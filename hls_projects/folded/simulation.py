@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from hls_projects.folded.rtl import INFO, FoldedInfo, read_folded_info
-from hls_projects.gates import LANES, Circuit, Words, elaborate, integers_of, lanes_of
-from hls_projects.rtl import CORE, LOGITS
-from hls_projects.yosys import netlist_commands, quoted, verilog_commands
-from train.backend import Answer
-from train.contract import IntArray
-from train.errors import ProjectError
+from hls4rl.backend import Answer
+from hls4rl.contract import IntArray
+from hls4rl.errors import ProjectError
+from hls4rl.hls_projects.folded.rtl import INFO, FoldedInfo, read_folded_info
+from hls4rl.hls_projects.fpga.yosys import netlist_commands, quoted, verilog_commands
+from hls4rl.hls_projects.rtl.pipelined import CORE, LOGITS
+from hls4rl.hls_projects.simulation.gates import LANES, Circuit, Words, elaborate, integers_of, lanes_of
 
 _PLACE = "simulation"
 _RTL, _NETLIST = "rtl", "netlist"
@@ -52,7 +52,7 @@ class FoldedRtlBackend:
         self._core = FoldedCore(directory, _RTL)
 
     def infer(self, observations: IntArray) -> Answer:
-        """See :class:`train.backend.Backend`."""
+        """See :class:`hls4rl.backend.Backend`."""
         return self._core.run(observations)
 
 
@@ -65,7 +65,7 @@ class FoldedNetlistBackend:
         self._core = FoldedCore(directory, _NETLIST)
 
     def infer(self, observations: IntArray) -> Answer:
-        """See :class:`train.backend.Backend`; only actions leave this core."""
+        """See :class:`hls4rl.backend.Backend`; only actions leave this core."""
         return self._core.run(observations)
 
 

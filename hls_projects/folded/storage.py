@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from train.contract import IntArray
+from hls4rl.contract import IntArray
 
 SIGNS, TERNARY, NUMBERS, BOOKS = range(4)
 """Numbered as the parameter WEIGHTS of ``policy_folded.v``."""
