@@ -29,6 +29,8 @@ class Family:
     """Of lut, ff, dsp, bram: patterns of cell names, and how many units of the resource such a cell takes."""
     carry: tuple[str, str, str, int] | None = None
     """Carry cell, its carry input and output, and the look-up tables that the start of a chain takes in placing."""
+    multipliers: str = ""
+    """Option for parts that have multipliers, where Yosys does not use them by itself."""
     models: str = ""
     """Yosys' simulation models of the cells, for those families whose netlists are simulated."""
 
@@ -51,6 +53,7 @@ FAMILIES = {
         "synth_ice40",
         {"constants in gates": (0, ""), "narrow adders in gates": (2, ""), "carry chains": (-1, "")},
         {"lut": {"SB_LUT4": 1}, "ff": {"SB_DFF.*": 1}, "dsp": {"SB_MAC16": 1}, "bram": {"SB_RAM40_4K.*": 1}},
+        multipliers="-dsp",
         models="+/ice40/cells_sim.v",
     ),
     "xilinx": Family(
@@ -93,7 +96,7 @@ def synthesise(sources: Sequence[Path], top: str, part: Part, directory: Path, r
     best: tuple[Synthesis, Path] | None = None
     for index, name in enumerate([recipe] if recipe else family.recipes):
         path = directory / f"netlist-{index}.json"
-        found = _run(sources, top, family, name, path)
+        found = _run(sources, top, part, name, path)
         if best is None or _size(found) < _size(best[0]):
             if best is not None:
                 best[1].unlink()
@@ -111,9 +114,11 @@ def _size(synthesis: Synthesis) -> tuple[int, int]:
     return synthesis.resources["lut"], synthesis.resources["ff"]
 
 
-def _run(sources: Sequence[Path], top: str, family: Family, recipe: str, netlist: Path) -> Synthesis:
+def _run(sources: Sequence[Path], top: str, part: Part, recipe: str, netlist: Path) -> Synthesis:
+    family = FAMILIES[part.family]
     limit, options = family.recipes[recipe]
-    command = f"{family.command} {options} -top {top}"
+    multipliers = family.multipliers if part.capacity.get("dsp") else ""
+    command = f"{family.command} {options} {multipliers} -top {top}"
     statistics = netlist.with_suffix(".stat")
     fine = [command]
     if limit >= 0:

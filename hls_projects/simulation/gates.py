@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.read_only import KINDS, Rom, clocks_of, roms_of
 from hls4rl.hls_projects.fpga.yosys import run_yosys
-from hls4rl.hls_projects.ram import PINS, Ram, exchange, is_written, ram_of, ram_tables
+from hls4rl.hls_projects.simulation.ram import PINS, Ram, exchange, is_written, ram_of, ram_tables
 from hls4rl.plain import read_json
 
 Words = NDArray[np.uint64]
@@ -32,8 +32,8 @@ _FLIP_FLOP = "$_DFF_P_"
 _MAXIMUM_WORDS = 1 << 24
 _COARSE = ("proc", "flatten", "opt_expr", "opt_clean")
 _FINE = (
-    "opt_dff -nodffe -nosdff", "simplemap", "techmap", "opt_expr", f"dfflegalize -cell {_FLIP_FLOP} 0", "simplemap", "opt_expr", "opt_merge",
-    "opt_clean -purge",
+    "opt_dff -nodffe -nosdff", "simplemap", "techmap", "opt_expr", f"dfflegalize -cell {_FLIP_FLOP} 0", "simplemap",
+    "opt_expr", "opt_merge", "opt_clean -purge",
 )
 
 
@@ -74,7 +74,7 @@ class Circuit:
         # Compiled code follows these numbers without looking: one out of range would write into foreign memory.
         nets = [circuit.gates[:, 1:], circuit.flip_flops, *circuit.ports.values()]
         nets += [np.array(pins, dtype=np.int64) for rom in circuit.roms for pins in (rom.address, rom.outputs)]
-        nets += [np.array(pins, dtype=np.int64) for ram in circuit.rams for pins in _pins(ram)]
+        nets += [np.array(pins, dtype=np.int64) for ram in circuit.rams for pins in ram.pins.values()]
         if not 2 <= circuit.nets <= path.stat().st_size + 2 or any(
             item.size and not 0 <= item.min() <= item.max() < circuit.nets for item in nets
         ):
@@ -101,7 +101,7 @@ class Circuit:
         state = np.zeros(self.nets, dtype=np.uint64)
         state[1] = ~np.uint64(0)
         held = {int(net) for net in self.flip_flops[:, 0]}
-        held |= {net for memory in (*self.roms, *self.rams) for net in memory.outputs}
+        held |= {net for rom in self.roms for net in rom.outputs} | {net for ram in self.rams for net in ram.outputs}
         _clock(
             state, self.gates, self.flip_flops, *_tables(self.roms), *ram_tables(self.rams), driven, stimulus, watched,
             record, not held.issuperset(int(net) for net in watched),
@@ -116,8 +116,7 @@ def elaborate(preparation: Sequence[str], top: str, result: Path, roms: bool = F
     Flip-flops must share one clock edge, the rising one, and start at 0 or at any value.
 
     Args:
-        roms: keep memories as :class:`Rom` and :class:`hls4rl.hls_projects.ram.Ram`, where they would become gates; all of them
-            must be clocked.
+        roms: keep memories as :class:`Rom` and :class:`Ram`, where they would become gates; all must be clocked.
     """
     raw = result.with_suffix(".yosys")
     memories = "memory -nomap" if roms else "memory_map"
@@ -226,9 +225,9 @@ def _levelled(module: dict[str, Any]) -> dict[str, Any]:
     # Net 0 is constant 0, net 1 constant 1; undefined bits count as 0.
     numbers: dict[Any, int] = {"0": 0, "x": 0, "z": 0, "1": 1}
 
-    memories = [(name, cell) for name, cell in sorted(module["cells"].items()) if cell["type"] in KINDS]
-    rams = [ram_of(name, cell) for name, cell in memories if is_written(cell)]
-    roms = [rom for name, cell in memories if not is_written(cell) for rom in roms_of(name, cell)]
+    found = [(name, cell) for name, cell in sorted(module["cells"].items()) if cell["type"] in KINDS]
+    rams = [ram_of(name, cell) for name, cell in found if is_written(cell)]
+    roms = [rom for name, cell in found if not is_written(cell) for rom in roms_of(name, cell)]
     names = {bit for cell in module["cells"].values() for bits in cell["connections"].values() for bit in bits}
     for port in module["ports"].values():
         names.update(port["bits"])
@@ -249,39 +248,41 @@ def _levelled(module: dict[str, Any]) -> dict[str, Any]:
     if len(clocks) > 1:
         raise RuntimeError("the flip-flops do not share one clock")
     ports = {name: [numbers[bit] for bit in port["bits"]] for name, port in module["ports"].items()}
-    nets = len(names) + 2
+    memories = _memories(roms, rams, numbers, flip_flops)
+    return {"gates": list(_in_order(gates)), "flip_flops": flip_flops, "ports": ports, **memories}
+
+
+def _memories(
+    roms: Sequence[Rom], rams: Sequence[Ram], numbers: dict[Any, int], flip_flops: list[list[int]]
+) -> dict[str, Any]:
+    """What is written of memories; an output register becomes flip-flops behind nets of its own."""
+    nets = max(numbers.values()) + 1
 
     def outputs_of(memory: Rom | Ram) -> list[int]:
         nonlocal nets
         outputs = [numbers[net] for net in memory.outputs]
         if memory.clocks == 1:
             return outputs
-        read = list(range(nets, nets + len(outputs)))  # the output register apart
+        read = list(range(nets, nets + len(outputs)))
         flip_flops.extend([list(pair) for pair in zip(outputs, read, strict=True)])
         nets += len(read)
         return read
 
-    kept = [{
+    only_read = [{
         "address": [numbers[net] for net in rom.address], "outputs": outputs_of(rom), "words": len(rom.content),
         "content": np.packbits(rom.content).tobytes().hex(),
     } for rom in roms]
-    written = []
-    for ram in rams:
-        pins = {name: [numbers[net] for net in found] for name, found in zip(PINS, _pins(ram), strict=True)}
-        written.append(pins | {"outputs": outputs_of(ram)})
-    return {
-        "nets": nets, "gates": list(_in_order(gates)), "flip_flops": flip_flops, "ports": ports, "roms": kept,
-        "rams": written,
-    }
-
-
-def _pins(ram: Ram) -> list[list[Any]]:
-    return [getattr(ram, name) for name in PINS]
+    written = [
+        {name: [numbers[net] for net in pins] for name, pins in ram.pins.items()} | {"outputs": outputs_of(ram)}
+        for ram in rams
+    ]
+    return {"nets": nets, "roms": only_read, "rams": written}
 
 
 def _written(item: dict[str, Any]) -> Ram:
     """The inverse of what :func:`_levelled` makes of a memory that is written."""
-    ram = Ram(*(list(item[name]) for name in PINS))
+    read, outputs, write, data, enables = (list(item[name]) for name in PINS)
+    ram = Ram(read, outputs, write, data, enables)
     same = len(ram.read_address) == len(ram.write_address), len(ram.outputs) == len(ram.data) == len(ram.enables)
     if not all(same) or ram.words > _MAXIMUM_WORDS:
         raise ValueError(f"{ram.words} words with ports that do not fit together")

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hls4rl.hls_projects.folded.plan import FoldedLayer, Plan, plan
-from hls4rl.hls_projects.folded.storage import BOOKS, bits
+from hls4rl.hls_projects.rtl.fold_plan import FoldedLayer, Plan, plan
+from hls4rl.hls_projects.rtl.fold_storage import BOOKS, bits
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGITS
 from hls4rl.network import IntegerNetwork
 from hls4rl.plain import build, read_json
@@ -92,7 +92,8 @@ def read_folded_info(directory: Path) -> FoldedInfo:
         ProjectError: there is no folded core, or it isn't whole.
     """
     path = directory / INFO
-    info: FoldedInfo = build(FoldedInfo, read_json(path, f"{directory}: no folded core here; build it first"), str(path))
+    data = read_json(path, f"{directory}: no folded core here; build it first")
+    info: FoldedInfo = build(FoldedInfo, data, str(path))
     return info
 
 

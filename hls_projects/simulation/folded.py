@@ -12,15 +12,15 @@ import numpy as np
 from hls4rl.backend import Answer
 from hls4rl.contract import IntArray
 from hls4rl.errors import ProjectError
-from hls4rl.hls_projects.folded.rtl import INFO, FoldedInfo, read_folded_info
 from hls4rl.hls_projects.fpga.yosys import netlist_commands, quoted, verilog_commands
+from hls4rl.hls_projects.rtl.folded import INFO, FoldedInfo, read_folded_info
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGITS
 from hls4rl.hls_projects.simulation.gates import LANES, Circuit, Words, elaborate, integers_of, lanes_of
 
 _PLACE = "simulation"
 _RTL, _NETLIST = "rtl", "netlist"
 _HERE = Path(__file__).resolve().parent
-_CELLS = {"+/ecp5/cells_sim.v": _HERE.parent / "stream" / "multiplier.v", "+/ice40/cells_sim.v": _HERE / "ice40_memory.v"}
+_CELLS = {"+/ecp5/cells_sim.v": _HERE / "multiplier.v", "+/ice40/cells_sim.v": _HERE / "ice40_memory.v"}
 """Beside a family's models: those that Yosys lacks, or has in another form than this simulator can take."""
 _CLOCKS = 1 << 15
 """Clocks simulated at a time, to bound memory."""
@@ -119,7 +119,7 @@ class FoldedCore:
         expected = np.zeros(clocks, dtype=np.uint64)
         expected[ends] = ~np.uint64(0)
         if not np.array_equal(outputs["out_valid"][:, 0], expected):
-            raise RuntimeError(f"out_valid does not come {info.cycles} clocks after the first feature of each observation")
+            raise RuntimeError(f"out_valid does not come {info.cycles} clocks after each observation's first feature")
         actions = integers_of(outputs["action"][ends]).reshape(-1)[:count]
         if "value" not in outputs:
             return Answer(actions, None)

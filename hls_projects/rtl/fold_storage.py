@@ -119,8 +119,8 @@ class _Coding:
         if self.kind == SIGNS:
             return (weight > 0).astype(np.int64)
         if self.kind == TERNARY:
-            return 2 * (weight != 0) + (weight < 0)
-        return weight if self.books is None else np.searchsorted(self.books[layer], weight)
+            return np.where(weight == 0, 0, np.where(weight < 0, 3, 2)).astype(np.int64)
+        return weight if self.books is None else np.searchsorted(self.books[layer], weight).astype(np.int64)
 
     def dense(self, weights: Sequence[IntArray], units: int) -> Storage:
         words, steps = [], []

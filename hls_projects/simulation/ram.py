@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hls4rl.hls_projects.fpga.read_only import KINDS, is_wide, outputs_of, width_of
 
 Words = NDArray[np.uint64]
-_LANES = 64
+_LANES = 64  # of a word; gates.py, which says so, imports this module
 PINS = ("read_address", "outputs", "write_address", "data", "enables")
 """Fields of :class:`Ram` that are nets."""
 
@@ -36,6 +36,11 @@ class Ram:
     """Of each bit of ``data``: whether it is written."""
     clocks: int = 1
     """Rising edges from an address to its word: 2 with an output register."""
+
+    @property
+    def pins(self) -> dict[str, list[Any]]:
+        """Its nets, by the names in :data:`PINS`."""
+        return {name: list(getattr(self, name)) for name in PINS}
 
     @property
     def words(self) -> int:
@@ -125,7 +130,7 @@ def ram_tables(rams: Sequence[Ram]) -> tuple[NDArray[np.int64], NDArray[np.int64
 def exchange(state: Words, rams: NDArray[np.int64], nets: NDArray[np.int64], contents: Words, words: Words) -> None:
     """What each memory reads and writes at this edge: ``words`` gets what is read, in the places of the outputs."""
     for ram in range(len(rams)):
-        at, out, to, data, enable, end, start = rams[ram]
+        at, out, to, data, enable, _, start = rams[ram]
         width = to - out
         read, read_same = _address(state, nets, at, out, 0)
         write, write_same = _address(state, nets, to, data, 0)
@@ -139,9 +144,11 @@ def exchange(state: Words, rams: NDArray[np.int64], nets: NDArray[np.int64], con
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _address(state: Words, nets: NDArray[np.int64], first: int, end: int, lane: int) -> tuple[int, bool]:
+def _address(
+    state: Words, nets: NDArray[np.int64], first: int, end: int, lane: int
+) -> tuple[np.int64, bool]:
     """The address in one copy, and whether it is that of all copies."""
-    address, same = 0, True
+    address, same = np.int64(0), True
     for index in range(first, end):
         word = state[nets[index]]
         same = same and (word == 0 or ~word == 0)
@@ -152,7 +159,7 @@ def _address(state: Words, nets: NDArray[np.int64], first: int, end: int, lane: 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _exchange_all(
     state: Words, nets: NDArray[np.int64], contents: Words, words: Words, start: int, out: int, data: int, enable: int,
-    width: int, read: int, write: int,
+    width: int, read: np.int64, write: np.int64,
 ) -> None:
     for bit in range(width):
         kept = contents[start + read * width + bit]
@@ -165,7 +172,7 @@ def _exchange_all(
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _exchange_lane(
     state: Words, nets: NDArray[np.int64], contents: Words, words: Words, start: int, out: int, data: int, enable: int,
-    width: int, read: int, write: int, lane: int,
+    width: int, read: np.int64, write: np.int64, lane: int,
 ) -> None:
     one = np.uint64(1) << np.uint64(lane)
     for bit in range(width):

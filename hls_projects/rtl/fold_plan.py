@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hls4rl.contract import FixedPoint, IntArray, Sign
 from hls4rl.errors import ProjectError
-from hls4rl.hls_projects.folded.storage import Storage, bits_of, choose_storage, signed_bits
+from hls4rl.hls_projects.rtl.fold_storage import Storage, bits_of, choose_storage, signed_bits
 from hls4rl.network import IntegerNetwork, Layer
 
 Bits = NDArray[np.uint8]
@@ -103,14 +103,15 @@ class Plan:
     @property
     def place_bits(self) -> int:
         """Width of an address in one half of the activation memory."""
-        return max(1, (max(layer.weight.shape[1] for layer in self.layers) - 1).bit_length())
+        widest = max(int(layer.weight.shape[1]) for layer in self.layers)
+        return max(1, (widest - 1).bit_length())
 
     @property
     def clocks(self) -> tuple[int, int]:
         """Clock periods from a first feature to its answer, and between two observations' first features.
 
-        The first is counted as in :class:`hls4rl.hls_projects.rtl.streaming.StreamInfo`, features coming one a clock; the second
-        for answers that are fetched at once.
+        The first is counted from the edge that samples the feature to the edge that makes the answer readable, features
+        coming one a clock; the second is for answers that are fetched at once.
         """
         features = self.network.features
         run = sum(entry.period * entry.repeats for entry in self.program)
@@ -161,7 +162,7 @@ def folded_layers(network: IntegerNetwork) -> tuple[FoldedLayer, ...]:
         layers.append(_folded_layer(layer, kind))
         if layer.activation is None:
             if number + 1 < len(network.layers):
-                raise ProjectError(f"layer {number} has no activation, whose type the folded core must know; give it one")
+                raise ProjectError(f"layer {number} has no activation; the folded core must know its type: give it one")
         else:
             kind = layer.activation
     return tuple(layers)
@@ -191,7 +192,7 @@ def _folded_layer(layer: Layer, kind: FixedPoint | Sign) -> FoldedLayer:
 
 def _common_power_of_two(weight: IntArray) -> int:
     common = int(np.gcd.reduce(weight.reshape(-1)))
-    return common & -common if common else 1
+    return int(common & -common) or 1
 
 
 def _permuted(layers: Sequence[FoldedLayer], orders: Sequence[IntArray]) -> list[FoldedLayer]:
@@ -219,7 +220,7 @@ def _program(layers: Sequence[FoldedLayer], storage: Storage, units: int) -> tup
             entry = Entry(count, max(count + 1, units + count - following), 1, book)
             if place + 1 == len(steps):
                 period = count + _MARGIN if final else count - 1 + drain_delay(storage, units)
-                entry = replace(entry, period=max(entry.period, period), swap=not final, last=final)
+                entry = replace(entry, period=period, swap=not final, last=final)
             elif entries and replace(entries[-1], repeats=1) == entry:
                 entry = replace(entry, repeats=entries.pop().repeats + 1)
             entries.append(entry)
