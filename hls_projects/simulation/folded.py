@@ -28,7 +28,9 @@ _CLOCKS = 1 << 15
 
 def build_rtl_model(directory: Path) -> None:
     """Prepare the Verilog in ``directory`` for :class:`FoldedRtlBackend`."""
-    elaborate(verilog_commands([directory / f"{LOGITS}.v"]), LOGITS, _model(directory, _RTL), roms=True)
+    source = directory / f"{LOGITS}.v"
+    sources = [source, *directory.glob("*.hex")]
+    elaborate(verilog_commands([source]), LOGITS, _model(directory, _RTL), roms=True, sources=sources)
 
 
 def build_netlist_model(directory: Path, netlist: Path, cells: str) -> None:
@@ -40,7 +42,7 @@ def build_netlist_model(directory: Path, netlist: Path, cells: str) -> None:
     commands = netlist_commands(netlist, cells)
     if cells in _CELLS:
         commands.append(f"read_verilog -sv -overwrite -icells -defer {quoted(_CELLS[cells])}")
-    elaborate(commands, CORE, _model(directory, _NETLIST), roms=True)
+    elaborate(commands, CORE, _model(directory, _NETLIST), roms=True, sources=[netlist])
 
 
 class FoldedRtlBackend:

@@ -52,7 +52,10 @@ def is_written(cell: Mapping[str, Any]) -> bool:
     """Whether a memory cell has a port that writes."""
     if cell["type"] == KINDS[0]:
         return int(cell["parameters"]["WR_PORTS"], 2) > 0
-    return any((cell["connections"].get(f"WE{port}") or ["0"])[0] not in ("0", "x") for port in "AB")
+    pins = {pin: (bits or ["x"])[0] for pin, bits in cell["connections"].items()}
+    return any(
+        pins.get(f"CLK{port}", "x") not in ("0", "x") and pins.get(f"WE{port}", "x") not in ("0", "x") for port in "AB"
+    )
 
 
 def ram_of(name: str, cell: Mapping[str, Any]) -> Ram:

@@ -13,7 +13,7 @@ from hls4rl.contract import FixedPoint, IntArray, Sign
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.block_ram import take_output_registers
 from hls4rl.hls_projects.fpga.parts import load_part
-from hls4rl.hls_projects.fpga.synthesis import FAMILIES, NETLIST, synthesise
+from hls4rl.hls_projects.fpga.synthesis import NETLIST, synthesise
 from hls4rl.hls_projects.rtl.fold_plan import plan
 from hls4rl.hls_projects.rtl.fold_storage import BOOKS, NUMBERS, SIGNS, TERNARY
 from hls4rl.hls_projects.rtl.folded import read_folded_info, write_folded
@@ -171,7 +171,7 @@ def test_the_netlist_gives_the_network_s_actions(name: str, tmp_path: Path) -> N
     observations = observations_for(network, 300)
     expected = np.argmax(network.infer(observations), axis=1)
     assert len(np.unique(expected)) > 1
-    models = FAMILIES[part.family].models
+    models = part.tools.models
     build_netlist_model(tmp_path, tmp_path / NETLIST, models)
     assert np.array_equal(FoldedNetlistBackend(tmp_path).infer(observations).actions, expected)
 
