@@ -7,7 +7,7 @@ alone. Backwards the activation's sign passes the gradient where |sum| ≤ 1 (st
 from __future__ import annotations
 
 from train.contract import Contract, Sign
-from train.methods.base import Method, binary_contract
+from train.methods.base import Method, binary_contract, without_rounding
 from train.task import Task
 
 
@@ -17,5 +17,9 @@ class BinaryNet(Method):
     latent_limit = 1.0
 
     def training_contract(self, task: Task) -> Contract:
-        """Weights and activations of one bit."""
+        """Weights and activations of one bit; biases as they are deployed, unless the task asks for real numbers."""
+        return without_rounding(task, self.deployed_contract(task))
+
+    def deployed_contract(self, task: Task) -> Contract:
+        """Weights and activations of one bit, biases in fixed point."""
         return binary_contract(task, self.spec, Sign())

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.contract import Contract, FloatArray
-from train.methods.base import Method, fixed_point_contract
+from train.methods.base import Method, fixed_point_contract, shared_contract
 from train.parameters import Parameters
 from train.policy import PolicySpec
 from train.task import Task
@@ -32,6 +32,10 @@ class Pruning(Method):
 
     def training_contract(self, task: Task) -> Contract:
         """Fixed point throughout: rounding comes last in the forward pass, gradients go straight through it."""
+        return shared_contract(task, self.spec)
+
+    def deployed_contract(self, task: Task) -> Contract:
+        """Fixed point."""
         return fixed_point_contract(task, self.spec)
 
     def at_midpoint(self, parameters: Parameters, rng: np.random.Generator) -> None:
