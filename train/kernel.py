@@ -182,7 +182,7 @@ def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
     features, actions = task.spaces
     course = Course(Parameters.uniform(features, spec.hidden, actions, streams.start), [])
     method.initialise(course.parameters, settings.output_gain)
-    limit = _time_limit(task)
+    limit = time_limit(task)
     world, buffers, passes = _world(task, streams), _buffers(limit, features), Passes.of(limit, spec.hidden, actions)
     formats, latent = training_formats(task, method), Arrays(*course.parameters)
     moments = _zeros(latent), _zeros(latent)
@@ -278,7 +278,8 @@ def quantise(values: FloatArray, kind: Format, out: FloatArray) -> None:
 def rounded(value: float, kind: Format) -> float:
     """``value`` in the type ``kind``."""
     if kind.kind == FIXED:
-        return min(max(np.rint(value / kind.lsb), kind.minimum), kind.maximum) * kind.lsb
+        steps: float = min(max(np.rint(value / kind.lsb), kind.minimum), kind.maximum)
+        return steps * kind.lsb
     if kind.kind == SIGN:
         return kind.lsb if value >= 0 else -kind.lsb
     return value
@@ -409,7 +410,8 @@ def draw(policy: FloatArray, step: int, rng: np.random.Generator) -> int:
         point -= policy[step, action]
         if point < 0:
             return action
-    return policy.shape[1] - 1
+    last: int = policy.shape[1] - 1
+    return last
 
 
 @compiled
@@ -617,7 +619,8 @@ def _world(task: Task, streams: Streams) -> World:
     return World(number, scale, rng)
 
 
-def _time_limit(task: Task) -> int:
+def time_limit(task: Task) -> int:
+    """Steps of an episode at most."""
     env = task.make()
     limit = env.spec.max_episode_steps if env.spec else None
     env.close()

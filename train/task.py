@@ -250,7 +250,8 @@ class Task:
         """What the network sees of ``observations`` while it is trained, in real units; same shape."""
         if self.training.raw_observations:
             return np.asarray(observations, dtype=np.float64)
-        return self.integers(observations) * self.observation.type.lsb
+        seen: FloatArray = self.integers(observations) * self.observation.type.lsb
+        return seen
 
 
 def task_names() -> list[str]:
