@@ -1,4 +1,4 @@
-"""Greedy episodes on the compiled environments: what :func:`train.gym_loop.play` answers, a hundred times as fast.
+"""Greedy episodes on the compiled environments: what :func:`hls4rl.gym_loop.play` answers, a hundred times as fast.
 
 For choosing among many policies. What is reported of a policy comes from Gymnasium itself.
 """
@@ -11,15 +11,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from train import environments
-from train.compiled import compiled
-from train.contract import FloatArray, IntArray
-from train.integer_backend import IntegerBackend
-from train.kernel import Arrays, Formats, Passes, forward, quantise_all, rounded, time_limit, training_formats, zeros
-from train.methods import method
-from train.parameters import Parameters
-from train.policy import Policy, PolicySpec
-from train.task import Task
+from hls4rl.contract import FloatArray, IntArray
+from hls4rl.integer_backend import IntegerBackend
+from hls4rl.policy import Policy, PolicySpec
+from hls4rl.task import Task
+from hls4rl.train import environments
+from hls4rl.train.compiled import compiled
+from hls4rl.train.methods import method
+from hls4rl.train.parameters import Parameters
+from hls4rl.train.vpg.kernel import (
+    Arrays,
+    Formats,
+    Passes,
+    forward,
+    quantise_all,
+    rounded,
+    time_limit,
+    training_formats,
+    zeros,
+)
 
 NOISE_STREAM = 1
 """Sets the stream of the sensors' noise apart from the environment's."""
@@ -64,7 +74,7 @@ def greedy_returns(
     """Returns of ``episodes`` greedy episodes; episode k starts as ``env.reset(seed=first_seed + k)`` does.
 
     Args:
-        task: one whose environment is compiled (``train.training.COMPILED``), with its usual options.
+        task: one whose environment is compiled (``hls4rl.train.training.COMPILED``), with its usual options.
         policy: with an integer contract.
         episodes: how many.
         first_seed: seed of the first one.

@@ -1,0 +1,198 @@
+"""What there is to train and measure: each job is one policy of one variant, and depends on no other job."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import warnings
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from hls4rl.contract import FloatArray
+from hls4rl.gym_loop import play
+from hls4rl.integer_backend import IntegerBackend
+from hls4rl.policy import METHODS, PolicySpec
+from hls4rl.studies.paper.rates import published_rate
+from hls4rl.studies.paper.variants import CONTROLS, OWN, RECIPES, VARIANTS, WIDTHS
+from hls4rl.task import Task, load_task, with_settings
+from hls4rl.train.methods import method
+from hls4rl.train.selection import EVALUATION_SEED, policy_inputs
+from hls4rl.train.training import resolve_trainer, train_course, train_policy
+
+PONG_WIDTHS = (128, 256)
+POLICIES = 10
+"""Seeds of one cell of the matrix."""
+EVALUATION_EPISODES = 100
+"""Greedy episodes of each policy under each condition."""
+BINS = 60
+"""Points of a learning curve."""
+WINDOW = 100
+"""Episodes whose mean decides when a task is solved."""
+LAST_PART = 0.1
+"""Part of the training episodes, from the end, whose mean return counts as final."""
+LONG = 500
+"""Steps of an episode that try a policy's endurance, where its environment ends sooner."""
+NOISE = 0.05
+"""Deviation of the sensors' noise that tries a policy's robustness, as a part of each feature's largest value."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One policy to train and measure."""
+
+    variant: str
+    spec: PolicySpec
+    episodes: int | None = None
+    """Training episodes, instead of the task's setting."""
+    rate: float | None = None
+    """Learning rate, instead of the variant's."""
+
+    @property
+    def task(self) -> Task:
+        """The task with the variant's settings."""
+        variant, spec = VARIANTS[self.variant], self.spec
+        rate = self.rate
+        if rate is None and variant.tuned is not None:
+            rate = published_rate(variant.tuned, spec.task, spec.method)
+        changes = {"episodes": self.episodes, "learning_rate": rate}
+        settings = variant.settings | {key: value for key, value in changes.items() if value is not None}
+        return with_settings(load_task(spec.task), "training", **settings)
+
+    @property
+    def inputs(self) -> str:
+        """Digits that stand for all that the row depends on."""
+        inputs = [policy_inputs(self.task, self.spec), EVALUATION_EPISODES, BINS, NOISE, LONG]
+        return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job brings home; plain data, so that it travels between machines."""
+
+    job: Job
+    row: dict[str, Any]
+
+
+def paper_jobs() -> list[Job]:
+    """All policies of the paper's matrix in each recipe, and the controls; the paper's own come first."""
+    variants = sorted((*RECIPES, *CONTROLS), key=lambda item: not item.name.startswith(("paper", "small", "few")))
+    return [
+        Job(variant.name, PolicySpec(task, method, hidden, seed))
+        for late in (False, True)
+        for variant in variants
+        for task in variant.tasks
+        if (task == "cartpole-v1") == late
+        for method in variant.methods
+        for hidden in variant.widths
+        for seed in range(POLICIES)
+    ]
+
+
+def quick_jobs() -> list[Job]:
+    """A small slice that shows every part of the whole in a minute or two."""
+    return [
+        dataclasses.replace(job, episodes=300) for job in paper_jobs() if job.spec.hidden in (16, 64) and job.spec.seed < 2
+    ]
+
+
+def task_jobs(task: str, *, quick: bool = False) -> list[Job]:
+    """All five methods on one task, with the settings of its file and the paper's widths for Pong.
+
+    Args:
+        task: name of a shipped task.
+        quick: one small policy of each method, a few episodes, instead of ten in each of two widths.
+
+    Raises:
+        ProjectError: no such task.
+    """
+    name = load_task(task).name
+    if quick:
+        return [Job(OWN.name, PolicySpec(name, method, 16, 0), 16) for method in METHODS]
+    return [
+        Job(OWN.name, PolicySpec(name, method, hidden, seed))
+        for method in METHODS for hidden in PONG_WIDTHS for seed in range(POLICIES)
+    ]
+
+
+def run_job(job: Job) -> Outcome:
+    """Train and measure; the outcome depends on the job alone."""
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    task = job.task
+    measure = _measure_compiled if resolve_trainer(task, "auto") == "kernel" else _measure
+    returns, measures = measure(task, job.spec)
+    last = max(1, round(LAST_PART * len(returns)))
+    return Outcome(job, {
+        "variant": job.variant, "task": job.spec.task, "method": job.spec.method, "hidden": job.spec.hidden,
+        "seed": job.spec.seed, "inputs": job.inputs, "rate": task.training.learning_rate, "episodes": len(returns),
+        "final": round(float(returns[-last:].mean()), 2), "area": round(float(returns.mean()), 2),
+        "solved_at": _solved_at(returns, task.solved), **measures,
+        "curve": _curve(returns).round(1).tolist(),
+    })
+
+
+def _measure_compiled(task: Task, spec: PolicySpec) -> tuple[FloatArray, dict[str, Any]]:
+    """Returns of training; greedy ones of what is deployed, or of what was trained where that cannot be deployed."""
+    from hls4rl.studies.paper.policy_cost import cost_of
+    from hls4rl.train.greedy import USUAL, Conditions, greedy_returns, greedy_returns_in_training
+
+    course = train_course(task, spec)
+    raw = task.training.raw_observations
+
+    def mean(conditions: Conditions, trained: bool) -> float:
+        if trained:
+            found = greedy_returns_in_training(
+                task, spec, course.parameters, EVALUATION_EPISODES, EVALUATION_SEED, conditions
+            )
+        else:
+            policy = course.parameters.policy(spec, method(spec).deployed_contract(task))
+            found = greedy_returns(task, policy, EVALUATION_EPISODES, EVALUATION_SEED, conditions)
+        return round(float(found.mean()), 2)
+
+    long = Conditions(LONG) if task.environment.startswith("CartPole") else USUAL
+    measures: dict[str, Any] = {
+        "greedy": mean(USUAL, trained=True),
+        "deployed": None if raw else mean(USUAL, trained=False),
+        "long": mean(long, raw),
+        "noisy": mean(dataclasses.replace(long, noise=NOISE), raw),
+        "cost": None if raw else asdict(cost_of(course.parameters.policy(spec, method(spec).deployed_contract(task)))),
+    }
+    return np.array(course.returns), measures
+
+
+def _measure(task: Task, spec: PolicySpec) -> tuple[FloatArray, dict[str, Any]]:
+    """The same on Gymnasium's own environment, for tasks whose environment is not compiled."""
+    trained = train_policy(task, spec)
+    played = play(task, IntegerBackend(trained.policy), EVALUATION_EPISODES, EVALUATION_SEED)
+    return trained.returns, {
+        "greedy": None, "deployed": round(played.mean_return, 2), "long": None, "noisy": None,
+    }
+
+
+def _curve(returns: FloatArray) -> FloatArray:
+    return np.array([part.mean() for part in np.array_split(returns, min(BINS, len(returns)))])
+
+
+def _solved_at(returns: FloatArray, threshold: float | None) -> int | None:
+    # The first episode after which the mean over the last hundred reaches the threshold
+    if threshold is None or len(returns) < WINDOW:
+        return None
+    means = np.convolve(returns, np.full(WINDOW, 1 / WINDOW), "valid")
+    reached = np.flatnonzero(means >= threshold)
+    return int(reached[0]) + WINDOW if reached.size else None
+
+
+def cells(jobs: list[Job]) -> dict[Job, list[Job]]:
+    """Jobs that differ in the seed alone, by that of seed 0."""
+    groups: dict[Job, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(dataclasses.replace(job, spec=dataclasses.replace(job.spec, seed=0)), []).append(job)
+    return groups
+
+
+__all__ = [
+    "EVALUATION_EPISODES", "POLICIES", "WIDTHS", "Job", "Outcome", "cells", "paper_jobs", "quick_jobs", "run_job",
+    "task_jobs",
+]
