@@ -48,7 +48,7 @@ build  = $(policy) $(call flag,PART,--part) $(call flag,CLOCK_MHZ,--clock-mhz)
 foreign = $(call flag,ONNX,--onnx) $(call flag,PART,--part) $(call flag,CLOCK_MHZ,--clock-mhz) $(call flag,ROOT,--root)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv train synth evaluate curves matrix report parts hil watch bitstream boards endure paper explore bench-train prove equality fuzz kill-test reproduce audit licences lock test coverage lint clean
+.PHONY: help venv train synth evaluate curves matrix report parts hil watch bitstream boards endure paper tune explore bench-train prove equality fuzz kill-test reproduce audit licences lock test coverage lint clean
 .SUFFIXES:
 # A command that make started ends with it, however make ends.
 export HLS4RL_MAKE := $(shell echo $$PPID)
@@ -126,8 +126,11 @@ boards: $(READY) ## list the boards
 endure: $(READY) ## fuzz the simulated board with 100,000 damaged frames, then soak it for MINUTES (10) over a bad wire
 	@$(RUN) -m hls4rl.firmware endure $(policy) $(call flag,MINUTES,--minutes) $(call flag,FAULTS,--faults)
 
-paper: $(READY) ## the paper's 500 policies in two recipes with controls: figures, tables, claims; QUICK=1 for a slice, CSIM=1 to C-simulate the best; TASK=pong for Pong
-	@$(RUN) -m hls4rl.studies.paper $(call flag,TASK,--task) $(if $(QUICK),--quick) $(if $(CSIM),--csim) $(call flag,SCHEDULER,--scheduler) $(call flag,ROOT,--root)
+paper: $(READY) ## the paper in four recipes with controls: figures, tables, claims; QUICK=1 for a slice, PUBLISHED=1 from the kept results, CSIM=1 to C-simulate the best; TASK=pong for Pong
+	@$(RUN) -m hls4rl.studies.paper $(call flag,TASK,--task) $(if $(QUICK),--quick) $(if $(PUBLISHED),--published) $(if $(CSIM),--csim) $(call flag,SCHEDULER,--scheduler) $(call flag,ROOT,--root)
+
+tune: $(READY) ## the learning rate of every method in every recipe of the paper, by one search with the same budget for each
+	@$(RUN) -m hls4rl.studies.paper tune $(call flag,SCHEDULER,--scheduler) $(call flag,ROOT,--root)
 
 explore: $(READY) ## search for the smallest and quickest cores that solve ENV within BUDGET; ends in a front of make synth lines
 	@$(RUN) -m hls4rl.studies.explore $(call flag,ENV,--env) $(call flag,BUDGET,--budget) $(call flag,PART,--part) \

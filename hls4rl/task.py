@@ -250,8 +250,7 @@ class Task:
         """What the network sees of ``observations`` while it is trained, in real units; same shape."""
         if self.training.raw_observations:
             return np.asarray(observations, dtype=np.float64)
-        seen: FloatArray = self.integers(observations) * self.observation.type.lsb
-        return seen
+        return np.asarray(self.integers(observations) * self.observation.type.lsb, dtype=np.float64)
 
 
 def task_names() -> list[str]:

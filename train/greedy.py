@@ -90,7 +90,7 @@ def greedy_returns(
 def greedy_returns_in_training(
     task: Task, spec: PolicySpec, parameters: Parameters, episodes: int, first_seed: int, conditions: Conditions = USUAL
 ) -> FloatArray:
-    """As :func:`greedy_returns`, of ``parameters`` in the formats that they were trained in: real numbers, raw features.
+    """As :func:`greedy_returns`, of ``parameters`` in the formats that they were trained in.
 
     The sum of a real network's logits may be taken in another order than elsewhere.
     """

@@ -7,6 +7,7 @@ import hashlib
 import json
 import warnings
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -53,19 +54,23 @@ class Job:
     @property
     def task(self) -> Task:
         """The task with the variant's settings."""
-        variant, spec = VARIANTS[self.variant], self.spec
-        rate = self.rate
-        if rate is None and variant.tuned is not None:
-            rate = published_rate(variant.tuned, spec.task, spec.method)
-        changes = {"episodes": self.episodes, "learning_rate": rate}
-        settings = variant.settings | {key: value for key, value in changes.items() if value is not None}
-        return with_settings(load_task(spec.task), "training", **settings)
+        return _task(self.variant, self.spec.task, self.spec.method, self.episodes, self.rate)
 
     @property
     def inputs(self) -> str:
         """Digits that stand for all that the row depends on."""
         inputs = [policy_inputs(self.task, self.spec), EVALUATION_EPISODES, BINS, NOISE, LONG]
         return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:12]
+
+
+@cache
+def _task(name: str, task: str, method: str, episodes: int | None, rate: float | None) -> Task:
+    variant = VARIANTS[name]
+    if rate is None and variant.tuned is not None:
+        rate = published_rate(variant.tuned, task, method)
+    changes = {"episodes": episodes, "learning_rate": rate}
+    settings = variant.settings | {key: value for key, value in changes.items() if value is not None}
+    return with_settings(load_task(task), "training", **settings)
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,8 @@ def paper_jobs() -> list[Job]:
 def quick_jobs() -> list[Job]:
     """A small slice that shows every part of the whole in a minute or two."""
     return [
-        dataclasses.replace(job, episodes=300) for job in paper_jobs() if job.spec.hidden in (16, 64) and job.spec.seed < 2
+        dataclasses.replace(job, episodes=300) for job in paper_jobs()
+        if job.spec.hidden in (16, 64) and job.spec.seed < 2
     ]
 
 

@@ -92,6 +92,13 @@ class Results:
         """Any of a row's numbers; NaN where it has none. Shape (policies,)."""
         return np.array([np.nan if row[name] is None else row[name] for row in self._rows[cell]], dtype=np.float64)
 
+    def costs(self, cell: Cell, key: str) -> FloatArray | None:
+        """One figure of the cost per action (:class:`hls4rl.hls_projects.cost.Cost`) of each deployed policy."""
+        rows = self._rows[cell]
+        if not rows or any(row.get("cost") is None for row in rows):
+            return None
+        return np.array([row["cost"][key] for row in rows], dtype=np.float64)
+
     def solved_at(self, cell: Cell) -> list[int | None]:
         """Episode after which each policy's last hundred solve the task; None if it never does."""
         return [row["solved_at"] for row in self._rows[cell]]
@@ -106,8 +113,12 @@ class Results:
                   self.episodes(cell))
         return train_policy(job.task, job.spec).policy
 
+    def best_inputs(self, cell: Cell) -> list[Any]:
+        """What stands for :meth:`best_policy`: its seed and its inputs' digits."""
+        return [self._best(cell)["seed"], self._best(cell)["inputs"]]
+
     def _best(self, cell: Cell) -> dict[str, Any]:
-        return self._rows[cell][int(np.argmax(self.deployed(cell)))]
+        return self._rows[cell][int(np.nanargmax(self.deployed(cell)))]
 
     def _between(self, cell: Cell, start: float, end: float) -> FloatArray:
         # At least one point of each curve, however short

@@ -54,7 +54,7 @@ def read(path: Path) -> list[Row]:
             row = json.loads(line)
         except ValueError:  # torn by a kill
             continue
-        if isinstance(row, dict) and _FIELDS <= row.keys():
+        if isinstance(row, dict) and row.keys() >= _FIELDS:
             rows.append(row)
     return rows
 

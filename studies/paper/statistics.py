@@ -41,12 +41,12 @@ class Interval:
 class Effect:
     """A mean over strata of means over policies, with its bootstrap distribution."""
 
-    def __init__(self, strata: Sequence[FloatArray]) -> None:
+    def __init__(self, strata: Sequence[FloatArray], resolution: float = RESOLUTION) -> None:
         """Take ``strata``, each of shape (policies,): differences paired by seed, or values of their own."""
         self.policies = min(len(stratum) for stratum in strata)
         self.value = float(np.mean([stratum.mean() for stratum in strata]))
-        self._error = _error(strata)
-        self._pivots = _pivots(strata, self.value) if self.policies > 1 else np.zeros(0)
+        self._error = max(_error(strata), resolution)
+        self._pivots = _pivots(strata, self.value, 0.1 * self._error) if self.policies > 1 else np.zeros(0)
 
     @property
     def interval(self) -> Interval:
@@ -105,22 +105,21 @@ def interquartile_mean(values: FloatArray) -> Interval:
 
 def _error(strata: Sequence[FloatArray]) -> float:
     variances = [stratum.var(ddof=1) / len(stratum) if len(stratum) > 1 else 0.0 for stratum in strata]
-    return float(max(np.sqrt(np.sum(variances)) / len(strata), RESOLUTION))
+    return float(np.sqrt(np.sum(variances)) / len(strata))
 
 
-def _pivots(strata: Sequence[FloatArray], value: float) -> FloatArray:
-    """(effect - ``value``) / standard error of :data:`RESAMPLES` bootstrap samples."""
+def _pivots(strata: Sequence[FloatArray], value: float, floor: float) -> FloatArray:
+    """(effect - ``value``) / standard error of :data:`RESAMPLES` bootstrap samples.
+
+    A sample that drew one policy ten times over has no error of its own, and would make the tails endless: ``floor`` is
+    the smallest one that is taken.
+    """
     rng = np.random.default_rng(0)
     total, variance = np.zeros(RESAMPLES), np.zeros(RESAMPLES)
     for stratum in strata:
         drawn = stratum[rng.integers(len(stratum), size=(RESAMPLES, len(stratum)))]
         total += drawn.mean(axis=1)
         variance += drawn.var(axis=1, ddof=1) / len(stratum)
-    errors = np.maximum(np.sqrt(variance) / len(strata), _floor(strata))
+    errors = np.maximum(np.sqrt(variance) / len(strata), floor)
     pivots: FloatArray = (total / len(strata) - value) / errors
     return pivots
-
-
-def _floor(strata: Sequence[FloatArray]) -> float:
-    # A sample that drew one policy ten times over has no error of its own, and would make the tails endless.
-    return max(RESOLUTION, 0.1 * _error(strata))

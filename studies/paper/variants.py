@@ -55,34 +55,34 @@ class Variant:
 
 
 def _control(name: str, settings: dict[str, Any], methods: tuple[str, ...], tuned: str | None, **more: Any) -> Variant:
-    return Variant(name, settings, methods, **{"tasks": CONTROL_TASKS, "widths": CONTROL_WIDTHS, "tuned": tuned, **more})
+    usual = {"tasks": CONTROL_TASKS, "widths": CONTROL_WIDTHS, "tuned": tuned}
+    return Variant(name, settings, methods, **{**usual, **more})
 
 
 RECIPES = (
     Variant("paper", PAPER, tuned="paper"),
     Variant("small-step", SMALL_STEP, tasks=CONTROL_TASKS),
-    Variant("plain", PLAIN, tuned="plain"),
+    Variant("plain", PLAIN, tasks=CONTROL_TASKS, tuned="plain"),
     Variant("steady", STEADY, tuned="steady"),
 )
 CONTROLS = (
     _control("paper-late", {**PAPER, **LATE}, ("fp",), "paper", widths=WIDTHS),
     _control("paper-scaled", {**PAPER, "unit_signs": False}, BINARY, "paper", widths=WIDTHS),
-    _control("paper-few-bits", {**PAPER, "raw_observations": False}, METHODS, "paper"),
-    _control("paper-rounded", {**PAPER, "real_numbers": False}, ROUNDED, "paper"),
+    _control("paper-few-bits", {**PAPER, "raw_observations": False}, ("fp", "binarynet", "compression"), "paper",
+             widths=(16, 64)),
+    _control("paper-rounded", {**PAPER, "real_numbers": False}, ROUNDED, "paper", widths=(16, 64)),
     _control("paper-update", {**PAPER, **STEADY_UPDATE}, ("fp", *BINARY), "paper"),
     _control("paper-literal", LITERAL, ("fp",), None, widths=(64,)),
     _control("small-step-late", {**SMALL_STEP, **LATE}, ("fp",), None, widths=WIDTHS),
-    _control("small-step-scaled", {**SMALL_STEP, "unit_signs": False}, BINARY, None),
     _control("small-step-update", {**SMALL_STEP, **STEADY_UPDATE}, BINARY, None),
-    _control("few-bits", FEW_BITS, ("fp", "compression", "pruning", "binarynet"), None, widths=WIDTHS),
+    _control("few-bits", FEW_BITS, ("fp", "compression", "pruning"), None, tasks=("cartpole",), widths=WIDTHS),
     _control("few-bits-late", {**FEW_BITS, **LATE}, ("fp",), None, tasks=("cartpole",), widths=WIDTHS),
-    _control("few-bits-update", {**FEW_BITS, **STEADY_UPDATE}, ("binarynet",), None),
+    _control("few-bits-binarynet", FEW_BITS, ("binarynet",), None, tasks=("acrobot",)),
+    _control("few-bits-binarynet-update", {**FEW_BITS, **STEADY_UPDATE}, ("binarynet",), None, tasks=("acrobot",)),
     _control("plain-late", {**PLAIN, **LATE}, ("fp",), "plain"),
-    _control("plain-reset", {**PLAIN, "reset_at_midpoint": True}, ("fp",), "plain", widths=WIDTHS),
-    _control("plain-unit-signs", {**PLAIN, "unit_signs": True}, BINARY, "plain"),
+    _control("plain-reset", {**PLAIN, "reset_at_midpoint": True}, ("fp",), "plain"),
     _control("steady-late", {**STEADY, **LATE}, ("fp",), "steady"),
-    _control("steady-reset", {**STEADY, "reset_at_midpoint": True}, ("fp",), "steady", widths=WIDTHS),
-    _control("steady-unit-signs", {**STEADY, "unit_signs": True}, BINARY, "steady"),
+    _control("steady-reset", {**STEADY, "reset_at_midpoint": True}, ("fp",), "steady"),
 )
 OWN = Variant("own", {})
 """The settings of the task's file as they are: for tasks beside those of the matrix."""
