@@ -167,7 +167,7 @@ class _Reader:
         _, node = self._next()
         if node.op_type != "Quant":
             raise self._refusal(node, "comes first, where a Quant must say the input's type")
-        input_type = self._fixed_point(node, roundings=("ROUND", "FLOOR"))
+        input_type = self._fixed_point(node, roundings=("ROUND",))
         layers = []
         lsb = input_type.lsb
         while self._chain:
@@ -320,4 +320,7 @@ def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
 
 def _ratio(larger: float, smaller: float) -> int:
     # Both are powers of two, so that the quotient is exact.
-    return int(larger / smaller)
+    quotient = larger / smaller
+    if quotient != int(quotient):
+        raise ValueError(f"{larger:g} is no multiple of {smaller:g}")
+    return int(quotient)

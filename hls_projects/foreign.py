@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -20,11 +19,11 @@ from rich.console import Console
 from rich.table import Table
 
 from export.check import check_observations
+from export.imported.original import Original
 from export.lowering import lower
-from export.model_file import save_model
+from export.model_file import load_model, model_digest, save_model
 from export.network_writer import network_model
 from export.onnxruntime_backend import OnnxRuntimeBackend
-from export.original import Original
 from export.qonnx_backend import QonnxBackend
 from hls_projects.convert import write_project
 from hls_projects.csim import CsimBackend, build_csim
@@ -33,15 +32,17 @@ from hls_projects.parts import load_part
 from hls_projects.place import RESULT, build_for_clock
 from hls_projects.simulation import NetlistBackend, RtlBackend
 from hls_projects.synthesis import FAMILIES
-from train.backend import Backend
+from train.backend import Answer, Backend
 from train.contract import FixedPoint, IntArray, Sign
 from train.errors import ProjectError
-from train.stage import Stage, digest, exclusive, write_json
+from train.stage import Stage, exclusive, write_json
 from train.task import Hardware
 
 FOLDER = "onnx"
 """Folder below the root where foreign models are built, one directory a model."""
 RANDOM_OBSERVATIONS = 20_000
+VERDICT = "check.json"
+"""What the model's own execution said of the folded network; see :class:`export.imported.judge.Verdict`."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ class ForeignBuild:
     root: Path
 
     @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the model and its weights."""
+        return model_digest(self.model)
+
+    @cached_property
     def original(self) -> Original:
         """The model, read and folded."""
         return Original.load(self.model)
@@ -61,17 +67,18 @@ class ForeignBuild:
     def directory(self) -> Path:
         """``<root>/onnx/<name>-<first digits of the file's hash>/``."""
         stem = re.sub(r"[^A-Za-z0-9]+", "-", self.model.stem).strip("-")[:40] or "model"
-        return self.root / FOLDER / f"{stem}-{digest(self.model)[:8]}"
+        return self.root / FOLDER / f"{stem}-{self.digest[:8]}"
 
     @property
     def stages(self) -> list[tuple[str, Stage, Callable[[Path], None]]]:
         """Name, directory and maker of each stage, in order."""
-        settings, model = asdict(self.hardware), {"model": digest(self.model)}
+        settings, model = asdict(self.hardware), {"model": self.digest}
         names = "strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part"
         hls = model | {key: settings[key] for key in names}
         placed = model | {key: settings[key] for key in ("part", "clock_mhz", "place_seeds")}
         return [
-            ("folding to integers", Stage(self.directory / "onnx", model), self._fold),
+            ("folding to integers, checked against the model's own execution", Stage(self.directory / "onnx", model),
+             self._fold),
             ("hls4ml project and C-simulation", Stage(self.directory / "hls4ml", hls), self._convert),
             ("RTL, synthesis, place and route", Stage(self.directory / self.hardware.part, placed), self._place),
             ("every backend on random and corner observations", Stage(
@@ -82,23 +89,27 @@ class ForeignBuild:
     def observations(self) -> IntArray:
         """Corners, and random observations over the whole input type; int64, shape (rows, features)."""
         network = self.original.folded.network
-        rng = np.random.default_rng(0)
-        count = max(16, min(RANDOM_OBSERVATIONS, (1 << 22) // network.features))
-        kind = network.input
-        random = rng.integers(kind.minimum, kind.maximum, size=(count, network.features), endpoint=True, dtype=np.int64)
+        rng, kind = np.random.default_rng(0), network.input
+        size = self._rows, network.features
+        random = rng.integers(kind.minimum, kind.maximum, size=size, endpoint=True, dtype=np.int64)
         return np.concatenate([check_observations(kind, network.features), random])
+
+    @property
+    def _rows(self) -> int:
+        return max(16, min(RANDOM_OBSERVATIONS, (1 << 22) // self.original.features))
 
     def _fold(self, directory: Path) -> None:
         folded = self.original.folded
         model = network_model(folded.network)
         properties = {
-            "source_sha256": digest(self.model), "observation_lsb": repr(folded.network.input.lsb),
+            "source_sha256": self.digest, "observation_lsb": repr(folded.network.input.lsb),
             "logit_lsb": repr(folded.network.logit_lsb),
         }
         save_model(model, directory / "policy.qonnx.onnx", properties)
         save_model(lower(model), directory / "policy.onnx", properties)
-        shutil.copyfile(self.model, directory / "original.onnx")
+        (directory / "original.onnx").write_bytes(load_model(self.model).SerializeToString(deterministic=True))
         write_json(directory / "folding.json", self._folding())
+        write_json(directory / VERDICT, asdict(self.original.judged(self._rows)))
 
     def _convert(self, directory: Path) -> None:
         write_project(self.directory / "onnx" / "policy.qonnx.onnx", self.hardware, directory)
@@ -112,7 +123,8 @@ class ForeignBuild:
 
     def _report(self, directory: Path) -> None:
         observations = self.observations()
-        expected, rounded = self.original.reference(observations)
+        expected = Answer.of_logits(self.original.infer(observations))
+        verdict = json.loads((self.directory / "onnx" / VERDICT).read_text(encoding="utf-8"))
         comparisons = []
         for backend in self._backends():
             comparison = Comparison(backend.name)
@@ -130,7 +142,7 @@ class ForeignBuild:
             **{key: placed.get(key) for key in keys},
             "observations": len(observations),
             "mismatches": sum(item.mismatches for item in comparisons),
-            "executor_rounding": rounded,
+            "model_check": verdict,
             "backends": [
                 {key: getattr(item, key) for key in ("backend", "steps", "mismatches", "logits_compared")}
                 for item in comparisons
@@ -202,6 +214,11 @@ def print_foreign(path: Path, console: Console) -> None:
         table.add_row(f"{item['backend']}: mismatches in {item['steps']:,}", f"{item['mismatches']} ({compared})")
     for key in ("lut", "ff", "dsp", "bram", "fmax_mhz", "cycles", "latency_ns"):
         table.add_row(key, "–" if summary[key] is None else f"{summary[key]:,}")
+    verdict = summary["model_check"]
+    count = verdict["integer_observations"] + verdict["real_observations"]
+    table.add_row(f"the model itself, executed on {count:,} observations: wrong", "0")
+    table.add_row("decided by exact arithmetic, where float64 rounded otherwise", f"{verdict['rounded']:,}")
+    table.add_row("decided by neither, on a boundary", f"{verdict['undecided']:,}")
     table.add_row("host divides an observation by", f"{summary['observation_scale']:.9g}")
     console.print(table)
 

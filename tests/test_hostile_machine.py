@@ -21,7 +21,7 @@ from safetensors.numpy import save_file
 from test_bad_input import assert_one_line
 
 from export.graph import read_network
-from export.original import Original
+from export.imported.original import Original
 from train.errors import LONGEST, ProjectError
 from train.plain import read_json
 from train.policy import FORMAT, load_policy

@@ -16,11 +16,11 @@ from fuzz.networks import foreign_graphs, integer_networks, observations
 from hypothesis import strategies as st
 
 from export.graph import IntegerNetwork, read_network
+from export.imported.original import Original
 from export.lowering import lower
 from export.model_file import save_model
 from export.network_writer import network_model
 from export.onnxruntime_backend import OnnxRuntimeBackend
-from export.original import Original
 from export.qonnx_backend import QonnxBackend
 from hls_projects.convert import write_project
 from hls_projects.rtl import _affine_layers, _Core, _difference_layers, write_rtl
@@ -94,7 +94,7 @@ def foreign_models_keep_their_integers(graph: QonnxGraph) -> None:
             if "\n" in str(error):
                 raise AssertionError("a refusal of more than one line") from error
             return
-        original.reference(observations(original.folded.network))
+        original.judged(48)
         files_keep_the_integers(original.folded.network)
 
 

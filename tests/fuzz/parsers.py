@@ -17,9 +17,9 @@ from random_policies import random_policy
 
 import hls_projects.parts
 from export.graph import IntegerNetwork, Layer, read_network
+from export.imported.original import Original
 from export.model_file import save_model
 from export.network_writer import network_model
-from export.original import Original
 from firmware import protocol
 from firmware.boards import BOARD_DIRECTORY, load_board
 from firmware.link import Expected, Link
