@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import importlib
 import json
-import multiprocessing
 import os
 import time
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,6 +31,7 @@ from train import kernel
 from train.cli import print_result, run
 from train.errors import ProjectError
 from train.policy import PolicySpec
+from train.processes import worker_pool
 from train.stage import write_json
 from train.task import TASK_DIRECTORY, Task, load_task
 
@@ -203,7 +203,7 @@ def bench(
     """
     task = load_task("cartpole")
     found = []
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+    with worker_pool(1) as pool:
         for index in range(3):
             found.append(pool.submit(_peer, index, task, seconds).result())
     own = measure_kernel(task)
