@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from train.errors import ProjectError
+from hls4rl.errors import ProjectError
 
 MAXIMUM_BYTES = 1 << 28
 _WHOLE_BYTES = (

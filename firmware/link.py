@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 import serial
 
-from firmware import protocol
-from firmware.patience import Counters, Patience, port_error
-from firmware.protocol import Action, EchoError, FrameError, Identity
-from train.backend import Answer
-from train.contract import IntArray
-from train.errors import ProjectError
+from hls4rl.backend import Answer
+from hls4rl.contract import IntArray
+from hls4rl.errors import ProjectError
+from hls4rl.firmware import protocol
+from hls4rl.firmware.patience import Counters, Patience, port_error
+from hls4rl.firmware.protocol import Action, EchoError, FrameError, Identity
 
 _MAXIMUM_FRAME = 1 << 10
 """No answer is as long as this; a flood without a delimiter is dropped at this length."""
@@ -40,7 +40,7 @@ _KERNEL_BUFFER = 4096
 
 @dataclass(frozen=True)
 class Expected:
-    """Which policy the host wants to talk to; see :class:`firmware.protocol.Identity`."""
+    """Which policy the host wants to talk to; see :class:`hls4rl.firmware.protocol.Identity`."""
 
     features: int
     bits: int
@@ -61,7 +61,7 @@ class Expected:
 
 
 class Link:
-    """A board on a serial port, as a :class:`train.backend.Backend`.
+    """A board on a serial port, as a :class:`hls4rl.backend.Backend`.
 
     Use it as a context manager::
 
@@ -85,7 +85,7 @@ class Link:
                 falls to a twenty-fifth of it, or to more where answers counted as lost turned out to be late.
             patience: seconds from one action (or asked-for identity) to the next after which the board is given up,
                 whatever it sends meanwhile. So :meth:`infer` takes at most this for each observation.
-            window: requests in flight, 1 to :data:`firmware.protocol.WINDOW`.
+            window: requests in flight, 1 to :data:`hls4rl.firmware.protocol.WINDOW`.
             attempts: how often one request is sent at most.
         """
         if not 1 <= window <= protocol.WINDOW:
@@ -159,7 +159,7 @@ class Link:
         return identity
 
     def infer(self, observations: IntArray) -> Answer:
-        """See :class:`train.backend.Backend`; only actions come from a board.
+        """See :class:`hls4rl.backend.Backend`; only actions come from a board.
 
         Raises:
             ProjectError: no action came for longer than the patience, or one that the policy doesn't have, or the board

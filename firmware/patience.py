@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 
 from serial.tools import list_ports
 
-from train.errors import ProjectError
+from hls4rl.errors import ProjectError
 
 
 @dataclass

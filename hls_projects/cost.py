@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from export.graph import IntegerNetwork, Layer
-from train.contract import FixedPoint, IntArray
-from train.policy import PolicySpec
+from hls4rl.contract import FixedPoint, IntArray
+from hls4rl.network import IntegerNetwork, Layer
+from hls4rl.policy import PolicySpec
 
 TABLE_I: tuple[tuple[str, float, int | None], ...] = (
     ("8-bit addition", 0.03, 36),

@@ -13,8 +13,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from export.imported.original import Original
-from train.errors import ProjectError
+from hls4rl.errors import ProjectError
+from hls4rl.export.imported.original import Original
 
 REFUSED = {
     "cast_bool.onnx": r"node 'Cast_6' \(Cast\) casts to BOOL",

@@ -11,8 +11,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from export.imported.exact import root
-from export.imported.quantisers import QUANTISERS, Exact, Refuse, along, attributes, read_quantiser
+from hls4rl.export.imported.exact import root
+from hls4rl.export.imported.quantisers import QUANTISERS, Exact, Refuse, along, attributes, read_quantiser
 
 _FLOATS = {TensorProto.FLOAT16: np.float16, TensorProto.FLOAT: np.float32, TensorProto.DOUBLE: np.float64}
 _INTEGERS = {
@@ -29,7 +29,7 @@ class Constants:
     types: dict[str, int] = field(default_factory=dict)
     """ONNX's element type of each."""
     rough: set[str] = field(default_factory=set)
-    """Those with a root in them: right but for :data:`export.imported.exact.IRRATIONAL` of their size."""
+    """Those with a root in them: right but for :data:`hls4rl.export.imported.exact.IRRATIONAL` of their size."""
     broken: dict[str, str] = field(default_factory=dict)
     """Those that hold no numbers, and why; who needs one is refused."""
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from train.contract import FixedPoint, IntArray
+from hls4rl.contract import FixedPoint, IntArray
 
 SIGN = "SIGN"
 _NONE, _HALF, _ONE = Fraction(0), Fraction(1, 2), Fraction(1)

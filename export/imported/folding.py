@@ -19,11 +19,11 @@ from functools import cache
 
 import numpy as np
 
-from export.graph import IntegerNetwork, Layer
-from export.imported.exact import SIGN, Affine, AmbiguousError, Clip, Curve, ExactLayer, ExactNetwork, Levels
-from export.imported.tensors import common_unit
-from train.contract import ActivationType, FixedPoint, IntArray, Sign, is_power_of_two
-from train.errors import ProjectError
+from hls4rl.contract import ActivationType, FixedPoint, IntArray, Sign, is_power_of_two
+from hls4rl.errors import ProjectError
+from hls4rl.export.imported.exact import SIGN, Affine, AmbiguousError, Clip, Curve, ExactLayer, ExactNetwork, Levels
+from hls4rl.export.imported.tensors import common_unit
+from hls4rl.network import IntegerNetwork, Layer
 
 MAXIMUM_UNITS = 1024
 """Sign units that the thermometer of one layer may take."""

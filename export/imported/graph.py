@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import onnx
 
-from export.imported.constants import Constants
-from export.imported.exact import ExactLayer, Levels, Tail
-from export.imported.quantisers import Exact, Quantiser, read_quantiser
-from export.imported.tensors import Tensor
-from train.errors import ProjectError
+from hls4rl.errors import ProjectError
+from hls4rl.export.imported.constants import Constants
+from hls4rl.export.imported.exact import ExactLayer, Levels, Tail
+from hls4rl.export.imported.quantisers import Exact, Quantiser, read_quantiser
+from hls4rl.export.imported.tensors import Tensor
 
 
 class Graph:

@@ -10,11 +10,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from export.imported.constants import shaped
-from export.imported.exact import Clip, Curve, Leaky, Rounded, Smooth, root
-from export.imported.graph import Graph
-from export.imported.quantisers import QUANTISERS, Exact, along, attributes
-from export.imported.tensors import FallingError, Tensor
+from hls4rl.export.imported.constants import shaped
+from hls4rl.export.imported.exact import Clip, Curve, Leaky, Rounded, Smooth, root
+from hls4rl.export.imported.graph import Graph
+from hls4rl.export.imported.quantisers import QUANTISERS, Exact, along, attributes
+from hls4rl.export.imported.tensors import FallingError, Tensor
 
 _MOVES = ("Identity", "Dropout", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Gather", "Slice")
 _INTEGER_CASTS = {TensorProto.INT32: 31, TensorProto.INT64: 53}

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from export.imported.exact import ExactNetwork
-from export.imported.folding import Folded, fold
-from export.imported.judge.court import Verdict, judge
-from export.imported.reader import read_imported
-from train.contract import FixedPoint, FloatArray, IntArray
-from train.errors import ProjectError
+from hls4rl.contract import FixedPoint, FloatArray, IntArray
+from hls4rl.errors import ProjectError
+from hls4rl.export.imported.exact import ExactNetwork
+from hls4rl.export.imported.folding import Folded, fold
+from hls4rl.export.imported.judge.court import Verdict, judge
+from hls4rl.export.imported.reader import read_imported
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,5 +72,5 @@ class Original:
         return (self.folded.logit_value, self.folded.logit_base) if self.folded.logits_exact else None
 
     def judged(self, rows: int = 20_000, seed: int = 0) -> Verdict:
-        """Hold the integers against the file, executed as it stands; see :func:`export.imported.judge.judge`."""
+        """Hold the integers against the file, executed as it stands; see :func:`hls4rl.export.imported.judge.judge`."""
         return judge(self.path, self, rows, seed)

@@ -12,8 +12,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from export.imported.exact import ROUNDINGS, SIGN, Levels
-from train.errors import ProjectError
+from hls4rl.errors import ProjectError
+from hls4rl.export.imported.exact import ROUNDINGS, SIGN, Levels
 
 QUANTISERS = ("Quant", "IntQuant", "BipolarQuant", "QuantizeLinear")
 DOMAINS = ("qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas")

@@ -10,13 +10,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from export.imported.exact import SIGN, ExactLayer, ExactNetwork, Observation
-from export.imported.graph import Graph
-from export.imported.operators import made, moved
-from export.imported.quantisers import QUANTISERS, attributes
-from export.imported.tensors import Tensor
-from export.model_file import load_model
-from train.errors import ProjectError
+from hls4rl.errors import ProjectError
+from hls4rl.export.imported.exact import SIGN, ExactLayer, ExactNetwork, Observation
+from hls4rl.export.imported.graph import Graph
+from hls4rl.export.imported.operators import made, moved
+from hls4rl.export.imported.quantisers import QUANTISERS, attributes
+from hls4rl.export.imported.tensors import Tensor
+from hls4rl.export.model_file import load_model
 
 _INPUT_BITS = 16
 

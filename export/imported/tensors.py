@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from export.imported.exact import IRRATIONAL, Affine, Curve
-from export.imported.quantisers import Exact
-from train.contract import IntArray
+from hls4rl.contract import IntArray
+from hls4rl.export.imported.exact import IRRATIONAL, Affine, Curve
+from hls4rl.export.imported.quantisers import Exact
 
 WEIGHT_BITS = 24
 

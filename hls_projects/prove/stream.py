@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from export.graph import IntegerNetwork
-from hls_projects.gates import LANES, Circuit, integers_of, lanes_of
-from hls_projects.prove.exhaustion import counterexample
-from train.backend import Answer
+from hls4rl.backend import Answer
+from hls4rl.hls_projects.prove.exhaustion import counterexample
+from hls4rl.hls_projects.simulation.gates import LANES, Circuit, integers_of, lanes_of
+from hls4rl.network import IntegerNetwork
 
 _CLOCKS = 256
 

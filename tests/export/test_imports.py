@@ -15,16 +15,16 @@ import torch
 from foreign_models import QonnxGraph, brevitas_model
 from onnx import TensorProto, helper, numpy_helper
 
-import export.imported.constants
-import export.imported.folding
-import export.imported.operators
-from export.check import MismatchError
-from export.imported.exact import Clip, Levels, Smooth, root
-from export.imported.judge.court import _certain, _possible
-from export.imported.judge.interval import Interval
-from export.imported.judge.program import Program
-from export.imported.original import Original
-from train.errors import ProjectError
+import hls4rl.export.imported.constants
+import hls4rl.export.imported.folding
+import hls4rl.export.imported.operators
+from hls4rl.errors import ProjectError
+from hls4rl.export.check import MismatchError
+from hls4rl.export.imported.exact import Clip, Levels, Smooth, root
+from hls4rl.export.imported.judge.court import _certain, _possible
+from hls4rl.export.imported.judge.interval import Interval
+from hls4rl.export.imported.judge.program import Program
+from hls4rl.export.imported.original import Original
 
 
 def start(features: int = 2, scale: float = 1.0, bits: float = 4.0, **options: Any) -> QonnxGraph:
@@ -244,14 +244,14 @@ def faulty_grid(offsets: list[Fraction]) -> tuple[list[int], int, bool]:
 
 
 def test_the_judge_sees_a_wrong_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export.imported.folding, "_on_a_grid", faulty_grid)
+    monkeypatch.setattr(hls4rl.export.imported.folding, "_on_a_grid", faulty_grid)
     graph = dense(start(scale=0.375), ((1, 1), (1, 1)), np.array([0.09375, 0.125]))
     with pytest.raises(MismatchError, match="the integers differ from the model on 256 of 256 integers"):
         judged(graph, tmp_path)
 
 
 def test_the_judge_sees_a_cast_that_was_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(export.imported.operators._OPERATORS, "Cast", lambda graph, node, tensor, first: tensor)
+    monkeypatch.setitem(hls4rl.export.imported.operators._OPERATORS, "Cast", lambda graph, node, tensor, first: tensor)
     for kind in (TensorProto.BOOL, TensorProto.INT32):
         graph = cast(dense(start().node("Mul", 0.5)), kind).quant(1.0, 4.0)
         with pytest.raises(MismatchError, match="the integers differ from the model on"):

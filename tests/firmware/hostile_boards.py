@@ -25,11 +25,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-import firmware
-from firmware import protocol
-from firmware.link import Expected, Link
-from train.contract import IntArray
-from train.errors import ProjectError
+from hls4rl import firmware
+from hls4rl.contract import IntArray
+from hls4rl.errors import ProjectError
+from hls4rl.firmware import protocol
+from hls4rl.firmware.link import Expected, Link
 
 DRIVER = Path(firmware.__file__).parent / "driver"
 EXPECTED = Expected(features=4, bits=6, actions=3, policy_hash=0x0123_4567_89AB_CDEF)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from fuzz.graphs import RandomGraph
 
-from export.check import MismatchError
-from export.imported.original import Original
-from train.errors import ProjectError
+from hls4rl.errors import ProjectError
+from hls4rl.export.check import MismatchError
+from hls4rl.export.imported.original import Original
 
 ROWS = 48
 GRAPHS = 20_000

@@ -20,7 +20,7 @@ from fuzz.imports import GRAPHS, fuzz_imports
 from fuzz.parsers import SHARES, fuzz_parser
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from train.stage import write_json
+from hls4rl.stage import write_json
 
 PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
 

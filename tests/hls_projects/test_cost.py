@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export.graph import IntegerNetwork, Layer
-from hls_projects.cost import ADD_PJ, MULTIPLY_PJ, TABLE_I, cost
-from train.contract import FixedPoint, IntArray, Sign
-from train.policy import PolicySpec
+from hls4rl.contract import FixedPoint, IntArray, Sign
+from hls4rl.hls_projects.cost import ADD_PJ, MULTIPLY_PJ, TABLE_I, cost
+from hls4rl.network import IntegerNetwork, Layer
+from hls4rl.policy import PolicySpec
 
 
 def network(weight: list[list[int]], activation: FixedPoint | Sign) -> IntegerNetwork:

@@ -1,7 +1,7 @@
 """The judge of an import: the ONNX file itself, executed as it stands, against the integers that were made of it.
 
 Two executions that share no code with the reader: ONNX's reference evaluator with QONNX's own quantisers in float64,
-and the graph run on intervals (:mod:`export.imported.judge.interval`), which say how far the first may be wrong.
+and the graph run on intervals (:mod:`hls4rl.export.imported.judge.interval`), which say how far the first may be wrong.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from export.check import MismatchError
-from export.imported.judge.evaluator import evaluator
-from export.imported.judge.interval import UnknownError
-from export.imported.judge.program import Program
-from export.model_file import load_model
-from train.contract import FixedPoint, FloatArray, IntArray
-from train.errors import ProjectError
+from hls4rl.contract import FixedPoint, FloatArray, IntArray
+from hls4rl.errors import ProjectError
+from hls4rl.export.check import MismatchError
+from hls4rl.export.imported.judge.evaluator import evaluator
+from hls4rl.export.imported.judge.interval import UnknownError
+from hls4rl.export.imported.judge.program import Program
+from hls4rl.export.model_file import load_model
 
 UNDECIDED_SHARE = 1e-3
 """Of the observations: more that neither float64 nor fractions can decide are an error."""

@@ -13,8 +13,8 @@ from onnx.reference.op_run import OpRun
 from qonnx.custom_op.general.bipolar_quant import binary_quant
 from qonnx.custom_op.general.quant import quant
 
-from train.contract import FloatArray, IntArray
-from train.errors import ProjectError
+from hls4rl.contract import FloatArray, IntArray
+from hls4rl.errors import ProjectError
 
 DOMAINS = ("qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas")
 

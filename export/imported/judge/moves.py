@@ -8,16 +8,7 @@ from fractions import Fraction
 import numpy as np
 from onnx import TensorProto, numpy_helper
 
-from export.imported.judge.interval import (
-    Array,
-    Call,
-    Interval,
-    constant,
-    inverse,
-    mul,
-    number,
-    root,
-)
+from hls4rl.export.imported.judge.interval import Array, Call, Interval, constant, inverse, mul, number, root
 
 
 def _moved(how: Callable[[Call, Array, int], Array]) -> Callable[[Call], Interval]:

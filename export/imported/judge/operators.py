@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 from onnx import TensorProto
 
-from export.imported.judge.interval import (
+from hls4rl.export.imported.judge.interval import (
     INTEGER_KINDS,
     Array,
     Call,
@@ -25,7 +25,7 @@ from export.imported.judge.interval import (
     root,
     sub,
 )
-from export.imported.judge.moves import MOVES
+from hls4rl.export.imported.judge.moves import MOVES
 
 
 def _matmul(call: Call) -> Interval:

@@ -6,8 +6,17 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from export.imported.judge.interval import Array, Call, Execution, Interval, UnknownError, constant, floats, fractions
-from export.imported.judge.operators import OPERATORS
+from hls4rl.export.imported.judge.interval import (
+    Array,
+    Call,
+    Execution,
+    Interval,
+    UnknownError,
+    constant,
+    floats,
+    fractions,
+)
+from hls4rl.export.imported.judge.operators import OPERATORS
 
 
 class Program:
