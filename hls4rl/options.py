@@ -23,7 +23,7 @@ ActivationBits = Annotated[
 Settings = Annotated[
     str | None, typer.Option("--set", help="Changes of the task's settings, as 'observation.bits=2 hardware.stages=1'.")
 ]
-Root = Annotated[Path | None, typer.Option(help="Where the runs are kept. Default: hls_projects/ of the project.")]
+Root = Annotated[Path | None, typer.Option(help="Where the runs are kept. Default: ./runs.")]
 
 
 def choose(

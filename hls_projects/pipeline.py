@@ -153,7 +153,7 @@ def synthesise(
         choose_seed: train the task's number of seeds and build the best by validation, instead of ``spec.seed``.
         root: where the runs are kept.
         tool: one of :data:`TOOLS`.
-        episodes, minimum_steps: see :func:`hls4rl.hls_projects.evaluate.evaluate`; None: as many as is usual for the task.
+        episodes, minimum_steps: see :func:`hls4rl.hls_projects.evaluate.evaluate`; None: the task's usual number.
         console: where progress is shown; None for nowhere.
 
     Raises:

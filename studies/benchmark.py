@@ -1,4 +1,4 @@
-"""``python -m hls4rl.studies.benchmark``: the kernel against other trainers, side by side on this machine, on CartPole-v0.
+"""``python -m hls4rl.studies.benchmark``: the kernel against other trainers, side by side here, on CartPole-v0.
 
 The peers are stable-baselines3's A2C and PPO with their defaults, and a policy gradient on one environment in the style
 of CleanRL: one script, one policy, one PyTorch forward pass a step. The kernel trains ten policies at once, as the

@@ -110,8 +110,8 @@ def load_trainer(task: Task, trainer: str = "auto") -> ModuleType:
     Raises:
         ProjectError: there is no such trainer, or it cannot train on ``task``.
     """
-    modules = {"pixels": "hls4rl.train.pixels.trainer", "kernel": "hls4rl.train.vpg.kernel", "reference": "hls4rl.train.vpg.reference"}
-    return importlib.import_module(modules[resolve_trainer(task, trainer)])
+    modules = {"pixels": "pixels.trainer", "kernel": "vpg.kernel", "reference": "vpg.reference"}
+    return importlib.import_module(f"hls4rl.train.{modules[resolve_trainer(task, trainer)]}")
 
 
 def _run(task: Task, spec: PolicySpec, trainer: str, directory: Path | None) -> Iterator[Course]:

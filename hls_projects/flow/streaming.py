@@ -27,7 +27,8 @@ def build_stream(
         word_inputs: features that come in a clock.
 
     Returns:
-        The content of ``ooc_synth_and_timing.json``: what :func:`hls4rl.hls_projects.fpga.place.build_for_clock` gives, and
+        The content of ``ooc_synth_and_timing.json``: what
+        :func:`hls4rl.hls_projects.fpga.place.build_for_clock` gives, and
         ``interval`` (clocks between two observations), ``word_inputs``, ``weight_bits`` and ``memory_bits``.
 
     Raises:

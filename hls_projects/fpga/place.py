@@ -93,8 +93,8 @@ def build_for_clock(
     """Write RTL, synthesise, place and route; with more stages again until ``clock_mhz`` is met.
 
     ``directory`` gets the Verilog, ``netlist.json``, :data:`RESULT`, nextpnr's report and the bitstream of the
-    run with the median clock, and what :mod:`hls4rl.hls_projects.simulation.pipelined` needs. For a part without place and route
-    only the first pipeline is synthesised.
+    run with the median clock, and what :mod:`hls4rl.hls_projects.simulation.pipelined` needs. For a part without
+    place and route only the first pipeline is synthesised.
 
     Args:
         stages: build just this pipeline, whether it meets the clock or not; 0: search for one that does.

@@ -26,7 +26,7 @@ KEYS = {
 
 @pytest.fixture
 def command(session: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run ``python -m hls4rl.firmware`` in this process; gives its exit status, last line printed, and standard error."""
+    """Run ``python -m hls4rl.firmware`` in this process; gives exit status, last line printed, and standard error."""
     spec = session.run.spec
     root = str(session.run.root)
     chosen = ["--env", "cartpole", "--hidden", str(spec.hidden), "--seed", str(spec.seed), "--root", root]

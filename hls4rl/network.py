@@ -1,0 +1,128 @@
+"""The integer network: what RTL is traced from, what is proven, and whose operations are counted.
+
+Only integers and the powers of two that they stand for are held, so that whoever builds on it cannot round a second
+time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hls4rl.contract import ActivationType, FixedPoint, IntArray, Sign
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One fully connected layer and the activation after it."""
+
+    weight: IntArray
+    """Shape (outputs, inputs), in units of ``weight_lsb``."""
+    weight_lsb: float
+    """Value of one unit of ``weight``: a power of two."""
+    bias: IntArray
+    """Shape (outputs,), in units of ``bias_lsb``."""
+    bias_lsb: float
+    """Value of one unit of ``bias``: a power of two."""
+    activation: ActivationType
+    """Type that the sums are cut to: floor and saturation for :class:`FixedPoint` (an unsigned one is the
+    quantised ReLU), ±1 for :class:`Sign`, None for sums left as they are."""
+    rounding: str = "FLOOR"
+    """How a :class:`FixedPoint` activation cuts: FLOOR, or ROUND (half to even; models from elsewhere have it)."""
+
+    def sum_lsb(self, input_lsb: float) -> float:
+        """Value of one unit of the layer's exact sums, for inputs in units of ``input_lsb``."""
+        return min(input_lsb * self.weight_lsb, self.bias_lsb)
+
+    def largest_sum(self, inputs: FixedPoint | Sign) -> float:
+        """Magnitude, in real units, that no sum exceeds, nor any part of one in whatever order it is added."""
+        largest = max(-inputs.minimum, inputs.maximum) if isinstance(inputs, FixedPoint) else 1
+        products = np.abs(self.weight.astype(np.float64)).sum(axis=1) * largest * inputs.lsb * self.weight_lsb
+        return float((products + np.abs(self.bias.astype(np.float64)) * self.bias_lsb).max())
+
+    def sums(self, inputs: IntArray, input_lsb: float) -> IntArray:
+        """Exact sums of products and bias, before the activation.
+
+        Args:
+            inputs: int64, shape (batch, inputs), in units of ``input_lsb``.
+            input_lsb: value of one unit of ``inputs``.
+
+        Returns:
+            int64, shape (batch, outputs), in units of :meth:`sum_lsb`.
+        """
+        unit = self.sum_lsb(input_lsb)
+        products = inputs @ self.weight.T
+        return products * _ratio(input_lsb * self.weight_lsb, unit) + self.bias * _ratio(self.bias_lsb, unit)
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerNetwork:
+    """A chain of layers on integers; the last layer's results are the logits."""
+
+    input: FixedPoint
+    layers: tuple[Layer, ...]
+
+    @property
+    def features(self) -> int:
+        """Number of inputs."""
+        return int(self.layers[0].weight.shape[1])
+
+    @property
+    def actions(self) -> int:
+        """Number of logits."""
+        return int(self.layers[-1].weight.shape[0])
+
+    @property
+    def logit_lsb(self) -> float:
+        """Value of one unit of an integer logit: a power of two."""
+        lsb = self.input.lsb
+        for layer in self.layers:
+            lsb = layer.sum_lsb(lsb) if layer.activation is None else layer.activation.lsb
+        return lsb
+
+    def infer(self, observations: IntArray) -> IntArray:
+        """Logits of integer observations.
+
+        Args:
+            observations: int64, shape (batch, features), in units of ``input.lsb``.
+
+        Returns:
+            int64, shape (batch, actions), in units of ``logit_lsb``.
+        """
+        values, lsb = observations, self.input.lsb
+        for layer in self.layers:
+            sums, lsb = layer.sums(values, lsb), layer.sum_lsb(lsb)
+            values = activate(sums, lsb, layer.activation, layer.rounding)
+            lsb = lsb if layer.activation is None else layer.activation.lsb
+        return values
+
+
+def activate(sums: IntArray, lsb: float, kind: ActivationType, rounding: str = "FLOOR") -> IntArray:
+    """Cut ``sums`` (int64, any shape, in units of ``lsb``) to ``kind``; the result is in units of its lsb."""
+    if kind is None:
+        return sums
+    if isinstance(kind, Sign):
+        return np.where(sums >= 0, 1, -1).astype(np.int64)
+    if kind.lsb >= lsb:
+        cut = round_half_even(sums, _ratio(kind.lsb, lsb)) if rounding == "ROUND" else sums // _ratio(kind.lsb, lsb)
+    else:
+        # Saturate first, coarsely: the multiplication below must not leave 64 bits.
+        bound = (1 << kind.bits) // _ratio(lsb, kind.lsb) + 1
+        cut = np.clip(sums, -bound, bound) * _ratio(lsb, kind.lsb)
+    return np.clip(cut, kind.minimum, kind.maximum)
+
+
+def round_half_even(sums: IntArray, divisor: int) -> IntArray:
+    """``sums / divisor`` rounded to the nearest integer, ties to the even one; exact for every int64."""
+    below, rest = np.divmod(sums, divisor)
+    up: IntArray = ((2 * rest > divisor) | ((2 * rest == divisor) & (below % 2 == 1))).astype(np.int64)
+    return below + up
+
+
+def _ratio(larger: float, smaller: float) -> int:
+    # Both are powers of two, so that the quotient is exact.
+    quotient = larger / smaller
+    if quotient != int(quotient):
+        raise ValueError(f"{larger:g} is no multiple of {smaller:g}")
+    return int(quotient)
