@@ -1,6 +1,6 @@
 """Checks a folder of imported models that went wrong once: each acts as its own execution does, or is refused by name.
 
-    python tools/imported_cases.py FOLDER
+    python -m tools.imported_cases FOLDER
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from hls4rl.errors import ProjectError
 from hls4rl.export.imported.original import Original
