@@ -147,9 +147,10 @@ coverage: $(READY) ## the tests, and which lines of our own code they ran, in su
 	@mkdir -p build/coverage
 	@$(RUN) -m pytest --cov --cov-report=term-missing
 
-lint: $(READY) ## ruff and mypy
+lint: $(READY) ## ruff, mypy, and which package may import which
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-cache
 
 $(TOOLS)/bin/pip-audit: constraints.txt
 	@$(PYTHON) -m venv $(TOOLS)

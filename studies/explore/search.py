@@ -7,6 +7,7 @@ was. ``explore.json`` is made from it.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import math
 import os
@@ -26,6 +27,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from hls4rl.backend import Answer
+from hls4rl.checked import read_checked, write_checked
 from hls4rl.cluster import connect
 from hls4rl.contract import IntArray
 from hls4rl.errors import ProjectError
@@ -33,11 +35,13 @@ from hls4rl.gym_loop import play
 from hls4rl.hls_projects.fpga.parts import load_part
 from hls4rl.processes import end_workers, worker_pool
 from hls4rl.run import RUNS
-from hls4rl.stage import exclusive, write_json
+from hls4rl.stage import exclusive
 from hls4rl.studies.explore.front import front, point_of
+from hls4rl.studies.explore.robust import robustness
 from hls4rl.studies.explore.space import first_guesses, suggest
 from hls4rl.studies.explore.trial import Job, run_trial
 from hls4rl.task import Task, change
+from hls4rl.train.selection import VALIDATION_SEED
 from hls4rl.train.training import resolve_trainer
 
 RESULT = "explore.json"
@@ -98,6 +102,7 @@ def explore(
     task.spaces  # noqa: B018 (complains early about an environment that does not fit)
     directory = root / task.name / "explore"
     with exclusive(directory):
+        _require_whole(directory)
         search = _Search(task, environment, settings, chosen, directory, seconds, watch)
         with _executor(workers, scheduler) as (executor, at_once):
             search.run(executor, at_once)
@@ -114,7 +119,7 @@ def random_return(task: Task) -> float:
         def infer(self, observations: IntArray) -> Answer:
             return Answer(self.rng.integers(task.spaces[1], size=len(observations)), None)
 
-    return play(task, Dice(), BASELINE_EPISODES, 0).mean_return
+    return play(task, Dice(), BASELINE_EPISODES, VALIDATION_SEED).mean_return
 
 
 class _Search:
@@ -126,9 +131,9 @@ class _Search:
     ) -> None:
         self._file, self._environment, self._settings, self._parts = task, environment, settings, parts
         self._task, self._watch = change(task, settings)[0], watch
-        self._path, self._end = directory / RESULT, time.monotonic() + seconds
+        self._path, self._journal, self._end = directory / RESULT, directory / JOURNAL, time.monotonic() + seconds
         self._seeds = SEEDS[resolve_trainer(task, "auto")]
-        self._study = _open_study(directory / JOURNAL, self._task, parts)
+        self._study = _open_study(self._journal, self._task, parts)
         self._baseline = self._constant("baseline", lambda: random_return(self._task))
         self._written = 0.0
         answered = [item.user_attrs for item in self._study.trials if _ANSWER in item.user_attrs]
@@ -214,15 +219,18 @@ class _Search:
         self._study.tell(trial, values, None if values else TrialState.FAIL)
 
     def _values(self, answer: dict[str, Any]) -> list[float] | None:
-        """What Optuna makes small: the negative return, and the logarithms of size, latency and energy."""
+        """What Optuna makes small: both negative returns of validation, and the logarithms of size, latency, energy.
+
+        The evaluation's returns are for the report; were they told, the search would learn its own examination.
+        """
         if answer["validation_return"] is None:
             return None
-        mean = answer["validation_return"] if answer["return"] is None else answer["return"]
         lut, latency = (
             answer[key] if answer[key] is not None else answer[estimate]
             for key, estimate in (("lut", "lut_estimate"), ("latency_ns", "latency_estimate_ns"))
         )
-        return [-mean, math.log2(1 + lut), math.log2(latency), math.log2(1 + answer["energy_pj"])]
+        returns = [-answer["validation_return"], -answer["validation_robust"]]
+        return [*returns, math.log2(1 + lut), math.log2(latency), math.log2(1 + answer["energy_pj"])]
 
     def _constant(self, name: str, make: Callable[[], float]) -> float:
         if name not in self._study.user_attrs:
@@ -231,7 +239,7 @@ class _Search:
 
     def _write(self) -> None:
         best = front(self._trials)
-        write_json(self._path, {
+        write_checked(self._path, {
             "task": self._task.name,
             "environment": self._environment,
             "settings": self._settings,
@@ -239,16 +247,53 @@ class _Search:
             "random_return": self._baseline,
             "parts": self._parts,
             "front": [self._trials[index]["number"] for index in best],
+            "robustness": robustness(self._task).words,
             "smallest_solving": self._least(best, "lut"),
+            "smallest_robust": self._least(best, "lut", robust=True),
             "fastest_solving": self._least(best, "latency_ns"),
             "trials": self._trials,
+            "journal": _prefix(self._journal, self._journal.stat().st_size),
         })
         self._written = time.monotonic()
 
-    def _least(self, best: list[int], key: str) -> int | None:
-        # The number of that trial on the front; where the task names no bar, all count as solving.
-        solving = [self._trials[index] for index in best if self._trials[index]["solved"] is not False]
+    def _least(self, best: list[int], key: str, *, robust: bool = False) -> int | None:
+        # The number of that trial on the front, chosen by validation; without a bar all count as solving.
+        bar = robustness(self._task).bar
+        solving = [
+            trial for trial in (self._trials[index] for index in best)
+            if (self._task.solved is None or trial["validation_return"] >= self._task.solved)
+            and (not robust or bar is None or trial["validation_robust"] >= bar)
+        ]
         return min(solving, key=lambda trial: (trial[key], trial["number"]))["number"] if solving else None
+
+
+def _prefix(journal: Path, size: int) -> dict[str, Any]:
+    """The journal's first ``size`` bytes: how many, and their SHA-256."""
+    with journal.open("rb") as file:
+        return {"bytes": size, "sha256": hashlib.sha256(file.read(size)).hexdigest()}
+
+
+def _require_whole(directory: Path) -> None:
+    """Insist that the journal is the one that ``explore.json`` was made from, and more at most.
+
+    Raises:
+        ProjectError: one of them was changed or is missing.
+    """
+    journal, result = directory / JOURNAL, directory / RESULT
+    if not journal.exists() and not result.exists():
+        return
+    remedy = f"remove {directory} to search anew"
+    try:
+        content = journal.read_bytes()
+        whole = content[:content.rfind(b"\n") + 1]
+        for line in whole.splitlines():
+            json.loads(line)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ProjectError(f"{journal}: missing or damaged; {remedy}") from error
+    if result.exists() and (known := read_checked(result, remedy)["journal"]) != _prefix(journal, known["bytes"]):
+        raise ProjectError(f"{journal}: not the journal of the search in {result}; {remedy}")
+    if whole != content:  # a kill in the middle of a line; what came after it would be lost with it
+        os.truncate(journal, len(whole))
 
 
 def _open_study(journal: Path, task: Task, parts: tuple[str, ...]) -> optuna.Study:
@@ -262,7 +307,7 @@ def _open_study(journal: Path, task: Task, parts: tuple[str, ...]) -> optuna.Stu
     study = optuna.create_study(
         storage=JournalStorage(JournalFileBackend(str(journal))), study_name=name, load_if_exists=True,
         sampler=optuna.samplers.TPESampler(multivariate=True, group=True, constant_liar=True, n_startup_trials=40),
-        directions=["minimize"] * 4,
+        directions=["minimize"] * 5,
     )
     if not study.trials:
         for guess in first_guesses(task, parts):

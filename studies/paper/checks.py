@@ -133,4 +133,4 @@ class Pairs:
 
     def margin(self, variant: str, task: str) -> float:
         """What counts as equal: a part of the way from the worst return to the reference's."""
-        return MARGIN * (float(self.results.final(self.reference(variant, task)).mean()) - WORST[task])
+        return MARGIN * max(1.0, float(self.results.final(self.reference(variant, task)).mean()) - WORST[task])

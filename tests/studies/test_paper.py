@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from staged import as_stage
 
 from hls4rl.hls_projects.cost import cost
 from hls4rl.network import IntegerNetwork
@@ -24,6 +25,8 @@ from hls4rl.studies.paper.statistics import NOT_SHOWN, REFUTED, SUPPORTED, TOO_F
 from hls4rl.studies.paper.variants import VARIANTS
 from hls4rl.task import load_task
 
+DRAWN = ("paper", "paper-late", "paper-scaled", "steady")
+
 pytestmark = pytest.mark.xdist_group("paper")
 
 
@@ -31,7 +34,8 @@ pytestmark = pytest.mark.xdist_group("paper")
 def jobs() -> list[Job]:
     return [
         Job(job.variant, job.spec, 4)
-        for job in matrix.quick_jobs() if job.spec.hidden == 16 and job.spec.seed == 0
+        for job in matrix.quick_jobs()
+        if job.spec.hidden == 16 and job.spec.seed == 0 and job.variant in DRAWN and job.spec.task != "cartpole-v1"
     ]
 
 
@@ -134,7 +138,7 @@ def test_another_task_has_its_curves_and_tables(tmp_path: Path, monkeypatch: pyt
 
 
 def test_results_are_those_of_the_jobs(results: Results, found: list[rows.Row]) -> None:
-    cell = Cell("plain", "acrobot", "pruning", 16)
+    cell = Cell("steady", "acrobot", "pruning", 16)
     row = next(item for item in found if (item["variant"], item["task"], item["method"]) == (
         cell.variant, cell.task, cell.method
     ))
@@ -153,7 +157,8 @@ def test_costs_are_those_of_the_exported_graph(results: Results, tmp_path: Path)
         export_policy(policy, tmp_path / method)
         network = read_network(next((tmp_path / method).glob("*.qonnx.onnx")))
         assert isinstance(network, IntegerNetwork)
-        assert cost_of(policy) == cost(network, policy.spec) == results.best_cost(Cell("steady", "cartpole", method, 16))
+        assert cost_of(policy) == cost(network, policy.spec)
+        assert cost_of(policy) == results.best_cost(Cell("steady", "cartpole", method, 16))
 
 
 def test_csim_of_the_matrix_agrees(results: Results) -> None:
@@ -168,6 +173,7 @@ def test_learning_curves_of_runs_finished_and_not(tmp_path: Path) -> None:
         (place / name / "policy").mkdir(parents=True)
         returns = rng.normal(size=100).tolist()
         (place / name / "policy" / "training.json").write_text(json.dumps({"training_returns": returns}))
+        as_stage(place / name / "policy")
     (place / "pruning-h128-s0").mkdir()
     lines = [json.dumps({"game": game, "steps": game, "return": -21.0}) for game in range(1, 61)]
     (place / "pruning-h128-s0" / "curve.jsonl").write_text("\n".join(lines))
