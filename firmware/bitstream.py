@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from hls4rl.errors import ProjectError
 from hls4rl.firmware.boards import Board
 from hls4rl.firmware.design import Design
 from hls4rl.firmware.families import FAMILIES, Family
+from hls4rl.hls_projects.fpga.programs import find_program
 from hls4rl.hls_projects.fpga.yosys import quoted, run_yosys
 from hls4rl.processes import run
 from hls4rl.stage import write_json
@@ -88,8 +88,7 @@ def _fmax(report: dict[str, Any]) -> float:
 
 def _tool(command: list[str], directory: Path) -> None:
     # YoWASP's tools see the working directory under its own name only: all paths are relative to it.
-    program = Path(sysconfig.get_path("scripts")) / command[0]
-    done = run([program, *command[1:]], directory)
+    done = run([find_program(command[0]), *command[1:]], directory)
     if done.returncode:
         lines = [line for line in (done.stderr + done.stdout).splitlines() if "ERROR" in line]
         reason = lines[0].strip() if lines else done.stderr.strip()[-300:] or f"status {done.returncode}"

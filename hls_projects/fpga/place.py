@@ -10,7 +10,6 @@ import json
 import math
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from typing import Any
 from hls4rl.contract import FixedPoint
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.parts import Part, load_part
+from hls4rl.hls_projects.fpga.programs import find_program
 from hls4rl.hls_projects.fpga.synthesis import FAMILIES, NETLIST, Synthesis, synthesise
 from hls4rl.hls_projects.rtl.pipelined import CORE, INFO, LOGITS, RtlInfo, write_rtl
 from hls4rl.hls_projects.simulation.pipelined import build_netlist_model, build_rtl_model
@@ -147,6 +147,17 @@ def pipeline_for(network: IntegerNetwork, clock_mhz: float, part: Part) -> int:
         levels += 1 if isinstance(layer.activation, FixedPoint) else 0
         spread = max(spread, (layer.weight.shape[1] * digits / 16) ** 0.3)
     return min(MAXIMUM_STAGES, max(1, math.ceil(levels * spread * part.level_ns * clock_mhz / 1000)))
+
+
+def check_programs(part: Part) -> None:
+    """Insist that what places and packs for ``part`` is installed.
+
+    Raises:
+        ProjectError: it isn't; the message has the line that installs it.
+    """
+    if part.has_bitstream:
+        for program in (_TOOLS[part.family].nextpnr, _TOOLS[part.family].pack):
+            find_program(program)
 
 
 def place(
@@ -307,10 +318,7 @@ def result_of(
 
 
 def _run(tool: str, arguments: Sequence[str], directory: Path) -> subprocess.CompletedProcess[str]:
-    program = Path(sys.executable).parent / tool  # beside the interpreter, whether or not its folder is on the PATH
-    if not program.is_file():
-        raise ProjectError(f"{tool} is not installed beside {sys.executable}; run `make` to install the tools")
-    return run([program, *arguments], directory)
+    return run([find_program(tool), *arguments], directory)
 
 
 def _last_line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""``python -m hls4rl.studies.paper``: train the matrix, then draw and write everything."""
+"""The verb ``paper``: train the matrix, then draw and write everything."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from hls4rl.cli import print_result, run
+from hls4rl.cli import print_result
 from hls4rl.errors import ProjectError
+from hls4rl.options import Root, Scheduler, Workers, option
 from hls4rl.policy import PolicySpec
 from hls4rl.run import RUNS
 from hls4rl.stage import exclusive, write_json
@@ -20,26 +20,20 @@ from hls4rl.studies.paper.jobs import Job, Outcome, cells, paper_jobs, quick_job
 from hls4rl.studies.paper.results import Results
 from hls4rl.studies.paper.schedule import run_locally, run_on_cluster
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+Quick = Annotated[
+    bool, option("--quick", "A small slice: 2 policies a cell, 2 widths, 600 episodes.", is_flag=True)
+]
+TaskName = Annotated[
+    str | None, option("--task", "Instead: the five methods on this task (pong), with the settings of its file.")
+]
+Csim = Annotated[
+    bool, option("--csim", "Also C-simulate the best policy of each steady cell and compare all logits.", is_flag=True)
+]
 
 
-@app.command()
 def paper(
-    quick: Annotated[
-        bool, typer.Option("--quick", help="A small slice: 2 policies a cell, 2 widths, 600 episodes.")
-    ] = False,
-    task: Annotated[
-        str | None, typer.Option(help="Instead: the five methods on this task (pong), with the settings of its file.")
-    ] = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(help="A Dask cluster's scheduler, tcp://host:port. Default: processes here.", envvar="SCHEDULER"),
-    ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Local processes. Default: one a processor.")] = None,
-    csim: Annotated[
-        bool, typer.Option("--csim", help="Also C-simulate the best policy of each steady cell and compare all logits.")
-    ] = False,
-    root: Annotated[Path | None, typer.Option(help="Where results go. Default: runs/paper-results.")] = None,
+    quick: Quick = False, task: TaskName = None, scheduler: Scheduler = None, workers: Workers = None,
+    csim: Csim = False, root: Root = RUNS,
 ) -> None:
     """Redo the paper: 500 policies in two recipes with controls, Figures 3 to 6, tables, and claims.md.
 
@@ -52,7 +46,7 @@ def paper(
         raise ProjectError(f"CSIM=1 takes the control tasks' policies; for one of {task} say: make synth ENV={task}")
     size = "quick" if quick else "full"
     jobs = task_jobs(task, quick=quick) if task else quick_jobs() if quick else paper_jobs()
-    place = (root or RUNS / "paper-results") / (f"{task}-{size}" if task else size)
+    place = root / "paper-results" / (f"{task}-{size}" if task else size)
     with exclusive(place):
         _train(jobs, place, scheduler, workers)
         results = Results(place, jobs)
@@ -145,6 +139,3 @@ def _write_task(results: Results, task: str, place: Path) -> Path:
     })
     return path
 
-
-if __name__ == "__main__":
-    run(app, "python -m hls4rl.studies.paper")
