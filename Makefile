@@ -98,9 +98,10 @@ coverage: $(DEV) ## the tests, and which lines of our own code they ran, in subp
 	@mkdir -p build/coverage
 	@$(RUN) -m pytest --cov --cov-report=term-missing
 
-lint: $(DEV) ## ruff and mypy
+lint: $(DEV) ## ruff, mypy, and which package may import which
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-cache
 
 $(TOOLS)/bin/pip-audit: constraints.txt
 	@$(PYTHON) -m venv $(TOOLS)

@@ -12,14 +12,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from hls4rl.checked import read_if_whole, write_checked
 from hls4rl.cli import print_result
 from hls4rl.errors import ProjectError
 from hls4rl.firmware.boards import Board, board_names, load_board
-from hls4rl.firmware.design import load_design
-from hls4rl.firmware.families import FAMILIES
+from hls4rl.firmware.design import load_design, load_netlist
 from hls4rl.hls_projects import pipeline
 from hls4rl.hls_projects.evaluate import EPISODES
-from hls4rl.hls_projects.fpga.programs import find_program
+from hls4rl.hls_projects.fpga.nextpnr import check_programs
+from hls4rl.hls_projects.fpga.parts import load_part
+from hls4rl.hls_projects.prove.claims import CERTIFICATE
 from hls4rl.options import Episodes, Part, PolicyOptions, grouped, option
 from hls4rl.policy import PolicySpec
 from hls4rl.run import Run
@@ -56,7 +58,7 @@ class BoardOptions(PolicyOptions):
         task, spec = self.read()
         try:
             found = pipeline.find_run(task, spec, self.seed is None, self.root)
-            load_design(found.part(task.hardware.part), found.policy)
+            load_design(found, task.hardware.part)
         except ProjectError:
             pipeline.synthesise(task, spec, choose_seed=self.seed is None, root=self.root, console=console)
             found = pipeline.find_run(task, spec, self.seed is None, self.root)
@@ -88,7 +90,7 @@ def hil(options: BoardOptions, port: Port = "sim", episodes: Episodes = None, fa
     with console.status(f"{episodes} episodes on {port} …"):
         result = run_hil(session, episodes, faults)
     path = chosen.directory / "hil.json"
-    write_json(path, result)
+    write_checked(path, {"policy": digest(chosen.policy), **result})
     table = Table(show_header=False)
     table.add_column()
     table.add_column(justify="right")
@@ -114,7 +116,6 @@ def watch(
     """Draw one episode while the board drives it, and keep it as a GIF."""
     from hls4rl.firmware.hil import Session, open_board
     from hls4rl.firmware.picture import film
-    from hls4rl.policy import load_policy
     from hls4rl.train.network import TorchBackend
 
     console = Console(highlight=False)
@@ -124,7 +125,7 @@ def watch(
     picture = chosen.directory / "watch.gif"
     with open_board(session) as link:
         caption = f"{task.name} on {'a simulated board' if port == 'sim' else session.board.name}"
-        result = film(task, link, TorchBackend(load_policy(chosen.policy)), episode, picture, caption)
+        result = film(task, link, TorchBackend(chosen.load_policy()), episode, picture, caption)
     console.print(f"{picture}: return {result['return']:g}, {result['mismatches']} mismatches")
     path = chosen.directory / "watch.json"
     write_json(path, {"task": task.name, "run": chosen.spec.directory_name, "picture": str(picture), **result})
@@ -145,19 +146,22 @@ def bitstream(options: BoardOptions) -> None:
         _make_zynq(options.board, *options.built(console), console)
         return
     target = options.target  # a wrong name, or a missing program, is told before anything is built
-    for program in (FAMILIES[target.family].place, FAMILIES[target.family].pack):
-        find_program(program)
+    check_programs(target.family)
     task, chosen = options.built(console)
-    design = load_design(chosen.part(task.hardware.part), chosen.policy)
+    name = target.part_for(load_part(task.hardware.part)).name
+    if name != task.hardware.part:  # cells of another family
+        pipeline.build_core(with_settings(task, "hardware", part=name), chosen, console)
+    design, core = load_design(chosen, name), load_netlist(chosen, name)
     stage = Stage(chosen.directory / f"board-{target.name}", {
-        "board": repr(target), "policy_hash": design.policy_hash,
-        "sources": {path.name: digest(path) for path in design.sources},
+        "board": repr(target), "policy": digest(chosen.policy), "core": [name, core.recipe, digest(core.file)],
+        "link": {path.name: digest(path) for path in design.link},
     })
     with exclusive(chosen.directory):
         if not stage.is_current:
             with console.status(f"synthesis, place and route for {target.title} …"), stage.build() as directory:
-                build_bitstream(design, target, directory)
+                build_bitstream(design, core, target, directory)
     _print_bitstream(stage.directory, console)
+    console.print(_proven(chosen, name, digest(core.file)), soft_wrap=True)
     print_result(stage.directory / REPORT)
 
 
@@ -172,7 +176,6 @@ def endure(
     """
     from hls4rl.firmware.endurance import fuzz, soak
     from hls4rl.firmware.hil import Session, board_library
-    from hls4rl.policy import load_policy
     from hls4rl.train.network import TorchBackend
 
     console = Console(highlight=False)
@@ -180,7 +183,7 @@ def endure(
     session = Session(task, chosen, task.hardware.part, options.target)
     if session.design.word_inputs:
         raise ProjectError("endure is for cores that take all features at once; for this one take make hil FAULTS=0.01")
-    reference = TorchBackend(load_policy(chosen.policy))
+    reference = TorchBackend(chosen.load_policy())
     with console.status(f"{frames:,} damaged frames …"):
         fuzzed = fuzz(session.design, board_library(session), reference, frames)
     console.print(f"{fuzzed.frames:,} damaged frames, {fuzzed.good:,} good ones between them: "
@@ -209,7 +212,6 @@ def boards() -> None:
 
 def _make_zynq(board: str, task: Task, chosen: Run, console: Console) -> None:
     from hls4rl.firmware.zynq import REPORT, write_zynq
-    from hls4rl.policy import load_policy
     from hls4rl.train.network import TorchBackend
 
     stage = Stage(chosen.directory / f"board-{board}", {
@@ -219,7 +221,8 @@ def _make_zynq(board: str, task: Task, chosen: Run, console: Console) -> None:
     with exclusive(chosen.directory):
         if not stage.is_current:
             with console.status(f"hls4ml project for {board} …"), stage.build() as directory:
-                write_zynq(chosen.qonnx, task.hardware, board, TorchBackend(load_policy(chosen.policy)), directory)
+                qonnx = chosen.verified(chosen.onnx.parent) / chosen.qonnx.name
+                write_zynq(qonnx, task.hardware, board, TorchBackend(chosen.load_policy()), directory)
     report = json.loads((stage.directory / REPORT).read_text(encoding="utf-8"))
     console.print(f"{board}: {report['observations']:,} observations C-simulated, {report['mismatches']} mismatches; "
                   f"{report['skipped'] or 'built'}")
@@ -235,3 +238,12 @@ def _print_bitstream(directory: Path, console: Console) -> None:
     console.print("load it with:", style="bold")
     print(f"  {report['load'].replace(report['bitstream'], str(directory / report['bitstream']))}", flush=True)
 
+
+
+def _proven(run: Run, part: str, netlist: str) -> str:
+    """What `make prove` has shown of the netlist in a bitstream."""
+    path = run.directory / f"proof-{part}" / CERTIFICATE
+    certificate = read_if_whole(path) or {}
+    if certificate.get("core", {}).get("netlist") != netlist:
+        return f"its core's netlist ({netlist[:16]}…) is not proven yet: run make prove PART={part} for it"
+    return f"its core's netlist ({netlist[:16]}…) is the one of {path}: {certificate['verdict']}"
