@@ -147,7 +147,7 @@ class Hardware:
     """What is built, for which part and clock."""
 
     part: str = "ecp5-25f"
-    """Name of a part (``python -m hls4rl.hls_projects parts`` lists them)."""
+    """Name of a part (``hls4rl parts`` lists them)."""
     clock_mhz: float = 50.0
     """Clock that the pipeline is cut for."""
     board: str = "ulx3s"

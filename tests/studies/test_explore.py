@@ -18,14 +18,14 @@ from random_policies import random_policy
 from hls4rl.errors import ProjectError
 from hls4rl.gym_loop import play
 from hls4rl.integer_backend import IntegerBackend
-from hls4rl.options import choose
+from hls4rl.options import PolicyOptions
 from hls4rl.policy import ALL_METHODS, PolicySpec
 from hls4rl.studies.explore import search
-from hls4rl.studies.explore.__main__ import seconds_of
 from hls4rl.studies.explore.front import Point, dominated, front
 from hls4rl.studies.explore.robust import robustness
 from hls4rl.studies.explore.space import Candidate, first_guesses, suggest
 from hls4rl.studies.explore.trial import KEYS, Job, look_up_tables, network_of, run_trial
+from hls4rl.studies.explore.verbs import seconds_of
 from hls4rl.task import Task, change, load_task
 from hls4rl.train.greedy import greedy_returns
 from hls4rl.train.training import train_policy
@@ -67,10 +67,10 @@ def test_the_line_of_a_candidate_means_that_candidate(method: str) -> None:
     words = dict(word.split("=", 1) for word in shlex.split(item.command)[2:])
     defaults = {"PERCENTILE": 50, "BITS": 8, "CLUSTERS": 8}
     numbers = {key: float(words.get(key, default)) for key, default in defaults.items()}
-    task, spec = choose(
+    task, spec = PolicyOptions(
         words["ENV"], words["METHOD"], int(words["HIDDEN"]), int(words["SEED"]), int(numbers["BITS"]),
         int(numbers["CLUSTERS"]), numbers["PERCENTILE"], int(words.get("ACTIVATION_BITS", 0)), words["SET"],
-    )
+    ).read()
     assert (task, spec) == (item.task(TASK), item.spec)
     assert task.observation.bits == 2
     assert task.observation.scale == (0.25, 1.0, 8.0, 1.0)

@@ -1,4 +1,4 @@
-"""``python -m hls4rl.studies.paper``: train the matrix, then draw and write everything."""
+"""The verbs ``paper`` and ``tune``: train the matrix, then draw and write everything; search the learning rates."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import shutil
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
 from rich.console import Console
 
-from hls4rl.cli import print_result, run
+from hls4rl.cli import print_result
 from hls4rl.errors import ProjectError
+from hls4rl.options import Root, Scheduler, Workers, option
 from hls4rl.run import RUNS
 from hls4rl.stage import exclusive, write_json
 from hls4rl.studies.paper import rates, rows
@@ -20,34 +20,27 @@ from hls4rl.studies.paper.results import Results
 from hls4rl.studies.paper.run import run_missing
 from hls4rl.studies.paper.tuning import choose, tuning_jobs
 
-PUBLISHED = Path(__file__).with_name("results.jsonl")
+PUBLISHED_ROWS = Path(__file__).with_name("results.jsonl")
 """The rows that the documentation's figures were made of."""
 ROWS = "results.jsonl"
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+Quick = Annotated[
+    bool, option("--quick", "A small slice: 2 policies a cell, 2 widths, 300 episodes.", is_flag=True)
+]
+Published = Annotated[
+    bool, option("--published", "Train nothing: draw from the rows that come with the project.", is_flag=True)
+]
+TaskName = Annotated[
+    str | None, option("--task", "Instead: the five methods on this task (pong), with the settings of its file.")
+]
+Csim = Annotated[
+    bool, option("--csim", "Also C-simulate the best policy of each steady cell and compare all logits.", is_flag=True)
+]
 
 
-@app.callback(invoke_without_command=True)
 def paper(
-    context: typer.Context,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="A small slice: 2 policies a cell, 2 widths, 300 episodes.")
-    ] = False,
-    task: Annotated[
-        str | None, typer.Option(help="Instead: the five methods on this task (pong), with the settings of its file.")
-    ] = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(help="A Dask cluster's scheduler, tcp://host:port. Default: processes here.", envvar="SCHEDULER"),
-    ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Local processes. Default: one a processor.")] = None,
-    csim: Annotated[
-        bool, typer.Option("--csim", help="Also C-simulate the best policy of each steady cell and compare all logits.")
-    ] = False,
-    published: Annotated[
-        bool, typer.Option("--published", help="Train nothing: draw from the rows that come with the project.")
-    ] = False,
-    root: Annotated[Path | None, typer.Option(help="Where results go. Default: runs/paper-results.")] = None,
+    quick: Quick = False, published: Published = False, task: TaskName = None, scheduler: Scheduler = None,
+    workers: Workers = None, csim: Csim = False, root: Root = RUNS,
 ) -> None:
     """Redo the paper: four recipes with their controls, Figures 3 to 6, tables, and claims.md.
 
@@ -56,16 +49,14 @@ def paper(
     on one machine and `dask worker tcp://HOST:8786 --nworkers auto --nthreads 1` where this project is installed
     (under SLURM: `srun --ntasks=32 dask worker tcp://HOST:8786 --nthreads 1`), then give --scheduler tcp://HOST:8786.
     """
-    if context.invoked_subcommand:
-        return
     if task and (csim or published):
         raise ProjectError(f"CSIM and PUBLISHED are of the control tasks; for {task} say: make synth ENV={task}")
     size = "quick" if quick else "published" if published else "full"
     jobs = task_jobs(task, quick=quick) if task else quick_jobs() if quick else paper_jobs()
-    place = (root or RUNS / "paper-results") / (f"{task}-{size}" if task else size)
+    place = root / "paper-results" / (f"{task}-{size}" if task else size)
     with exclusive(place):
         if published:
-            shutil.copy(PUBLISHED, place / ROWS)
+            shutil.copy(PUBLISHED_ROWS, place / ROWS)
             found = rows.read(place / ROWS)
         else:
             run_missing(jobs, place / ROWS, scheduler, workers)
@@ -78,17 +69,12 @@ def paper(
         print_result(_write(results, len(found), checked, place))
 
 
-@app.command()
-def tune(
-    scheduler: Annotated[
-        str | None,
-        typer.Option(help="A Dask cluster's scheduler, tcp://host:port. Default: processes here.", envvar="SCHEDULER"),
-    ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Local processes. Default: one a processor.")] = None,
-    root: Annotated[Path | None, typer.Option(help="Where trials are kept. Default: runs/paper-results.")] = None,
-) -> None:
-    """Search the learning rate of every method in every recipe, with one budget for all: studies/paper/rates.json."""
-    jobs, place = tuning_jobs(), (root or RUNS / "paper-results") / "tuning"
+def tune(scheduler: Scheduler = None, workers: Workers = None, root: Root = RUNS) -> None:
+    """Search the learning rate of every method in every recipe, with one budget for all: studies/paper/rates.json.
+
+    Trials that are there already aren't run again.
+    """
+    jobs, place = tuning_jobs(), root / "paper-results" / "tuning"
     with exclusive(place):
         run_missing(jobs, place / ROWS, scheduler, workers)
         found = rows.settle(place / ROWS, jobs)
@@ -142,7 +128,3 @@ def _write_task(results: Results, task: str, place: Path) -> Path:
         "figures": [os.path.relpath(item) for item in drawn],
     })
     return path
-
-
-if __name__ == "__main__":
-    run(app, "python -m hls4rl.studies.paper")
