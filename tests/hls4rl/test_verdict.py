@@ -68,7 +68,7 @@ def test_tables_say_it_in_colour(mean: float, words: str, colour: str) -> None:
 
 def test_training_that_fails_says_so(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "hls4rl.train", "--seed", "0", "--episodes", "4", "--root", str(tmp_path)],
+        [sys.executable, "-m", "hls4rl", "train", "--seed", "0", "--episodes", "4", "--root", str(tmp_path)],
         capture_output=True, text=True, timeout=300, check=True,
     )
     result = json.loads(Path(done.stdout.splitlines()[-1]).read_text(encoding="utf-8"))
