@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from hls4rl.policy import ALL_METHODS, PolicySpec
+from hls4rl.policy import METHOD_NAMES, PolicySpec
 from hls4rl.task import Task, change, load_task
 
 Env = Annotated[str, typer.Option(help="Task: the name of a shipped one, or the path of a TOML file of your own.")]
-Method = Annotated[str, typer.Option(help=f"One of {', '.join(ALL_METHODS)}.")]
+Method = Annotated[str, typer.Option(help=f"One of {', '.join(METHOD_NAMES)}.")]
 Hidden = Annotated[int, typer.Option(help="Units of the hidden layer.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of the policy. Without it the best of several is taken.")]
 Bits = Annotated[int, typer.Option(help="Width of weights and activations where they are not binary, 2 to 16.")]

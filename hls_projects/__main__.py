@@ -12,7 +12,8 @@ from rich.table import Table
 from hls4rl.cli import print_result, run
 from hls4rl.hls_projects import pipeline
 from hls4rl.hls_projects import summary as report
-from hls4rl.hls_projects.evaluate import BACKENDS, default_episodes, evaluate, open_backend, require_equal
+from hls4rl.hls_projects.evaluate import default_episodes, evaluate, require_equal
+from hls4rl.hls_projects.executors import BACKENDS, open_backend
 from hls4rl.hls_projects.onnx_command import build_onnx
 from hls4rl.hls_projects.prove.commands import equality, prove
 from hls4rl.options import ActivationBits, Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed, Settings, choose

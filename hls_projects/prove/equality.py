@@ -14,7 +14,8 @@ from hls4rl.backend import Answer, Backend
 from hls4rl.contract import IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.gym_loop import play
-from hls4rl.hls_projects.evaluate import BACKENDS, differing, open_backend
+from hls4rl.hls_projects.evaluate import differing
+from hls4rl.hls_projects.executors import BACKENDS, open_backend
 from hls4rl.hls_projects.prove.subject import Subject
 from hls4rl.stage import write_json
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from hls4rl.contract import FloatArray
-from hls4rl.policy import METHODS
 from hls4rl.studies.paper import statistics
 from hls4rl.studies.paper.policy_cost import cost_of
 from hls4rl.studies.paper.results import Cell, Results
 from hls4rl.studies.paper.statistics import Interval
 from hls4rl.task import load_task
+from hls4rl.train.methods import PAPER_METHODS
 
 MARGIN = 0.05
 """Two returns are as good as equal if they differ by less than this part of the way from the worst return."""
@@ -266,14 +266,16 @@ def _pruning_recovers(results: Results) -> list[Check]:
 def _no_method_wins_everywhere(results: Results) -> list[Check]:
     checks = []
     for recipe in ("plain", "steady"):
-        scores = {method: _scores(results, recipe, method) for method in METHODS}
-        winners = {max(METHODS, key=lambda method: scores[method][place].mean()) for place in range(len(scores["fp"]))}
+        scores = {method: _scores(results, recipe, method) for method in PAPER_METHODS}
+        winners = {
+            max(PAPER_METHODS, key=lambda method: scores[method][place].mean()) for place in range(len(scores["fp"]))
+        }
         checks.append(Check(
             f"`{recipe}`: do different methods win different cells?", len(winners) > 1,
             f"winners: {', '.join(sorted(winners))}", recipe != "plain",
         ))
         means = {method: statistics.mean(np.concatenate(values)) for method, values in scores.items()}
-        best = max((method for method in METHODS if method != "fp"), key=lambda method: means[method].value)
+        best = max((method for method in PAPER_METHODS if method != "fp"), key=lambda method: means[method].value)
         checks.append(Check(
             f"`{recipe}`: has compression the best mean score among the optimised methods (0 worst, 100 fp)?",
             best == "compression", "; ".join(f"{method} {value}" for method, value in means.items()), recipe != "plain",
@@ -294,7 +296,7 @@ def _energy(results: Results) -> list[Check]:
     checks = []
     for task in WORST:
         hidden = results.widths[0]
-        costs = {method: cost_of(results.best_policy(Cell("steady", task, method, hidden))) for method in METHODS}
+        costs = {method: cost_of(results.best_policy(Cell("steady", task, method, hidden))) for method in PAPER_METHODS}
         full = costs["fp"].energy_float32_sram_pj
         checks.append(Check(
             f"{task}, {hidden} units: does every optimised policy cost less energy per action than float32 from SRAM?",
@@ -326,7 +328,7 @@ def _deployed_reach(results: Results) -> list[Check]:
     for task, bar in bars.items():
         means = {
             (method, hidden): float(results.deployed(Cell("steady", task, method, hidden)).mean())
-            for method in METHODS for hidden in results.widths
+            for method in PAPER_METHODS for hidden in results.widths
         }
         method, hidden = min(means, key=lambda key: means[key])
         checks.append(Check(

@@ -14,13 +14,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import NullFormatter
 
-from hls4rl.policy import METHODS
 from hls4rl.run import RUNS
 from hls4rl.studies.paper import statistics
 from hls4rl.studies.paper.jobs import OWN, TASKS
 from hls4rl.studies.paper.policy_cost import cost_of
 from hls4rl.studies.paper.results import Cell, Results
 from hls4rl.task import load_task
+from hls4rl.train.methods import PAPER_METHODS
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 """Okabe and Ito's palette, told apart by the colour-blind too."""
@@ -100,7 +100,7 @@ def _capacity(results: Results) -> Any:
     figure, axes = plt.subplots(2, len(TASKS), figsize=(7.2, 4.8), squeeze=False, sharex=True)
     for row, variant in enumerate(("plain", "steady")):
         for axis, task in zip(axes[row], TASKS, strict=True):
-            for index, (colour, method) in enumerate(zip(COLOURS, METHODS, strict=False)):
+            for index, (colour, method) in enumerate(zip(COLOURS, PAPER_METHODS, strict=False)):
                 found = [
                     statistics.interquartile_mean(results.final(Cell(variant, task, method, hidden)))
                     for hidden in results.widths
@@ -125,7 +125,7 @@ def _capacity(results: Results) -> Any:
 def _cost(results: Results) -> Any:
     figure, axes = plt.subplots(3, len(TASKS), figsize=(7.2, 7.0), squeeze=False, sharey="col")
     for column, task in enumerate(TASKS):
-        for colour, method in zip(COLOURS, METHODS, strict=False):
+        for colour, method in zip(COLOURS, PAPER_METHODS, strict=False):
             cells = [Cell("steady", task, method, hidden) for hidden in results.widths]
             costs = [cost_of(results.best_policy(cell)) for cell in cells]
             returns = [float(results.deployed(cell).mean()) for cell in cells]

@@ -19,7 +19,7 @@ from hls4rl.errors import ProjectError
 from hls4rl.gym_loop import play
 from hls4rl.integer_backend import IntegerBackend
 from hls4rl.options import choose
-from hls4rl.policy import ALL_METHODS, PolicySpec
+from hls4rl.policy import PolicySpec
 from hls4rl.studies.explore import search
 from hls4rl.studies.explore.__main__ import seconds_of
 from hls4rl.studies.explore.front import Point, dominated, front
@@ -27,6 +27,7 @@ from hls4rl.studies.explore.space import Candidate, first_guesses, suggest
 from hls4rl.studies.explore.trial import KEYS, Job, look_up_tables, network_of, run_trial
 from hls4rl.task import Task, change, load_task
 from hls4rl.train.greedy import greedy_returns
+from hls4rl.train.methods import METHODS
 
 TASK = load_task("cartpole")
 PART = "ecp5-25f"
@@ -58,7 +59,7 @@ def test_the_front_is_of_placed_trials_alone() -> None:
     assert front(trials) == [2, 0]
 
 
-@pytest.mark.parametrize("method", ALL_METHODS)
+@pytest.mark.parametrize("method", METHODS)
 def test_the_line_of_a_candidate_means_that_candidate(method: str) -> None:
     item = candidate(TASK, "cartpole", method=method)
     words = dict(word.split("=", 1) for word in shlex.split(item.command)[2:])
@@ -115,7 +116,7 @@ def test_compiled_greedy_episodes_are_gymnasiums(name: str, method: str) -> None
     assert greedy_returns(task, policy, 5, 1_000_000).tolist() == expected.returns.tolist()
 
 
-@pytest.mark.parametrize("method", ALL_METHODS)
+@pytest.mark.parametrize("method", METHODS)
 def test_the_network_of_a_policy_has_its_integers(method: str) -> None:
     policy = random_policy("acrobot", method)
     kind = policy.contract.observation

@@ -11,10 +11,11 @@ import pytest
 
 from hls4rl import cluster
 from hls4rl.errors import ProjectError
-from hls4rl.policy import METHODS, PolicySpec, load_policy
+from hls4rl.policy import PolicySpec, load_policy
 from hls4rl.studies.paper.jobs import VARIANTS, WIDTHS, Job, Outcome, cells, paper_jobs, quick_jobs, run_job, task_jobs
 from hls4rl.studies.paper.schedule import run_locally, run_on_cluster
 from hls4rl.task import load_task
+from hls4rl.train.methods import PAPER_METHODS
 
 JOBS = [Job("steady", PolicySpec("cartpole", method, 8, seed), 30) for method in ("fp", "binarynet") for seed in (0, 1)]
 
@@ -31,11 +32,11 @@ def same(found: list[Outcome], expected: dict[Job, Outcome]) -> bool:
 def test_the_matrix_is_the_papers() -> None:
     steady = [job for job in paper_jobs() if job.variant == "steady"]
     assert len(steady) == 500
-    assert len(cells(steady)) == 2 * len(METHODS) * len(WIDTHS)
+    assert len(cells(steady)) == 2 * len(PAPER_METHODS) * len(WIDTHS)
     assert len(set(paper_jobs())) == len(paper_jobs()) == 1600
     assert {job.variant for job in quick_jobs()} == set(VARIANTS) - {"own"}
     pong = task_jobs("pong")
-    assert len(set(pong)) == len(METHODS) * 2 * 10
+    assert len(set(pong)) == len(PAPER_METHODS) * 2 * 10
     assert all(job.task == load_task("pong") for job in pong)
     assert all(job.task.training.advantage == "trajectory" for job in paper_jobs() if job.variant.startswith("plain"))
 

@@ -9,7 +9,7 @@ import pytest
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.cost import cost
 from hls4rl.network import IntegerNetwork
-from hls4rl.policy import METHODS, PolicySpec
+from hls4rl.policy import PolicySpec
 from hls4rl.studies.paper import claims, figures, learning, statistics, tables
 from hls4rl.studies.paper import jobs as matrix
 from hls4rl.studies.paper.check import compare
@@ -18,6 +18,7 @@ from hls4rl.studies.paper.jobs import Job, run_job
 from hls4rl.studies.paper.policy_cost import cost_of
 from hls4rl.studies.paper.results import Cell, Results
 from hls4rl.task import load_task
+from hls4rl.train.methods import PAPER_METHODS
 
 pytestmark = pytest.mark.xdist_group("paper")
 
@@ -60,7 +61,7 @@ def test_everything_is_drawn_and_written(results: Results, tmp_path: Path) -> No
 
 def test_another_task_has_its_curves_and_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matrix, "EVALUATION_EPISODES", 1)
-    jobs = [Job("own", PolicySpec("mountaincar", method, 4, 0), 2) for method in METHODS]
+    jobs = [Job("own", PolicySpec("mountaincar", method, 4, 0), 2) for method in PAPER_METHODS]
     for job in jobs:
         run_job(job).save(tmp_path)
     results = Results(tmp_path, jobs)

@@ -14,8 +14,15 @@ from hls4rl.train.methods.base import Method, binary_contract
 class BinaryNet(Method):
     """Signs for weights and for activations."""
 
+    place, in_paper, label = 2, True, "BN"
+    colour, dark_colour, marker = "#d55e00", "#ff8333", "D"
+    weight_bits, multiplies, signs = 1, False, True
+
     latent_limit = 1.0
 
     def training_contract(self, task: Task) -> Contract:
         """Weights and activations of one bit."""
         return binary_contract(task, self.spec, Sign())
+
+
+METHOD = BinaryNet
