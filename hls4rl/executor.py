@@ -18,10 +18,10 @@ class Executor:
     """Its rank from software to gates, in tables and in the order of comparisons."""
     label: str
     """What it is, for reports."""
-    files: Callable[[Run, str], Path]
-    """What must have been built, for a run and the name of a part."""
+    stage: Callable[[Run, str], Path]
+    """The folder that must have been built, for a run and the name of a part."""
     open: Callable[[Path], Backend]
-    """Loads those files; libraries that take long to import are imported here only."""
+    """Loads the files of that folder; libraries that take long to import are imported here only."""
     gates: bool = False
     """Whether it simulates our own RTL, which the vendor's flow doesn't have."""
     shows_logits: bool = True

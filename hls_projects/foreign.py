@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,29 +18,30 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from hls4rl.backend import Backend
+from hls4rl.backend import Answer, Backend
 from hls4rl.contract import FixedPoint, IntArray, Sign
 from hls4rl.errors import ProjectError
 from hls4rl.export.check import check_observations
+from hls4rl.export.imported.original import Original
 from hls4rl.export.lowering import lower
-from hls4rl.export.model_file import save_model
+from hls4rl.export.model_file import load_model, model_digest, save_model
 from hls4rl.export.network_writer import network_model
 from hls4rl.export.onnxruntime_backend import OnnxRuntimeBackend
-from hls4rl.export.original import Original
 from hls4rl.export.qonnx_backend import QonnxBackend
 from hls4rl.hls_projects.evaluate import Comparison, require_equal
 from hls4rl.hls_projects.fpga.parts import load_part
 from hls4rl.hls_projects.fpga.place import RESULT, build_for_clock
-from hls4rl.hls_projects.fpga.synthesis import FAMILIES
 from hls4rl.hls_projects.hls.convert import write_project
 from hls4rl.hls_projects.hls.csim import CsimBackend, build_csim
 from hls4rl.hls_projects.simulation.pipelined import NetlistBackend, RtlBackend
-from hls4rl.stage import Stage, digest, exclusive, write_json
+from hls4rl.stage import Stage, contents, exclusive, write_json
 from hls4rl.task import Hardware
 
 FOLDER = "onnx"
 """Folder below the root where foreign models are built, one directory a model."""
 RANDOM_OBSERVATIONS = 20_000
+VERDICT = "check.json"
+"""What the model's own execution said of the folded network; see :class:`hls4rl.export.imported.judge.Verdict`."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,11 @@ class ForeignBuild:
     root: Path
 
     @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the model and its weights."""
+        return model_digest(self.model)
+
+    @cached_property
     def original(self) -> Original:
         """The model, read and folded."""
         return Original.load(self.model)
@@ -61,44 +66,48 @@ class ForeignBuild:
     def directory(self) -> Path:
         """``<root>/onnx/<name>-<first digits of the file's hash>/``."""
         stem = re.sub(r"[^A-Za-z0-9]+", "-", self.model.stem).strip("-")[:40] or "model"
-        return self.root / FOLDER / f"{stem}-{digest(self.model)[:8]}"
+        return self.root / FOLDER / f"{stem}-{self.digest[:8]}"
 
-    @property
-    def stages(self) -> list[tuple[str, Stage, Callable[[Path], None]]]:
-        """Name, directory and maker of each stage, in order."""
-        settings, model = asdict(self.hardware), {"model": digest(self.model)}
+    def stages(self) -> Iterator[tuple[str, Stage, Callable[[Path], None]]]:
+        """Name, directory and maker of each stage, in order; each one's inputs need the former made."""
+        settings, model = asdict(self.hardware), {"model": self.digest}
         names = "strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part"
-        hls = model | {key: settings[key] for key in names}
-        placed = model | {key: settings[key] for key in ("part", "clock_mhz", "place_seeds")}
-        return [
-            ("folding to integers", Stage(self.directory / "onnx", model), self._fold),
-            ("hls4ml project and C-simulation", Stage(self.directory / "hls4ml", hls), self._convert),
-            ("RTL, synthesis, place and route", Stage(self.directory / self.hardware.part, placed), self._place),
-            ("every backend on random and corner observations", Stage(
-                self.directory / "report", model | {"hardware": settings, "random": RANDOM_OBSERVATIONS}
-            ), self._report),
-        ]
+        onnx, hls, part = (self.directory / name for name in ("onnx", "hls4ml", self.hardware.part))
+        yield "folding to integers, checked against the model's own execution", Stage(onnx, model), self._fold
+        graph = model | {"onnx": contents(onnx)}
+        written = graph | {key: settings[key] for key in names}
+        yield "hls4ml project and C-simulation", Stage(hls, written), self._convert
+        placed = graph | {key: settings[key] for key in ("part", "clock_mhz", "place_seeds")}
+        yield "RTL, synthesis, place and route", Stage(part, placed), self._place
+        checked = {"hardware": settings, "random": RANDOM_OBSERVATIONS, "built": [contents(hls), contents(part)]}
+        yield "every backend on random and corner observations", Stage(
+            self.directory / "report", graph | checked
+        ), self._report
 
     def observations(self) -> IntArray:
         """Corners, and random observations over the whole input type; int64, shape (rows, features)."""
         network = self.original.folded.network
-        rng = np.random.default_rng(0)
-        count = max(16, min(RANDOM_OBSERVATIONS, (1 << 22) // network.features))
-        kind = network.input
-        random = rng.integers(kind.minimum, kind.maximum, size=(count, network.features), endpoint=True, dtype=np.int64)
+        rng, kind = np.random.default_rng(0), network.input
+        size = self._rows, network.features
+        random = rng.integers(kind.minimum, kind.maximum, size=size, endpoint=True, dtype=np.int64)
         return np.concatenate([check_observations(kind, network.features), random])
+
+    @property
+    def _rows(self) -> int:
+        return max(16, min(RANDOM_OBSERVATIONS, (1 << 22) // self.original.features))
 
     def _fold(self, directory: Path) -> None:
         folded = self.original.folded
         model = network_model(folded.network)
         properties = {
-            "source_sha256": digest(self.model), "observation_lsb": repr(folded.network.input.lsb),
+            "source_sha256": self.digest, "observation_lsb": repr(folded.network.input.lsb),
             "logit_lsb": repr(folded.network.logit_lsb),
         }
         save_model(model, directory / "policy.qonnx.onnx", properties)
         save_model(lower(model), directory / "policy.onnx", properties)
-        shutil.copyfile(self.model, directory / "original.onnx")
+        (directory / "original.onnx").write_bytes(load_model(self.model).SerializeToString(deterministic=True))
         write_json(directory / "folding.json", self._folding())
+        write_json(directory / VERDICT, asdict(self.original.judged(self._rows)))
 
     def _convert(self, directory: Path) -> None:
         write_project(self.directory / "onnx" / "policy.qonnx.onnx", self.hardware, directory)
@@ -112,7 +121,8 @@ class ForeignBuild:
 
     def _report(self, directory: Path) -> None:
         observations = self.observations()
-        expected, rounded = self.original.reference(observations)
+        expected = Answer.of_logits(self.original.infer(observations))
+        verdict = json.loads((self.directory / "onnx" / VERDICT).read_text(encoding="utf-8"))
         comparisons = []
         for backend in self._backends():
             comparison = Comparison(backend.name)
@@ -130,7 +140,7 @@ class ForeignBuild:
             **{key: placed.get(key) for key in keys},
             "observations": len(observations),
             "mismatches": sum(item.mismatches for item in comparisons),
-            "executor_rounding": rounded,
+            "model_check": verdict,
             "backends": [
                 {key: getattr(item, key) for key in ("backend", "steps", "mismatches", "logits_compared")}
                 for item in comparisons
@@ -144,7 +154,7 @@ class ForeignBuild:
             QonnxBackend(place / "onnx" / "policy.qonnx.onnx"), OnnxRuntimeBackend(place / "onnx" / "policy.onnx"),
             CsimBackend(place / "hls4ml"), RtlBackend(place / self.hardware.part),
         ]
-        if FAMILIES[load_part(self.hardware.part).family].models:
+        if load_part(self.hardware.part).tools.models:
             backends.append(NetlistBackend(place / self.hardware.part))
         return backends
 
@@ -180,7 +190,7 @@ def build_foreign(model: Path, hardware: Hardware, root: Path, console: Console 
     folding = build.original.folded  # what cannot be folded is told before anything is written
     console.print(f"{model.name}: activations folded by {', '.join(folding.ways) or 'nothing'}", highlight=False)
     with exclusive(build.directory):
-        for name, stage, maker in build.stages:
+        for name, stage, maker in build.stages():
             if stage.is_current:
                 console.print(f"  [dim]{name}: already done[/dim]")
                 continue
@@ -202,6 +212,11 @@ def print_foreign(path: Path, console: Console) -> None:
         table.add_row(f"{item['backend']}: mismatches in {item['steps']:,}", f"{item['mismatches']} ({compared})")
     for key in ("lut", "ff", "dsp", "bram", "fmax_mhz", "cycles", "latency_ns"):
         table.add_row(key, "–" if summary[key] is None else f"{summary[key]:,}")
+    verdict = summary["model_check"]
+    count = verdict["integer_observations"] + verdict["real_observations"]
+    table.add_row(f"the model itself, executed on {count:,} observations: wrong", "0")
+    table.add_row("decided by exact arithmetic, where float64 rounded otherwise", f"{verdict['rounded']:,}")
+    table.add_row("decided by neither, on a boundary", f"{verdict['undecided']:,}")
     table.add_row("host divides an observation by", f"{summary['observation_scale']:.9g}")
     console.print(table)
 

@@ -22,11 +22,9 @@ def open_backend(name: str, run: Run, part: str) -> Backend:
     """The executor ``name`` of the policy of ``run``; ``part`` says whose RTL and netlist.
 
     Raises:
-        ProjectError: no such backend, or its files aren't built yet.
+        ProjectError: no such backend, or its files aren't built yet, or were changed.
     """
     if name not in EXECUTORS:
         raise ProjectError(f"unknown backend '{name}'; choose one of {', '.join(BACKENDS)}, all")
-    place = EXECUTORS[name].files(run, part)
-    if not place.exists():
-        raise ProjectError(f"{place} is not there yet; run `make synth` for this ENV, METHOD, HIDDEN and SEED first")
-    return EXECUTORS[name].open(place)
+    kind = EXECUTORS[name]
+    return kind.open(run.verified(kind.stage(run, part)))

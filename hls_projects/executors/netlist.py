@@ -8,11 +8,11 @@ from hls4rl.backend import Backend
 from hls4rl.executor import Executor
 
 
-def _open(files: Path) -> Backend:
+def _open(stage: Path) -> Backend:
     from hls4rl.hls_projects.simulation.pipelined import NetlistBackend
     from hls4rl.hls_projects.simulation.streaming import StreamNetlistBackend, is_stream
 
-    return StreamNetlistBackend(files) if is_stream(files) else NetlistBackend(files)
+    return StreamNetlistBackend(stage) if is_stream(stage) else NetlistBackend(stage)
 
 
 EXECUTOR = Executor(

@@ -20,7 +20,9 @@ from hls4rl.cli import print_result, run
 from hls4rl.contract import FloatArray
 from hls4rl.errors import ProjectError
 from hls4rl.options import Env, Root
+from hls4rl.plain import read_json
 from hls4rl.run import RUNS
+from hls4rl.stage import verified
 from hls4rl.studies.paper.figures import BASELINE_WIDTH, COLOURS, LABELS, STYLE, save
 from hls4rl.task import Task, load_task
 from hls4rl.train.methods import PAPER_METHODS
@@ -94,10 +96,15 @@ def _curve(axis: Any, method: str, hidden: int, curves: Curves, colour: str) -> 
 
 def _returns(directory: Path) -> FloatArray:
     finished, running = directory / "policy" / "training.json", directory / "curve.jsonl"
+    remedy = "run its `make train` again"
     if finished.is_file():
-        return np.array(json.loads(finished.read_text(encoding="utf-8"))["training_returns"], dtype=np.float64)
-    lines = running.read_text(encoding="utf-8").splitlines() if running.is_file() else []
-    return np.array([json.loads(line)["return"] for line in lines], dtype=np.float64)
+        verified(finished.parent, remedy)
+        return np.array(read_json(finished, remedy)["training_returns"], dtype=np.float64)
+    try:
+        lines = running.read_text(encoding="utf-8").splitlines() if running.is_file() else []
+        return np.array([json.loads(line)["return"] for line in lines], dtype=np.float64)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ProjectError(f"{running}: not the curve of a training run ({error}); remove it, then {remedy}") from error
 
 
 if __name__ == "__main__":
