@@ -2,9 +2,9 @@
 
 # What a user may set, on the command line or in the environment; `hls4rl VERB --help` tells what each means.
 VARIABLES := ENV METHOD HIDDEN SEED BITS CLUSTERS PERCENTILE ACTIVATION_BITS SET PART CLOCK_MHZ TOOL BACKEND EPISODES \
-             ROOT ONNX BOARD PORT FAULTS MINUTES MUTATIONS STEPS QUICK CSIM TASK SCHEDULER BUDGET WORKERS
+             ROOT ONNX BOARD PORT FAULTS MINUTES MUTATIONS STEPS QUICK PUBLISHED CSIM TASK SCHEDULER BUDGET WORKERS
 # The verbs of the command hls4rl, which the targets of these names call
-VERBS := train synth evaluate curves prove equality matrix report parts hil watch bitstream boards endure paper explore \
+VERBS := train synth evaluate curves prove equality matrix report parts hil watch bitstream boards endure paper tune explore \
          bench-train
 
 PYTHON ?= python3
@@ -74,7 +74,8 @@ watch: ## draw an episode that the board drives, as a GIF
 bitstream: ## policy and serial link for BOARD, placed and routed, and the command that loads it
 boards: ## list the boards
 endure: ## fuzz the simulated board with 100,000 damaged frames, then soak it for MINUTES (10) over a bad wire
-paper: ## the paper's 500 policies in two recipes with controls: figures, tables, claims; QUICK=1 for a slice, CSIM=1 to C-simulate the best; TASK=pong for Pong
+paper: ## the paper in four recipes with controls: figures, tables, claims; QUICK=1 for a slice, PUBLISHED=1 from the kept rows, CSIM=1 to C-simulate the best; TASK=pong for Pong
+tune: ## the learning rate of every method in every recipe of the paper, by one search with the same budget for each
 explore: ## search for the smallest and quickest cores that solve ENV within BUDGET; ends in a front of make synth lines
 bench-train: $(VENV)/.ready-bench ## steps per second and time to solve CartPole against a plain loop and stable-baselines3
 

@@ -1,27 +1,34 @@
-"""The verb ``paper``: train the matrix, then draw and write everything."""
+"""The verbs ``paper`` and ``tune``: train the matrix, then draw and write everything; search the learning rates."""
 
 from __future__ import annotations
 
-import dataclasses
 import os
+import shutil
 from pathlib import Path
 from typing import Annotated, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hls4rl.cli import print_result
 from hls4rl.errors import ProjectError
 from hls4rl.options import Root, Scheduler, Workers, option
-from hls4rl.policy import PolicySpec
 from hls4rl.run import RUNS
 from hls4rl.stage import exclusive, write_json
-from hls4rl.studies.paper.jobs import Job, Outcome, cells, paper_jobs, quick_jobs, run_job, task_jobs
+from hls4rl.studies.paper import rates, rows
+from hls4rl.studies.paper.jobs import Outcome, paper_jobs, quick_jobs, task_jobs
 from hls4rl.studies.paper.results import Results
-from hls4rl.studies.paper.schedule import run_locally, run_on_cluster
+from hls4rl.studies.paper.run import run_missing
+from hls4rl.studies.paper.tuning import choose, tuning_jobs
+
+PUBLISHED_ROWS = Path(__file__).with_name("results.jsonl")
+"""The rows that the documentation's figures were made of."""
+ROWS = "results.jsonl"
 
 Quick = Annotated[
-    bool, option("--quick", "A small slice: 2 policies a cell, 2 widths, 600 episodes.", is_flag=True)
+    bool, option("--quick", "A small slice: 2 policies a cell, 2 widths, 300 episodes.", is_flag=True)
+]
+Published = Annotated[
+    bool, option("--published", "Train nothing: draw from the rows that come with the project.", is_flag=True)
 ]
 TaskName = Annotated[
     str | None, option("--task", "Instead: the five methods on this task (pong), with the settings of its file.")
@@ -32,65 +39,47 @@ Csim = Annotated[
 
 
 def paper(
-    quick: Quick = False, task: TaskName = None, scheduler: Scheduler = None, workers: Workers = None,
-    csim: Csim = False, root: Root = RUNS,
+    quick: Quick = False, published: Published = False, task: TaskName = None, scheduler: Scheduler = None,
+    workers: Workers = None, csim: Csim = False, root: Root = RUNS,
 ) -> None:
-    """Redo the paper: 500 policies in two recipes with controls, Figures 3 to 6, tables, and claims.md.
+    """Redo the paper: four recipes with their controls, Figures 3 to 6, tables, and claims.md.
 
     Policies that are there already aren't trained again, so that Ctrl-C costs only those in the making: run the same
     command to go on. Results are the same here and on a cluster. For a cluster of your own, start `dask scheduler`
     on one machine and `dask worker tcp://HOST:8786 --nworkers auto --nthreads 1` where this project is installed
     (under SLURM: `srun --ntasks=32 dask worker tcp://HOST:8786 --nthreads 1`), then give --scheduler tcp://HOST:8786.
     """
-    if task and csim:
-        raise ProjectError(f"CSIM=1 takes the control tasks' policies; for one of {task} say: make synth ENV={task}")
-    size = "quick" if quick else "full"
+    if task and (csim or published):
+        raise ProjectError(f"CSIM and PUBLISHED are of the control tasks; for {task} say: make synth ENV={task}")
+    size = "quick" if quick else "published" if published else "full"
     jobs = task_jobs(task, quick=quick) if task else quick_jobs() if quick else paper_jobs()
     place = root / "paper-results" / (f"{task}-{size}" if task else size)
     with exclusive(place):
-        _train(jobs, place, scheduler, workers)
-        results = Results(place, jobs)
+        if published:
+            shutil.copy(PUBLISHED_ROWS, place / ROWS)
+            found = rows.read(place / ROWS)
+        else:
+            run_missing(jobs, place / ROWS, scheduler, workers)
+            found = rows.settle(place / ROWS, jobs)
+        results = Results(found)
         if task:
             print_result(_write_task(results, task, place))
             return
         checked = _check(results, place) if csim else None
-        print_result(_write(results, len(jobs), checked, place))
+        print_result(_write(results, len(found), checked, place))
 
 
-def _train(jobs: list[Job], place: Path, scheduler: str | None, workers: int | None) -> None:
-    missing = [job for job in jobs if not job.stage(place).is_current]
-    if not missing:
-        return
-    if scheduler is None:
-        _compile_once()
-    outcomes = run_on_cluster(missing, scheduler) if scheduler else run_locally(missing, workers)
-    waiting = {key: set(group) for key, group in cells(missing).items()}
-    found: dict[Job, list[float]] = {key: [] for key in waiting}
-    console = Console(stderr=True)
-    columns = TextColumn("policies"), BarColumn(), MofNCompleteColumn(), TextColumn("time left"), TimeRemainingColumn()
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("", total=len(jobs), completed=len(jobs) - len(missing))
-        for outcome in outcomes:
-            outcome.save(place)
-            progress.advance(bar)
-            _tell(outcome, waiting, found, console)
+def tune(scheduler: Scheduler = None, workers: Workers = None, root: Root = RUNS) -> None:
+    """Search the learning rate of every method in every recipe, with one budget for all: studies/paper/rates.json.
 
-
-def _tell(outcome: Outcome, waiting: dict[Job, set[Job]], found: dict[Job, list[float]], console: Console) -> None:
-    # A line for each cell that is complete, as results come.
-    key = dataclasses.replace(outcome.job, spec=dataclasses.replace(outcome.job.spec, seed=0))
-    waiting[key].discard(outcome.job)
-    found[key].append(outcome.result["return"])
-    if not waiting[key]:
-        spec, values = key.spec, found[key]
-        mean = sum(values) / len(values)
-        cell = f"{key.variant:18} {spec.task:9} {spec.method:14} {spec.hidden:4d}"
-        console.print(f"{cell}: return {mean:7.1f}", highlight=False)
-
-
-def _compile_once() -> None:
-    # Else each process would compile the kernel for itself at its first job.
-    run_job(Job("steady", PolicySpec("cartpole", "fp", 4, 0), 2))
+    Trials that are there already aren't run again.
+    """
+    jobs, place = tuning_jobs(), root / "paper-results" / "tuning"
+    with exclusive(place):
+        run_missing(jobs, place / ROWS, scheduler, workers)
+        found = rows.settle(place / ROWS, jobs)
+    choose((Outcome(job, row) for job, row in zip(jobs, found, strict=True)), rates.FILE)
+    print_result(rates.FILE)
 
 
 def _check(results: Results, place: Path) -> list[dict[str, Any]]:
@@ -109,16 +98,17 @@ def _check(results: Results, place: Path) -> list[dict[str, Any]]:
 
 
 def _write(results: Results, policies: int, checked: list[dict[str, Any]] | None, place: Path) -> Path:
-    from hls4rl.studies.paper import claims, figures, tables
+    from hls4rl.studies.paper import figures, tables
+    from hls4rl.studies.paper.answers import Answers
 
-    drawn = figures.draw_all(results, place / "figures")
-    (place / "claims.md").write_text(claims.write(results, "figures"), encoding="utf-8")
+    drawn, answers = figures.draw_all(results, place / "figures"), Answers(results)
+    (place / "claims.md").write_text(answers.document("figures"), encoding="utf-8")
     (place / "tables.md").write_text(tables.tables(results), encoding="utf-8")
     path = place / "paper.json"
     write_json(path, {
         "policies": policies,
         "csim": checked,
-        "claims": {claim.title: claims.answer(claim.check(results)) for claim in claims.CLAIMS},
+        "claims": answers.to_json(),
         "claims_file": os.path.relpath(place / "claims.md"),
         "tables_file": os.path.relpath(place / "tables.md"),
         "figures": [os.path.relpath(item) for item in drawn],
@@ -133,9 +123,8 @@ def _write_task(results: Results, task: str, place: Path) -> Path:
     (place / "tables.md").write_text(tables.tables(results), encoding="utf-8")
     path = place / "paper.json"
     write_json(path, {
-        "policies": sum(len(results.deployed(cell)) for cell in results.cells),
+        "policies": sum(len(results.seeds(cell)) for cell in results.cells),
         "tables_file": os.path.relpath(place / "tables.md"),
         "figures": [os.path.relpath(item) for item in drawn],
     })
     return path
-
