@@ -17,7 +17,8 @@ from rich.console import Console
 from hls4rl.checked import write_checked
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.cost import cost
-from hls4rl.hls_projects.evaluate import BACKENDS, default_episodes, evaluate, require_equal
+from hls4rl.hls_projects.evaluate import default_episodes, evaluate, require_equal
+from hls4rl.hls_projects.executors import EXECUTORS
 from hls4rl.hls_projects.summary import load_summary, summarise
 from hls4rl.policy import PolicySpec
 from hls4rl.run import RUNS, Run
@@ -108,7 +109,7 @@ class Build:
         from hls4rl.hls_projects.hls.vitis import REPORT
 
         part = self.task.hardware.part
-        names = BACKENDS if self.tool == "open" else tuple(name for name in BACKENDS if name not in ("rtl", "netlist"))
+        names = tuple(name for name, kind in EXECUTORS.items() if self.tool == "open" or not kind.gates)
         comparisons = evaluate(self.task, self.run, part, names, self.episodes, self.minimum_steps)
         require_equal(comparisons)
         network = read_network(self.run.qonnx)

@@ -15,6 +15,7 @@ from hls4rl.hls_projects.cost import Cost, memory_figures
 from hls4rl.hls_projects.evaluate import Comparison
 from hls4rl.plain import read_json
 from hls4rl.run import Run
+from hls4rl.train.methods import weight_bits
 
 KEYS = (
     "task", "method", "hidden", "seed", "bits", "part", "tool",
@@ -98,7 +99,7 @@ def summarise(
         "method": run.spec.method,
         "hidden": run.spec.hidden,
         "seed": run.spec.seed,
-        "bits": {"binaryconnect": 1, "binarynet": 1, "ternary": 2}.get(run.spec.method, run.spec.bits),
+        "bits": weight_bits(run.spec),
         "tool": tool,
         **{key: by_name[name].mean_return if name in by_name else None for key, name in _RETURNS.items()},
         "episodes": len(comparisons[0].returns),

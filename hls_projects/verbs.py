@@ -12,8 +12,9 @@ from rich.table import Table
 
 from hls4rl.cli import print_result
 from hls4rl.hls_projects import pipeline, summary
-from hls4rl.hls_projects.evaluate import BACKENDS, default_episodes, open_backend, require_equal
+from hls4rl.hls_projects.evaluate import default_episodes, require_equal
 from hls4rl.hls_projects.evaluate import evaluate as compare
+from hls4rl.hls_projects.executors import BACKENDS, open_backend
 from hls4rl.hls_projects.fpga.parts import load_part, part_names
 from hls4rl.options import Clock, Episodes, Part, PolicyOptions, grouped, option
 from hls4rl.policy import PolicySpec
