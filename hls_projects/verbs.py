@@ -20,6 +20,7 @@ from hls4rl.options import Clock, Episodes, Part, PolicyOptions, grouped, option
 from hls4rl.policy import PolicySpec
 from hls4rl.stage import write_json
 from hls4rl.task import Task, with_settings
+from hls4rl.verdict import is_solved, solved_markup
 
 CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
 
@@ -106,9 +107,12 @@ def evaluate(build: BuildOptions, backend: BackendName = "all", episodes: Episod
         table.add_row(item.backend, mean, f"{item.steps:,}", f"{item.mismatches:,}",
                       "yes" if item.logits_compared else "action only")
     CONSOLE.print(table)
+    reached = comparisons[0].mean_return
+    CONSOLE.print(f"solved: {solved_markup(reached, task.solved)}")
     path = chosen.directory / f"evaluation-{backend}.json"
     write_json(path, {
         "task": task.name, "run": chosen.spec.directory_name, "episodes": episodes,
+        "solved": is_solved(reached, task.solved), "solved_from": task.solved,
         "mismatches": sum(item.mismatches for item in comparisons),
         "backends": [item.to_json() for item in comparisons],
     })
