@@ -92,7 +92,7 @@ prove: $(READY) ## certificate: netlist, RTL and software equal on ALL observati
 equality: $(READY) ## all executors of all built policies on STEPS (10 million) visited and random observations; resumable
 	@$(RUN) -m hls4rl.hls_projects equality $(call flag,STEPS,--steps) $(call flag,ROOT,--root)
 
-fuzz: $(READY) ## random networks through every conversion, and 110,000 damaged files and frames into every parser
+fuzz: $(READY) ## random networks through every conversion, 110,000 damaged files and frames into every parser, 300 corrupted artefacts
 	@PYTHONPATH=. $(RUN) tests/fuzz/run.py
 
 kill-test: $(READY) ## SIGKILL make synth and make paper at 50 random moments each; end each command in 9 ways and count orphans

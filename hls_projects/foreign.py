@@ -201,6 +201,8 @@ def print_foreign(path: Path, console: Console) -> None:
         table.add_row(f"{item['backend']}: mismatches in {item['steps']:,}", f"{item['mismatches']} ({compared})")
     for key in ("lut", "ff", "dsp", "bram", "fmax_mhz", "cycles", "latency_ns"):
         table.add_row(key, "–" if summary[key] is None else f"{summary[key]:,}")
+    if cap := summary["implementation"].get("fmax_capped_by"):
+        table.add_row("fmax_mhz is capped by", cap)
     table.add_row("host divides an observation by", f"{summary['observation_scale']:.9g}")
     console.print(table)
 

@@ -15,6 +15,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fuzz.conversion import PROPERTIES
+from fuzz.corruption import fuzz_corruption
 from fuzz.hostile import SUITES
 from fuzz.parsers import SHARES, fuzz_parser
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -67,6 +68,8 @@ def main() -> None:
     for name, suite in SUITES.items():
         if chosen.only in name:
             results[name] = _timed(name, lambda: suite(chosen.fraction, chosen.seed))  # noqa: B023
+    if chosen.only in (name := "corrupted artefacts"):
+        results[name] = _timed(name, lambda: fuzz_corruption(chosen.output, chosen.fraction, chosen.seed))
     path = chosen.output / "fuzz.json"
     write_json(path, results)
     print(path)
