@@ -122,4 +122,7 @@ def round_half_even(sums: IntArray, divisor: int) -> IntArray:
 
 def _ratio(larger: float, smaller: float) -> int:
     # Both are powers of two, so that the quotient is exact.
-    return int(larger / smaller)
+    quotient = larger / smaller
+    if quotient != int(quotient):
+        raise ValueError(f"{larger:g} is no multiple of {smaller:g}")
+    return int(quotient)

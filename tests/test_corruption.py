@@ -21,10 +21,10 @@ pytestmark = pytest.mark.xdist_group("corruption")
 
 SMALL = {
     "evaluate": Command(
-        "hls4rl.hls_projects.__main__", ("evaluate", "RUN", "--episodes", "1", "--backend", "rtl"),
+        ("evaluate", "RUN", "--episodes", "1", "--backend", "rtl"),
         (f"{TASK}/{RUN}/policy", f"{TASK}/{RUN}/{PART}"), 20,
     ),
-    "export": Command("hls4rl.export.__main__", ("POLICY",), (f"{TASK}/{RUN}/policy", f"{TASK}/{RUN}/onnx"), 6),
+    "export": Command(("export", "POLICY"), (f"{TASK}/{RUN}/policy", f"{TASK}/{RUN}/onnx"), 6),
 }
 
 
@@ -61,7 +61,7 @@ def test_damage_is_noticed(root: Path, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_the_suite_can_fail(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    deaf = Command(SMALL["evaluate"].app, ("parts",), (), 1)
+    deaf = Command(("parts",), (), 1)
     monkeypatch.setattr(corruption, "COMMANDS", {"evaluate": deaf})
     case = corruption.Case("evaluate", f"{TASK}/{RUN}/{PART}/policy_core.v", "truncated")
     with pytest.raises(AssertionError, match=r"accepted: .*policy_core.v: not the file that was made here"):

@@ -15,12 +15,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 from staged import as_stage
 
+from hls4rl.__main__ import app
 from hls4rl.checked import read_checked
 from hls4rl.errors import ProjectError
 from hls4rl.stage import METADATA, inputs_of, verified
@@ -40,8 +40,6 @@ _PROJECT = ("metadata.json", "project.json", "csim/policy.so", "csim/policy.json
 class Command:
     """One command, and what it reads."""
 
-    app: str
-    """Module of its typer application."""
     arguments: tuple[str, ...]
     reads: tuple[str, ...]
     """Stages and single files, below the root."""
@@ -53,27 +51,25 @@ def _of_run(*names: str) -> tuple[str, ...]:
     return tuple(f"{TASK}/{RUN}/{name}" for name in names)
 
 
-_BUILD, _BOARD = "hls4rl.hls_projects.__main__", "hls4rl.firmware.__main__"
 _STAGES = ("policy", "onnx", "hls4ml", PART)
 _SIMULATED = _of_run("policy", PART, "simulated-board")
 _CERTIFICATE = f"proof-{PART}/certificate.json"
 COMMANDS = {
-    "evaluate": Command(_BUILD, ("evaluate", "RUN", "--episodes", "1"), _of_run(*_STAGES), 150),
-    "prove": Command(_BUILD, ("prove", "RUN"), _of_run(*_STAGES, f"proof-{PART}/progress.json"), 60),
-    "equality": Command(_BUILD, ("equality", "--steps", "64", "ROOT"), (*_of_run(*_STAGES), "equality.json"), 40),
-    "report": Command(
-        "hls4rl.report.__main__", ("ROOT",),
+    "evaluate": Command(("evaluate", "RUN", "--episodes", "1"), _of_run(*_STAGES), 150),
+    "prove": Command(("prove", "RUN"), _of_run(*_STAGES, f"proof-{PART}/progress.json"), 60),
+    "equality": Command(("equality", "--steps", "64", "ROOT"), (*_of_run(*_STAGES), "equality.json"), 40),
+    "report": Command(("report", "ROOT"),
         (*_of_run("policy", PART, "report", METADATA, "hil.json", _CERTIFICATE), f"{TASK}/explore/explore.json"), 80,
     ),
-    "export": Command("hls4rl.export.__main__", ("POLICY",), _of_run("policy", "onnx"), 20),
-    "train": Command("hls4rl.train.__main__", ("RUN",), _of_run("policy"), 12),
-    "curves": Command("hls4rl.studies.paper.learning", ("TASK",), _of_run("policy"), 12),
-    "explore": Command("hls4rl.studies.explore.__main__", ("TASK", "--budget", "1s"), (f"{TASK}/explore",), 12),
-    "synth": Command(_BUILD, ("synth", "RUN"), _of_run(*_STAGES, "report"), 16),
-    "hil": Command(_BOARD, ("hil", "RUN", "--episodes", "1"), _SIMULATED, 8),
-    "watch": Command(_BOARD, ("watch", "RUN"), _SIMULATED, 6),
-    "endure": Command(_BOARD, ("endure", "RUN", "--minutes", "0.005", "--frames", "50"), _SIMULATED, 6),
-    "bitstream": Command(_BOARD, ("bitstream", "RUN"), _of_run("policy", PART, f"board-{BOARD}"), 10),
+    "export": Command(("export", "POLICY"), _of_run("policy", "onnx"), 20),
+    "train": Command(("train", "RUN"), _of_run("policy"), 12),
+    "curves": Command(("curves", "TASK"), _of_run("policy"), 12),
+    "explore": Command(("explore", "TASK", "--budget", "1s"), (f"{TASK}/explore",), 12),
+    "synth": Command(("synth", "RUN"), _of_run(*_STAGES, "report"), 16),
+    "hil": Command(("hil", "RUN", "--episodes", "1"), _SIMULATED, 8),
+    "watch": Command(("watch", "RUN"), _SIMULATED, 6),
+    "endure": Command(("endure", "RUN", "--minutes", "0.005", "--frames", "50"), _SIMULATED, 6),
+    "bitstream": Command(("bitstream", "RUN"), _of_run("policy", PART, f"board-{BOARD}"), 10),
 }
 
 
@@ -95,8 +91,7 @@ def whole_root(root: Path) -> None:
     for name in ("prove", "hil", "bitstream"):
         run(name, COMMANDS[name], root)
     run("equality", COMMANDS["equality"], root)
-    explore = COMMANDS["explore"]
-    run("explore", Command(explore.app, ("TASK", "--budget", "60s", "--workers", "2"), (), 0), root)
+    run("explore", Command(("explore", "TASK", "--budget", "60s", "--workers", "2"), (), 0), root)
     run("report", COMMANDS["report"], root)
 
 
@@ -124,7 +119,7 @@ def run(name: str, command: Command, root: Path, seed: str = "0") -> None:
     }
     arguments = [word for item in command.arguments for word in words.get(item, [item])]
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        status = import_module(command.app).app(arguments, standalone_mode=False)
+        status = app(arguments, standalone_mode=False)
     assert not status, f"{name} ended with status {status}"
 
 

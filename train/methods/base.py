@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -80,6 +81,19 @@ class Method(ABC):
 def real_contract(task: Task) -> Contract:
     """Real numbers everywhere but in the observation, which the sensor's converter quantises in any case."""
     return Contract(task.observation.type, None, None, None, None, None)
+
+
+def shared_contract(task: Task, spec: PolicySpec) -> Contract:
+    """Of methods that train what they deploy, unless the task asks for real numbers."""
+    return real_contract(task) if task.training.real_numbers else fixed_point_contract(task, spec)
+
+
+def without_rounding(task: Task, contract: Contract) -> Contract:
+    """``contract`` with only its signs left if the task asks for real numbers."""
+    if not task.training.real_numbers:
+        return contract
+    activation = contract.activation if isinstance(contract.activation, Sign) else None
+    return dataclasses.replace(contract, hidden_bias=None, activation=activation, output_bias=None)
 
 
 def fixed_point_contract(task: Task, spec: PolicySpec) -> Contract:
