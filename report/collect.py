@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hls4rl.contract import Binary, Contract, FixedPoint
+from hls4rl.hls_projects.executors import EXECUTORS
 from hls4rl.hls_projects.fpga.parts import load_part, part_names
 from hls4rl.hls_projects.fpga.place import RESULT
 from hls4rl.hls_projects.prove.claims import CERTIFICATE
@@ -124,7 +125,7 @@ def block_means(returns: list[float], block: int) -> list[float]:
 def _verified(item: Mapping[str, Any]) -> dict[str, Any]:
     returns = item["returns"]
     return {
-        "backend": item["backend"], "meaning": words.BACKENDS[item["backend"]], "episodes": len(returns),
+        "backend": item["backend"], "meaning": EXECUTORS[item["backend"]].label, "episodes": len(returns),
         "mean_return": item["mean_return"], "lowest": min(returns, default=None),
         "highest": max(returns, default=None), "first": returns[0] if returns else None,
         "steps": item["steps"], "mismatches": item["mismatches"], "logits_compared": item["logits_compared"],

@@ -16,6 +16,7 @@ from hls4rl.report.collect import collect_task, overview
 from hls4rl.report.episode import pictures
 from hls4rl.report.sources import task_directories, task_of
 from hls4rl.stage import write_json
+from hls4rl.train.methods import METHODS
 
 NAME = "report"
 """The files' stem."""
@@ -85,7 +86,9 @@ def _render(
     def figure(path: str, form: str = "{}") -> str:
         return show(path, formatted(look_up(content, path), form))
 
-    return environment.get_template(template).render(content=content, figure=figure, explain=plots.explain, **drawings)
+    return environment.get_template(template).render(
+        content=content, figure=figure, explain=plots.explain, methods=METHODS, **drawings
+    )
 
 
 def _marked(path: str, text: str) -> Markup:

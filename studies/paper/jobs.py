@@ -15,11 +15,11 @@ import numpy as np
 from hls4rl.contract import FloatArray
 from hls4rl.gym_loop import play
 from hls4rl.integer_backend import IntegerBackend
-from hls4rl.policy import METHODS, PolicySpec
+from hls4rl.policy import PolicySpec
 from hls4rl.studies.paper.rates import published_rate
 from hls4rl.studies.paper.variants import CONTROLS, OWN, RECIPES, VARIANTS, WIDTHS
 from hls4rl.task import Task, load_task, with_settings
-from hls4rl.train.methods import method
+from hls4rl.train.methods import PAPER_METHODS, method
 from hls4rl.train.selection import EVALUATION_SEED, policy_inputs
 from hls4rl.train.training import resolve_trainer, train_course, train_policy
 
@@ -116,10 +116,10 @@ def task_jobs(task: str, *, quick: bool = False) -> list[Job]:
     """
     name = load_task(task).name
     if quick:
-        return [Job(OWN.name, PolicySpec(name, method, 16, 0), 16) for method in METHODS]
+        return [Job(OWN.name, PolicySpec(name, method, 16, 0), 16) for method in PAPER_METHODS]
     return [
         Job(OWN.name, PolicySpec(name, method, hidden, seed))
-        for method in METHODS for hidden in PONG_WIDTHS for seed in range(POLICIES)
+        for method in PAPER_METHODS for hidden in PONG_WIDTHS for seed in range(POLICIES)
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from hls4rl.policy import METHODS
+from hls4rl.train.methods import PAPER_METHODS
 
 TASKS = ("cartpole", "cartpole-v1", "acrobot")
 """CartPole-v0 as in the paper, CartPole-v1, whose 500 steps part what is level at 200, and Acrobot-v1."""
@@ -47,7 +47,7 @@ class Variant:
 
     name: str
     settings: dict[str, Any]
-    methods: tuple[str, ...] = METHODS
+    methods: tuple[str, ...] = PAPER_METHODS
     tasks: tuple[str, ...] = TASKS
     widths: tuple[int, ...] = WIDTHS
     tuned: str | None = None

@@ -249,16 +249,15 @@ def _inputs(stage: Path, root: Path) -> dict[str, object]:
     return {"spec": spec} if stage.name == "policy" else {}
 
 
-def fuzz_corruption(folder: Path, fraction: float, start: int = 0) -> dict[str, int]:
+def corrupted_artefacts(fraction: float, start: int = 0) -> dict[str, int]:
     """Try so many of the cases of every command; returns how many were refused and how many made again.
 
     Raises:
         AssertionError: some were not noticed; each is printed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     counts = {"cases": 0, "refused": 0, "made again": 0}
     failures = []
-    with tempfile.TemporaryDirectory(dir=folder, prefix="corruption-") as work:
+    with tempfile.TemporaryDirectory(prefix="corruption-") as work:
         root = Path(work) / "whole"
         root.mkdir()
         whole_root(root)

@@ -15,10 +15,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fuzz.conversion import PROPERTIES
-from fuzz.corruption import fuzz_corruption
-from fuzz.hostile import SUITES
 from fuzz.imports import GRAPHS, fuzz_imports
 from fuzz.parsers import SHARES, fuzz_parser
+from fuzz.suites import SUITES
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from hls4rl.stage import write_json
@@ -73,8 +72,6 @@ def main() -> None:
     for name, suite in SUITES.items():
         if chosen.only in name:
             results[name] = _timed(name, lambda: suite(chosen.fraction, chosen.seed))  # noqa: B023
-    if chosen.only in (name := "corrupted artefacts"):
-        results[name] = _timed(name, lambda: fuzz_corruption(chosen.output, chosen.fraction, chosen.seed))
     path = chosen.output / "fuzz.json"
     write_json(path, results)
     print(path)

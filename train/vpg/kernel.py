@@ -23,8 +23,6 @@ from hls4rl.train.compiled import compiled, compiled_any_order
 from hls4rl.train.course import Course, Streams
 from hls4rl.train.methods import Method
 from hls4rl.train.methods import method as create_method
-from hls4rl.train.methods.compression import Compression
-from hls4rl.train.methods.pruning import Pruning
 from hls4rl.train.parameters import Parameters
 from hls4rl.train.vpg.advantage import SMALLEST_VARIANCE
 
@@ -97,13 +95,12 @@ class Rules(NamedTuple):
     @classmethod
     def of(cls, method: Method) -> Rules:
         """The rules of ``method`` as they stand."""
-        groups = method.groups if isinstance(method, Compression) else None
-        kept = method.kept if isinstance(method, Pruning) else None
+        groups, kept = method.groups, method.kept
         no_group, none_kept = np.empty((0, 0), dtype=np.int64), np.empty((0, 0))
         hidden_limit, output_limit = method.latent_limits
         return cls(
             float(hidden_limit), float(output_limit),
-            *(groups or (no_group, no_group)),
+            *((groups[0], groups[1]) if groups else (no_group, no_group)),
             *((kept[0].astype(np.float64), kept[1].astype(np.float64)) if kept else (none_kept, none_kept)),
         )
 
