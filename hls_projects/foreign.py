@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from hls4rl.backend import Answer, Backend
@@ -188,7 +189,8 @@ def build_foreign(model: Path, hardware: Hardware, root: Path, console: Console 
         raise ProjectError(f"{model}: no such file; give a QONNX model with ONNX=path/to/model.onnx")
     build = ForeignBuild(model, hardware, root)
     folding = build.original.folded  # what cannot be folded is told before anything is written
-    console.print(f"{model.name}: activations folded by {', '.join(folding.ways) or 'nothing'}", highlight=False)
+    ways = ", ".join(folding.ways) or "nothing"
+    console.print(f"{escape(model.name)}: activations folded by {ways}", highlight=False)
     with exclusive(build.directory):
         for name, stage, maker in build.stages():
             if stage.is_current:

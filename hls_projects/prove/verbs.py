@@ -87,7 +87,7 @@ def _print_claims(certificate: Certificate) -> None:
     _CONSOLE.print(table)
     for claim in certificate.claims:
         if claim.status == OPEN:
-            _CONSOLE.print(f"not proven: {claim.name}: {claim.reason}")
+            _CONSOLE.print(f"not proven: {claim.name}: {claim.reason}", markup=False)
 
 
 def _print_equality(result: dict[str, Any]) -> None:
