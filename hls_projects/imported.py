@@ -214,6 +214,8 @@ def print_imported(path: Path, console: Console) -> None:
         table.add_row(f"{item['backend']}: mismatches in {item['steps']:,}", f"{item['mismatches']} ({compared})")
     for key in ("lut", "ff", "dsp", "bram", "fmax_mhz", "cycles", "latency_ns"):
         table.add_row(key, "–" if summary[key] is None else f"{summary[key]:,}")
+    if cap := summary["implementation"].get("fmax_capped_by"):
+        table.add_row("fmax_mhz is capped by", cap)
     verdict = summary["model_check"]
     count = verdict["integer_observations"] + verdict["real_observations"]
     table.add_row(f"the model itself, executed on {count:,} observations: wrong", "0")
