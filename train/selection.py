@@ -21,7 +21,8 @@ from hls4rl.processes import worker_pool
 from hls4rl.run import RUNS
 from hls4rl.stage import Stage, exclusive, verified, write_json
 from hls4rl.task import Task
-from hls4rl.train.training import Standing, TrainingResult, load_trainer, resolve_trainer, train_policy
+from hls4rl.train.trainers import load_trainer, resolve_trainer
+from hls4rl.train.training import Standing, TrainingResult, train_policy
 from hls4rl.verdict import Verdict, interval
 
 VALIDATION_SEED = 1_000_000
@@ -57,7 +58,7 @@ def policy_inputs(task: Task, spec: PolicySpec, trainer: str = "auto") -> dict[s
         "observation": asdict(task.observation),
         "network": asdict(task.network),
         "training": {key: value for key, value in asdict(task.training).items() if key != "seeds"},
-        "trainer": resolve_trainer(task, trainer),
+        "trainer": resolve_trainer(task, spec, trainer),
         **({} if task.pixels is None else {"pixels": asdict(task.pixels)}),
     }
 
@@ -81,7 +82,7 @@ def train_seed(
     """
     stage = policy_stage(task, spec, root, trainer)
     if not stage.is_current:
-        load_trainer(task, trainer)
+        load_trainer(task, spec, trainer)
     with exclusive(stage.directory.parent):
         if not stage.is_current:
             result = train_policy(task, spec, progress, trainer, stage.directory.parent)

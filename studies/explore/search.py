@@ -33,6 +33,7 @@ from hls4rl.contract import IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.gym_loop import play
 from hls4rl.hls_projects.fpga.parts import load_part
+from hls4rl.policy import PolicySpec
 from hls4rl.processes import end_workers, worker_pool
 from hls4rl.run import RUNS
 from hls4rl.stage import exclusive
@@ -42,7 +43,7 @@ from hls4rl.studies.explore.space import first_guesses, suggest
 from hls4rl.studies.explore.trial import Job, run_trial
 from hls4rl.task import Task, change
 from hls4rl.train.selection import VALIDATION_SEED
-from hls4rl.train.training import resolve_trainer
+from hls4rl.train.trainers import resolve_trainer
 
 RESULT = "explore.json"
 JOURNAL = "trials.journal"
@@ -132,7 +133,7 @@ class _Search:
         self._file, self._environment, self._settings, self._parts = task, environment, settings, parts
         self._task, self._watch = change(task, settings)[0], watch
         self._path, self._journal, self._end = directory / RESULT, directory / JOURNAL, time.monotonic() + seconds
-        self._seeds = SEEDS[resolve_trainer(task, "auto")]
+        self._seeds = SEEDS[resolve_trainer(task, PolicySpec(task.name, "fp", 4, 0))]
         self._study = _open_study(self._journal, self._task, parts)
         self._baseline = self._constant("baseline", lambda: random_return(self._task))
         self._written = 0.0
