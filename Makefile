@@ -57,7 +57,7 @@ help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "Variables: ENV=$(ENV) METHOD=$(METHOD) HIDDEN=$(HIDDEN) SEED BITS CLUSTERS PERCENTILE ACTIVATION_BITS SET PART CLOCK_MHZ"
-	@echo "           TOOL=$(TOOL) BACKEND=$(BACKEND) EPISODES BOARD PORT=$(PORT) FAULTS; what each means: .venv/bin/python -m hls_projects synth --help"
+	@echo "           TOOL=$(TOOL) BACKEND=$(BACKEND) EPISODES BOARD PORT=$(PORT) FAULTS; what each means: .venv/bin/python -m hls4rl.hls_projects synth --help"
 
 venv: $(READY) ## make the virtual environment with the pinned versions
 
@@ -72,67 +72,67 @@ $(READY): pyproject.toml constraints.txt requirements.lock
 	@touch $@
 
 train: $(READY) ## train policies: one SEED, or several of which the best by validation is chosen
-	@$(RUN) -m train $(policy)
+	@$(RUN) -m hls4rl.train $(policy)
 
 synth: $(READY) ## train, export, convert, C-simulate, place and route, and verify in the Gym loop: the whole pipeline
-	@$(RUN) -m hls_projects $(if $(ONNX),$(foreign),synth $(build) $(call flag,TOOL,--tool) $(call flag,EPISODES,--episodes))
+	@$(RUN) -m hls4rl.hls_projects $(if $(ONNX),$(foreign),synth $(build) $(call flag,TOOL,--tool) $(call flag,EPISODES,--episodes))
 
 evaluate: $(READY) ## drive Gymnasium by BACKEND=torch|qonnx|onnxruntime|csim|rtl|netlist|all and compare every step
-	@$(RUN) -m hls_projects evaluate $(build) $(call flag,BACKEND,--backend) $(call flag,EPISODES,--episodes)
+	@$(RUN) -m hls4rl.hls_projects evaluate $(build) $(call flag,BACKEND,--backend) $(call flag,EPISODES,--episodes)
 
 curves: $(READY) ## draw the learning curves of all runs of ENV that are trained here, as the paper's Figures 5 and 6
-	@$(RUN) -m hls_projects.paper.learning $(call flag,ENV,--env) $(call flag,ROOT,--root)
+	@$(RUN) -m hls4rl.studies.paper.learning $(call flag,ENV,--env) $(call flag,ROOT,--root)
 
 prove: $(READY) ## certificate: netlist, RTL and software equal on ALL observations; MINUTES, MUTATIONS=100 faulty netlists
-	@$(RUN) -m hls_projects prove $(policy) $(call flag,PART,--part) $(call flag,MINUTES,--minutes) \
+	@$(RUN) -m hls4rl.hls_projects prove $(policy) $(call flag,PART,--part) $(call flag,MINUTES,--minutes) \
 	  $(call flag,MUTATIONS,--mutations)
 
 equality: $(READY) ## all executors of all built policies on STEPS (10 million) visited and random observations; resumable
-	@$(RUN) -m hls_projects equality $(call flag,STEPS,--steps) $(call flag,ROOT,--root)
+	@$(RUN) -m hls4rl.hls_projects equality $(call flag,STEPS,--steps) $(call flag,ROOT,--root)
 
 fuzz: $(READY) ## random networks through every conversion, and 110,000 damaged files and frames into every parser
 	@PYTHONPATH=. $(RUN) tests/fuzz/run.py
 
 kill-test: $(READY) ## SIGKILL make synth and make paper at 50 random moments each; reruns must end in the same bytes
-	@PYTHONPATH=. $(RUN) tests/faults.py
+	@PYTHONPATH=. $(RUN) tools/faults.py
 
 reproduce: $(READY) ## run make synth twice, in two places, and compare every artefact by its hash
-	@PYTHONPATH=. $(RUN) tests/reproduce.py $(build)
+	@PYTHONPATH=. $(RUN) tools/reproduce.py $(build)
 
 matrix: $(READY) ## every method × {cartpole, acrobot} × hidden 16 and 64, each verified on 100,000 steps: one table
-	@$(RUN) -m hls_projects matrix $(call flag,ROOT,--root) $(call flag,PART,--part)
+	@$(RUN) -m hls4rl.hls_projects matrix $(call flag,ROOT,--root) $(call flag,PART,--part)
 
 report: $(READY) ## one self-contained page for each task, and one over all: figures, plots, commands; as JSON and Markdown too
-	@$(RUN) -m hls_projects report $(call flag,ROOT,--root)
+	@$(RUN) -m hls4rl.hls_projects report $(call flag,ROOT,--root)
 
 parts: $(READY) ## list the parts that can be built for
-	@$(RUN) -m hls_projects parts
+	@$(RUN) -m hls4rl.hls_projects parts
 
 hil: $(READY) ## let the board on PORT (default: a simulated one) drive Gymnasium, each action checked; FAULTS=0.01 for a bad wire
-	@$(RUN) -m firmware hil $(board) $(call flag,PORT,--port) $(call flag,EPISODES,--episodes) $(call flag,FAULTS,--faults)
+	@$(RUN) -m hls4rl.firmware hil $(board) $(call flag,PORT,--port) $(call flag,EPISODES,--episodes) $(call flag,FAULTS,--faults)
 
 watch: $(READY) ## draw an episode that the board drives, as a GIF
-	@$(RUN) -m firmware watch $(board) $(call flag,PORT,--port)
+	@$(RUN) -m hls4rl.firmware watch $(board) $(call flag,PORT,--port)
 
 bitstream: $(READY) ## policy and serial link for BOARD, placed and routed, and the command that loads it
-	@$(RUN) -m firmware bitstream $(board)
+	@$(RUN) -m hls4rl.firmware bitstream $(board)
 
 boards: $(READY) ## list the boards
-	@$(RUN) -m firmware boards
+	@$(RUN) -m hls4rl.firmware boards
 
 endure: $(READY) ## fuzz the simulated board with 100,000 damaged frames, then soak it for MINUTES (10) over a bad wire
-	@$(RUN) -m firmware endure $(policy) $(call flag,MINUTES,--minutes) $(call flag,FAULTS,--faults)
+	@$(RUN) -m hls4rl.firmware endure $(policy) $(call flag,MINUTES,--minutes) $(call flag,FAULTS,--faults)
 
 paper: $(READY) ## the paper's 500 policies in two recipes with controls: figures, tables, claims; QUICK=1 for a slice, CSIM=1 to C-simulate the best; TASK=pong for Pong
-	@$(RUN) -m hls_projects.paper $(call flag,TASK,--task) $(if $(QUICK),--quick) $(if $(CSIM),--csim) $(call flag,SCHEDULER,--scheduler) $(call flag,ROOT,--root)
+	@$(RUN) -m hls4rl.studies.paper $(call flag,TASK,--task) $(if $(QUICK),--quick) $(if $(CSIM),--csim) $(call flag,SCHEDULER,--scheduler) $(call flag,ROOT,--root)
 
 explore: $(READY) ## search for the smallest and quickest cores that solve ENV within BUDGET; ends in a front of make synth lines
-	@$(RUN) -m hls_projects.explore $(call flag,ENV,--env) $(call flag,BUDGET,--budget) $(call flag,PART,--part) \
+	@$(RUN) -m hls4rl.studies.explore $(call flag,ENV,--env) $(call flag,BUDGET,--budget) $(call flag,PART,--part) \
 	  $(call flag,WORKERS,--workers) $(call flag,SCHEDULER,--scheduler) $(call flag,SET,--set) $(call flag,ROOT,--root)
 
 bench-train: $(READY) ## steps per second and time to solve CartPole against a plain loop and stable-baselines3
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
-	@$(RUN) -m train.benchmark
+	@$(RUN) -m hls4rl.studies.benchmark
 
 test: $(READY) ## run the tests (pytest)
 	@$(RUN) -m pytest
@@ -150,10 +150,10 @@ $(TOOLS)/bin/pip-audit: constraints.txt
 	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt pip-audit pip-licenses uv
 
 audit: $(READY) $(TOOLS)/bin/pip-audit ## ask the index for known weaknesses of the pinned versions
-	@PYTHONPATH=. $(RUN) tests/supply_chain.py audit $(TOOLS)/bin
+	@PYTHONPATH=. $(RUN) tools/supply_chain.py audit $(TOOLS)/bin
 
 licences: $(READY) $(TOOLS)/bin/pip-audit ## list the licences of what we depend on: docs/licences.md
-	@PYTHONPATH=. $(RUN) tests/supply_chain.py licences $(TOOLS)/bin
+	@PYTHONPATH=. $(RUN) tools/supply_chain.py licences $(TOOLS)/bin
 
 lock: $(TOOLS)/bin/pip-audit ## write requirements.lock, the hashes of all files of the versions in constraints.txt
 	@$(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
@@ -161,4 +161,4 @@ lock: $(TOOLS)/bin/pip-audit ## write requirements.lock, the hashes of all files
 	  $(addprefix --no-emit-package ,$(UNLOCKED)) pyproject.toml -o requirements.lock
 
 clean: ## remove generated runs (not the virtual environment)
-	rm -rf hls_projects/*/*-h*-s* $(foreach kind,html json md,hls_projects/report.$(kind) hls_projects/*/report.$(kind)) build
+	rm -rf hls_projects/*/*-h*-s* $(foreach kind,html json md,runs/report.$(kind) hls_projects/*/report.$(kind)) build

@@ -10,11 +10,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from export.check import MismatchError
-    from export.graph import IntegerNetwork, Layer, read_network
-    from export.onnxruntime_backend import OnnxRuntimeBackend
-    from export.qonnx_backend import QonnxBackend
-    from export.writer import export_policy
+    from hls4rl.network import IntegerNetwork, Layer
+
+    from hls4rl.export.check import MismatchError
+    from hls4rl.export.graph import read_network
+    from hls4rl.export.onnxruntime_backend import OnnxRuntimeBackend
+    from hls4rl.export.qonnx_backend import QonnxBackend
+    from hls4rl.export.writer import export_policy
 
 __all__ = [
     "IntegerNetwork", "Layer", "MismatchError", "OnnxRuntimeBackend", "QonnxBackend", "export_policy", "read_network",
@@ -29,5 +31,5 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     # On first use: torch, Brevitas and ONNX Runtime take seconds to import, and few callers need them all.
     if name not in _HOMES:
-        raise AttributeError(f"module 'export' has no attribute '{name}'")
-    return getattr(importlib.import_module(f"export.{_HOMES[name]}"), name)
+        raise AttributeError(f"module 'hls4rl.export' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"hls4rl.export.{_HOMES[name]}"), name)

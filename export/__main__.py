@@ -1,4 +1,4 @@
-"""``python -m export``: a trained policy → QONNX and plain ONNX, checked."""
+"""``python -m hls4rl.export``: a trained policy → QONNX and plain ONNX, checked."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Annotated
 
 import typer
 
-from train.cli import print_result, run
-from train.errors import ProjectError
-from train.policy import load_policy
-from train.stage import METADATA, Stage, digest
+from hls4rl.cli import print_result, run
+from hls4rl.errors import ProjectError
+from hls4rl.policy import load_policy
+from hls4rl.stage import METADATA, Stage, digest
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
 def main(
-    policy: Annotated[Path, typer.Argument(help="A policy.safetensors that `python -m train` wrote.")],
+    policy: Annotated[Path, typer.Argument(help="A policy.safetensors that `python -m hls4rl.train` wrote.")],
     output: Annotated[
         Path | None,
         typer.Option("--output", metavar="DIR", help="Directory to write; default: onnx/ beside the policy's."),
@@ -28,10 +28,10 @@ def main(
     Both are compared with the float64 Brevitas policy before they are kept: corners and 2000 random
     observations, every logit, as integers. The files are policy.qonnx.onnx, policy.onnx and metadata.json.
 
-    Example: python -m export hls_projects/cartpole/fp-h16-s0/policy/policy.safetensors
+    Example: python -m hls4rl.export runs/cartpole/fp-h16-s0/policy/policy.safetensors
     """
     # torch, Brevitas and QONNX take seconds to import; --help and mistakes need none of them.
-    from export.writer import export_policy
+    from hls4rl.export.writer import export_policy
 
     loaded = load_policy(policy)
     directory = output if output is not None else policy.resolve().parent.parent / "onnx"
@@ -47,4 +47,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run(app, "python -m export")
+    run(app, "python -m hls4rl.export")

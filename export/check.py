@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from train.backend import Backend
-from train.contract import FixedPoint, IntArray
-from train.errors import ProjectError
+from hls4rl.backend import Backend
+from hls4rl.contract import FixedPoint, IntArray
+from hls4rl.errors import ProjectError
 
 RANDOM_ROWS = 2000
 _MAXIMUM_ELEMENTS = 1 << 22

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from train.contract import FixedPoint, IntArray
+from hls4rl.contract import FixedPoint, IntArray
 
 ROUNDINGS = ("ROUND", "FLOOR", "CEIL")
 SIGN = "SIGN"

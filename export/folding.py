@@ -18,11 +18,11 @@ from fractions import Fraction
 from functools import cache
 
 import numpy as np
+from hls4rl.network import IntegerNetwork, Layer
 
-from export.exact import SIGN, AmbiguousError, Clip, ExactLayer, ExactNetwork, Levels
-from export.graph import IntegerNetwork, Layer
-from train.contract import ActivationType, FixedPoint, IntArray, Sign, is_power_of_two
-from train.errors import ProjectError
+from hls4rl.contract import ActivationType, FixedPoint, IntArray, Sign, is_power_of_two
+from hls4rl.errors import ProjectError
+from hls4rl.export.exact import SIGN, AmbiguousError, Clip, ExactLayer, ExactNetwork, Levels
 
 MAXIMUM_UNITS = 1024
 """Sign units that the thermometer of one layer may take."""

@@ -14,10 +14,10 @@ import onnx
 from onnx import numpy_helper
 from qonnx.custom_op.general.quant import quant
 
-from export.exact import ROUNDINGS, SIGN, Clip, Curve, ExactLayer, ExactNetwork, Levels, Smooth
-from export.model_file import load_model
-from train.contract import FloatArray, IntArray
-from train.errors import ProjectError
+from hls4rl.contract import FloatArray, IntArray
+from hls4rl.errors import ProjectError
+from hls4rl.export.exact import ROUNDINGS, SIGN, Clip, Curve, ExactLayer, ExactNetwork, Levels, Smooth
+from hls4rl.export.model_file import load_model
 
 _QUANTISERS = ("Quant", "IntQuant", "BipolarQuant")
 _NOTHING = ("Identity", "Dropout", "Flatten", "Cast")

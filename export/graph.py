@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from qonnx.custom_op.general.quant import quant
 
-from export.model_file import load_model
-from train.contract import ActivationType, FixedPoint, FloatArray, IntArray, Sign, is_power_of_two
-from train.errors import ProjectError
+from hls4rl.contract import ActivationType, FixedPoint, FloatArray, IntArray, Sign, is_power_of_two
+from hls4rl.errors import ProjectError
+from hls4rl.export.model_file import load_model
 
 _LARGEST = 2.0**62
 """What 64-bit integers hold twice."""

@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from export.operators import QONNX_DOMAIN, fold_constants
-from train.errors import ProjectError
+from hls4rl.errors import ProjectError
+from hls4rl.export.operators import QONNX_DOMAIN, fold_constants
 
 OPSET = 13
 IR_VERSION = 8

@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from train.errors import ProjectError
+from hls4rl.errors import ProjectError
 
 MAXIMUM_BYTES = 1 << 28
 

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 import onnx
+from hls4rl.network import IntegerNetwork
 from onnx import TensorProto, helper, numpy_helper
 
-from export.graph import IntegerNetwork
-from export.lowering import IR_VERSION, OPSET
-from export.operators import QONNX_DOMAIN
-from train.contract import FixedPoint, FloatArray, IntArray, Sign
+from hls4rl.contract import FixedPoint, FloatArray, IntArray, Sign
+from hls4rl.export.lowering import IR_VERSION, OPSET
+from hls4rl.export.operators import QONNX_DOMAIN
 
 
 def network_model(network: IntegerNetwork) -> onnx.ModelProto:
-    """The QONNX graph that :func:`export.graph.read_network` reads back as ``network``.
+    """The QONNX graph that :func:`hls4rl.export.graph.read_network` reads back as ``network``.
 
     Weights have up to 24 significant bits (they lie in float32), biases up to 32 bits.
     """

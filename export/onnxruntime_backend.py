@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from export.model_file import load_model, units
-from train.backend import Answer
-from train.contract import IntArray
-from train.errors import ProjectError
+from hls4rl.backend import Answer
+from hls4rl.contract import IntArray
+from hls4rl.errors import ProjectError
+from hls4rl.export.model_file import load_model, units
 
 
 class OnnxRuntimeBackend:
@@ -33,6 +33,6 @@ class OnnxRuntimeBackend:
         self._input = self._session.get_inputs()[0].name
 
     def infer(self, observations: IntArray) -> Answer:
-        """See :class:`train.backend.Backend`."""
+        """See :class:`hls4rl.backend.Backend`."""
         (logits,) = self._session.run(None, {self._input: observations * self._units.observation_lsb})
         return Answer.of_logits(np.rint(logits / self._units.logit_lsb).astype(np.int64))

@@ -18,7 +18,7 @@ from onnx.reference.op_run import OpRun
 from qonnx.custom_op.general.bipolar_quant import binary_quant
 from qonnx.custom_op.general.quant import quant
 
-from train.contract import FloatArray
+from hls4rl.contract import FloatArray
 
 QONNX_DOMAIN = "qonnx.custom_op.general"
 

@@ -10,15 +10,15 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
-from export.check import MismatchError
-from export.exact import ExactNetwork
-from export.folding import Folded, fold
-from export.foreign import read_foreign
-from export.model_file import load_model
-from export.operators import OPERATORS, QONNX_DOMAIN, fold_constants
-from train.backend import Answer
-from train.contract import FloatArray, IntArray
-from train.errors import ProjectError
+from hls4rl.backend import Answer
+from hls4rl.contract import FloatArray, IntArray
+from hls4rl.errors import ProjectError
+from hls4rl.export.check import MismatchError
+from hls4rl.export.exact import ExactNetwork
+from hls4rl.export.folding import Folded, fold
+from hls4rl.export.foreign import read_foreign
+from hls4rl.export.model_file import load_model
+from hls4rl.export.operators import OPERATORS, QONNX_DOMAIN, fold_constants
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +112,7 @@ class OriginalBackend:
         self._scale = float(original.exact.input.scale)
 
     def infer(self, observations: IntArray) -> Answer:
-        """See :class:`train.backend.Backend`; integer logits where the model has a common unit for them."""
+        """See :class:`hls4rl.backend.Backend`; integer logits where the model has a common unit for them."""
         try:
             (logits,) = self._evaluator.run(None, {self._input: observations * self._scale})
         except Exception as error:

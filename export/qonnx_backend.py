@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from export.model_file import load_model, units
-from export.operators import evaluator, fold_constants
-from train.backend import Answer
-from train.contract import IntArray
+from hls4rl.backend import Answer
+from hls4rl.contract import IntArray
+from hls4rl.export.model_file import load_model, units
+from hls4rl.export.operators import evaluator, fold_constants
 
 
 class QonnxBackend:
-    """The QONNX graph in float64: ONNX's reference evaluator with QONNX's quantisers (``export.operators``)."""
+    """The QONNX graph in float64: ONNX's reference evaluator with QONNX's quantisers (``hls4rl.export.operators``)."""
 
     name = "qonnx"
 
@@ -24,6 +24,6 @@ class QonnxBackend:
         self._input = model.graph.input[0].name
 
     def infer(self, observations: IntArray) -> Answer:
-        """See :class:`train.backend.Backend`."""
+        """See :class:`hls4rl.backend.Backend`."""
         (logits,) = self._evaluator.run(None, {self._input: observations * self._units.observation_lsb})
         return Answer.of_logits(np.rint(logits / self._units.logit_lsb).astype(np.int64))

@@ -9,18 +9,19 @@ from pathlib import Path
 
 import onnx
 import torch
+from hls4rl.network import IntegerNetwork
 
-from export.check import check_observations, require_equal_logits
-from export.graph import IntegerNetwork, read_network
-from export.lowering import OPSET, lower
-from export.model_file import save_model
-from export.onnxruntime_backend import OnnxRuntimeBackend
-from export.qonnx_backend import QonnxBackend
-from train.backend import Answer
-from train.contract import IntArray
-from train.errors import ProjectError
-from train.network import TorchBackend, load_network
-from train.policy import Policy
+from hls4rl.backend import Answer
+from hls4rl.contract import IntArray
+from hls4rl.errors import ProjectError
+from hls4rl.export.check import check_observations, require_equal_logits
+from hls4rl.export.graph import read_network
+from hls4rl.export.lowering import OPSET, lower
+from hls4rl.export.model_file import save_model
+from hls4rl.export.onnxruntime_backend import OnnxRuntimeBackend
+from hls4rl.export.qonnx_backend import QonnxBackend
+from hls4rl.policy import Policy
+from hls4rl.train.network import TorchBackend, load_network
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -10,11 +10,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from firmware.bitstream import build_bitstream
-    from firmware.boards import Board, load_board
-    from firmware.hil import Session, open_board, run_hil
-    from firmware.link import Expected, Link
-    from firmware.simulated_board import Trouble, simulated_board
+    from hls4rl.firmware.bitstream import build_bitstream
+    from hls4rl.firmware.boards import Board, load_board
+    from hls4rl.firmware.hil import Session, open_board, run_hil
+    from hls4rl.firmware.link import Expected, Link
+    from hls4rl.firmware.simulated_board import Trouble, simulated_board
 
 __all__ = [
     "Board", "Expected", "Link", "Session", "Trouble", "build_bitstream", "load_board", "open_board", "run_hil",
@@ -31,5 +31,5 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     # On first use, so that the simulated board's process starts without what it doesn't need.
     if name not in _HOMES:
-        raise AttributeError(f"module 'firmware' has no attribute '{name}'")
-    return getattr(importlib.import_module(f"firmware.{_HOMES[name]}"), name)
+        raise AttributeError(f"module 'hls4rl.firmware' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"hls4rl.firmware.{_HOMES[name]}"), name)

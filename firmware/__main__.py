@@ -11,17 +11,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from firmware.boards import board_names, load_board
-from firmware.design import load_design
-from hls_projects import pipeline
-from hls_projects.evaluate import EPISODES
-from hls_projects.run import Run
-from train.cli import print_result, run
-from train.errors import ProjectError
-from train.options import ActivationBits, Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed, Settings, choose
-from train.policy import PolicySpec
-from train.stage import Stage, digest, exclusive, write_json
-from train.task import TASK_DIRECTORY, Task, with_settings
+from hls4rl.cli import print_result, run
+from hls4rl.errors import ProjectError
+from hls4rl.firmware.boards import board_names, load_board
+from hls4rl.firmware.design import load_design
+from hls4rl.hls_projects import pipeline
+from hls4rl.hls_projects.evaluate import EPISODES
+from hls4rl.options import ActivationBits, Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed, Settings, choose
+from hls4rl.policy import PolicySpec
+from hls4rl.run import RUNS, Run
+from hls4rl.stage import Stage, digest, exclusive, write_json
+from hls4rl.task import Task, with_settings
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
@@ -49,7 +49,7 @@ def hil(
 
     Exits with a status other than 0 if a single action differs.
     """
-    from firmware.hil import Session, require_exact, run_hil
+    from hls4rl.firmware.hil import Session, require_exact, run_hil
 
     console = Console(highlight=False)
     task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
@@ -87,10 +87,10 @@ def watch(
     root: Root = None,
 ) -> None:
     """Draw one episode while the board drives it, and keep it as a GIF."""
-    from firmware.hil import Session, open_board
-    from firmware.picture import film
-    from train.network import TorchBackend
-    from train.policy import load_policy
+    from hls4rl.firmware.hil import Session, open_board
+    from hls4rl.firmware.picture import film
+    from hls4rl.policy import load_policy
+    from hls4rl.train.network import TorchBackend
 
     console = Console(highlight=False)
     task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
@@ -118,8 +118,8 @@ def bitstream(
 
     For the Zynq boards pynq-z2 and zcu102: hls4ml's project with its driver, C-simulated, and built where Vivado is.
     """
-    from firmware.bitstream import REPORT, build_bitstream
-    from firmware.zynq import ZYNQ_BOARDS
+    from hls4rl.firmware.bitstream import REPORT, build_bitstream
+    from hls4rl.firmware.zynq import ZYNQ_BOARDS
 
     console = Console(highlight=False)
     task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
@@ -158,10 +158,10 @@ def endure(
     """
     from dataclasses import asdict
 
-    from firmware.endurance import fuzz, soak
-    from firmware.hil import Session, board_library
-    from train.network import TorchBackend
-    from train.policy import load_policy
+    from hls4rl.firmware.endurance import fuzz, soak
+    from hls4rl.firmware.hil import Session, board_library
+    from hls4rl.policy import load_policy
+    from hls4rl.train.network import TorchBackend
 
     console = Console(highlight=False)
     task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
@@ -198,9 +198,9 @@ def boards() -> None:
 
 
 def _make_zynq(board: str, task: Task, chosen: Run, console: Console) -> None:
-    from firmware.zynq import REPORT, write_zynq
-    from train.network import TorchBackend
-    from train.policy import load_policy
+    from hls4rl.firmware.zynq import REPORT, write_zynq
+    from hls4rl.policy import load_policy
+    from hls4rl.train.network import TorchBackend
 
     stage = Stage(chosen.directory / f"board-{board}", {
         "board": board, "policy": digest(chosen.policy), "hardware": repr(task.hardware),
@@ -217,7 +217,7 @@ def _make_zynq(board: str, task: Task, chosen: Run, console: Console) -> None:
 
 
 def _print_bitstream(directory: Path, console: Console) -> None:
-    from firmware.bitstream import REPORT
+    from hls4rl.firmware.bitstream import REPORT
 
     report = json.loads((directory / REPORT).read_text(encoding="utf-8"))
     used = ", ".join(f"{name} {count}/{total}" for name, (count, total) in report["utilization"].items())
@@ -231,7 +231,7 @@ def _built(
 ) -> tuple[Task, Run]:
     """The task and the run, which is made now if it isn't there."""
     task = with_settings(task, "hardware", part=part)
-    where = root or TASK_DIRECTORY
+    where = root or RUNS
     try:
         found = pipeline.find_run(task, spec, choose_seed, where)
         load_design(found.part(task.hardware.part), found.policy)
@@ -242,4 +242,4 @@ def _built(
 
 
 if __name__ == "__main__":
-    run(app, "python -m firmware")
+    run(app, "python -m hls4rl.firmware")

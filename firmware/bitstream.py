@@ -8,12 +8,12 @@ import sysconfig
 from pathlib import Path
 from typing import Any
 
-from firmware.boards import Board
-from firmware.design import Design
-from firmware.families import FAMILIES, Family
-from hls_projects.yosys import quoted, run_yosys
-from train.errors import ProjectError
-from train.stage import write_json
+from hls4rl.errors import ProjectError
+from hls4rl.firmware.boards import Board
+from hls4rl.firmware.design import Design
+from hls4rl.firmware.families import FAMILIES, Family
+from hls4rl.hls_projects.fpga.yosys import quoted, run_yosys
+from hls4rl.stage import write_json
 
 REPORT = "bitstream.json"
 ATTEMPTS = 5

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware.families import FAMILIES, Pin
-from train.errors import ProjectError
-from train.plain import build, read_toml
+from hls4rl.errors import ProjectError
+from hls4rl.firmware.families import FAMILIES, Pin
+from hls4rl.plain import build, read_toml
 
 BOARD_DIRECTORY = Path(__file__).resolve().parent / "boards"
 DEFAULT_BOARD = "ulx3s"
@@ -25,7 +25,7 @@ class Board:
     sources: tuple[str, ...]
     """Public documents that the pins were taken from."""
     family: str
-    """A key of :data:`firmware.families.FAMILIES`."""
+    """A key of :data:`hls4rl.firmware.families.FAMILIES`."""
     device: tuple[str, ...]
     """nextpnr's options for the part, its package and its speed grade."""
     loader: str

@@ -6,11 +6,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from hls_projects.rtl import CORE, read_info
-from hls_projects.stream.rtl import read_stream_info
-from hls_projects.stream.simulation import is_stream
-from train.policy import load_policy
-from train.stage import digest
+from hls4rl.hls_projects.rtl.pipelined import CORE, read_info
+from hls4rl.hls_projects.rtl.streaming import read_stream_info
+from hls4rl.hls_projects.simulation.streaming import is_stream
+from hls4rl.policy import load_policy
+from hls4rl.stage import digest
 
 VERILOG = Path(__file__).resolve().parent / "verilog"
 MAXIMUM_ACTIONS = 256

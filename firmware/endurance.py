@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from firmware import protocol
-from firmware.design import Design
-from firmware.hil import Session, open_board
-from firmware.model import BoardModel, exchange
-from firmware.protocol import Action, FrameError, Identity
-from firmware.simulated_board import Trouble
-from train.backend import Backend
-from train.contract import IntArray
-from train.network import TorchBackend
-from train.policy import load_policy
+from hls4rl.backend import Backend
+from hls4rl.contract import IntArray
+from hls4rl.firmware import protocol
+from hls4rl.firmware.design import Design
+from hls4rl.firmware.hil import Session, open_board
+from hls4rl.firmware.model import BoardModel, exchange
+from hls4rl.firmware.protocol import Action, FrameError, Identity
+from hls4rl.firmware.simulated_board import Trouble
+from hls4rl.policy import load_policy
+from hls4rl.train.network import TorchBackend
 
 _BATCH = 128
 _BYTES_BETWEEN_EVENTS = 400_000

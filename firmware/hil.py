@@ -13,21 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from firmware import protocol
-from firmware.boards import Board
-from firmware.design import Design, load_design
-from firmware.link import Expected, Link
-from firmware.model import CLOCKS_PER_BIT, LIBRARY, build_board_model
-from firmware.simulated_board import IDLE_CLOCKS, Trouble, simulated_board
-from hls_projects.run import Run
-from train.backend import Answer
-from train.contract import IntArray
-from train.errors import ProjectError
-from train.gym_loop import play
-from train.network import TorchBackend
-from train.policy import load_policy
-from train.stage import Stage, digest, exclusive
-from train.task import Task
+from hls4rl.backend import Answer
+from hls4rl.contract import IntArray
+from hls4rl.errors import ProjectError
+from hls4rl.firmware import protocol
+from hls4rl.firmware.boards import Board
+from hls4rl.firmware.design import Design, load_design
+from hls4rl.firmware.link import Expected, Link
+from hls4rl.firmware.model import CLOCKS_PER_BIT, LIBRARY, build_board_model
+from hls4rl.firmware.simulated_board import IDLE_CLOCKS, Trouble, simulated_board
+from hls4rl.gym_loop import play
+from hls4rl.policy import load_policy
+from hls4rl.run import Run
+from hls4rl.stage import Stage, digest, exclusive
+from hls4rl.task import Task
+from hls4rl.train.network import TorchBackend
 
 SIMULATED = "sim"
 """The port's name for the simulated board."""
@@ -77,7 +77,7 @@ class TimedBackend:
         self._link = link
 
     def infer(self, observations: IntArray) -> Answer:
-        """See :class:`train.backend.Backend`."""
+        """See :class:`hls4rl.backend.Backend`."""
         start = time.perf_counter()
         answer = self._link.infer(observations)
         self.seconds += time.perf_counter() - start
@@ -161,7 +161,7 @@ def require_exact(result: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def open_board(session: Session, report: Path | None = None, trouble: Trouble | None = None) -> Iterator[Link]:
-    """The board, real or simulated, ready to answer; see :class:`firmware.link.Link`."""
+    """The board, real or simulated, ready to answer; see :class:`hls4rl.firmware.link.Link`."""
     if session.port != SIMULATED:
         with Link(session.port, session.board.baud, session.expected, patience=_PATIENCE / 10) as link:
             yield link

@@ -21,11 +21,11 @@ import numpy as np
 import serial
 from serial.tools import list_ports
 
-from firmware import protocol
-from firmware.protocol import Action, FrameError, Identity
-from train.backend import Answer
-from train.contract import IntArray
-from train.errors import ProjectError
+from hls4rl.backend import Answer
+from hls4rl.contract import IntArray
+from hls4rl.errors import ProjectError
+from hls4rl.firmware import protocol
+from hls4rl.firmware.protocol import Action, FrameError, Identity
 
 _MAXIMUM_FRAME = 1 << 10
 """No answer is as long as this; a flood without a delimiter is dropped at this length."""
@@ -36,7 +36,7 @@ _POLL = 0.02
 
 @dataclass(frozen=True)
 class Expected:
-    """Which policy the host wants to talk to; see :class:`firmware.protocol.Identity`."""
+    """Which policy the host wants to talk to; see :class:`hls4rl.firmware.protocol.Identity`."""
 
     features: int
     bits: int
@@ -92,7 +92,7 @@ class Counters:
 
 
 class Link:
-    """A board on a serial port, as a :class:`train.backend.Backend`.
+    """A board on a serial port, as a :class:`hls4rl.backend.Backend`.
 
     Use it as a context manager::
 
@@ -115,7 +115,7 @@ class Link:
             timeout: seconds of silence after which answers count as lost, at most; while all goes well the limit
                 falls to a twenty-fifth of it, or to more where answers counted as lost turned out to be late.
             patience: seconds without one good frame after which the board is given up.
-            window: requests in flight, 1 to :data:`firmware.protocol.WINDOW`.
+            window: requests in flight, 1 to :data:`hls4rl.firmware.protocol.WINDOW`.
             attempts: how often one request is sent at most.
         """
         if not 1 <= window <= protocol.WINDOW:
@@ -184,7 +184,7 @@ class Link:
         return identity
 
     def infer(self, observations: IntArray) -> Answer:
-        """See :class:`train.backend.Backend`; only actions come from a board.
+        """See :class:`hls4rl.backend.Backend`; only actions come from a board.
 
         Raises:
             ProjectError: the board is gone for longer than the patience, or holds another policy now.

@@ -7,9 +7,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from firmware.design import Design
-from hls_projects.yosys import SHARE, quoted, run_yosys
-from train.errors import ProjectError
+from hls4rl.errors import ProjectError
+from hls4rl.firmware.design import Design
+from hls4rl.hls_projects.fpga.yosys import SHARE, quoted, run_yosys
 
 CLOCKS_PER_BIT = 8
 """In simulation: the fewer the faster; boards have more."""

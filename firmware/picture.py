@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from train.backend import Backend
-from train.task import Task
+from hls4rl.backend import Backend
+from hls4rl.task import Task
 
 WIDTH = 360
 """Of the GIF, in pixels."""

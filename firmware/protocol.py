@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from cobs import cobs
 
-from train.contract import IntArray
+from hls4rl.contract import IntArray
 
 VERSION = 1
 WINDOW = 63

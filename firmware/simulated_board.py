@@ -1,6 +1,6 @@
 """A process that is a board on a serial port: the whole top level, simulated clock by clock, behind a pseudo-terminal.
 
-``python -m firmware.simulated_board <library> <port>`` makes the symbolic link <port>, which any serial program can
+``python -m hls4rl.firmware.simulated_board <library> <port>`` makes the symbolic link <port>, which any serial program can
 open. On SIGTERM, or when its parent is gone, it writes what it did to the report file and ends.
 """
 
@@ -23,10 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from firmware.faults import Wire
-from firmware.model import BoardModel
-from train.errors import ProjectError
-from train.stage import write_json
+from hls4rl.errors import ProjectError
+from hls4rl.firmware.faults import Wire
+from hls4rl.firmware.model import BoardModel
+from hls4rl.stage import write_json
 
 IDLE_CLOCKS = 2000
 """A board whose pins are idle for so long has nothing more to say (an identity takes 400 clocks to compose); one
@@ -44,7 +44,7 @@ class Trouble:
     """What shall go wrong."""
 
     rate: float = 0.0
-    """Of all bytes, in each direction: dropped, flipped or doubled (:class:`firmware.faults.Wire`)."""
+    """Of all bytes, in each direction: dropped, flipped or doubled (:class:`hls4rl.firmware.faults.Wire`)."""
     seed: int = 0
     unplug_after: tuple[int, ...] = ()
     """The port goes away, the board keeps its power, after so many bytes from the host; then it comes back."""
@@ -152,7 +152,7 @@ def simulated_board(
     """Run a simulated board as a process of its own; yields the name of its port.
 
     Args:
-        library: what :func:`firmware.model.build_board_model` made.
+        library: what :func:`hls4rl.firmware.model.build_board_model` made.
         report: where it writes, at the end, what it did.
         trouble: what shall go wrong.
         idle_clocks: of silence, after which the board has nothing more to say.
@@ -162,7 +162,7 @@ def simulated_board(
     """
     with tempfile.TemporaryDirectory(prefix="board-") as folder:
         port = Path(folder) / "port"
-        command = [sys.executable, "-m", "firmware.simulated_board", str(library.resolve()), str(port),
+        command = [sys.executable, "-m", "hls4rl.firmware.simulated_board", str(library.resolve()), str(port),
                    "--idle-clocks", str(idle_clocks)]
         if report is not None:
             command += ["--report", str(report.resolve())]
@@ -189,7 +189,7 @@ def _await_port(process: subprocess.Popen[bytes], port: Path) -> None:
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m firmware.simulated_board", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m hls4rl.firmware.simulated_board", description=__doc__)
     parser.add_argument("library", type=Path)
     parser.add_argument("port", type=Path)
     parser.add_argument("--report", type=Path)

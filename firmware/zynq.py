@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from export.check import check_observations
-from export.graph import read_network
-from hls_projects.convert import read_description, write_project
-from train.backend import Backend
-from train.contract import IntArray
-from train.errors import ProjectError
-from train.stage import write_json
-from train.task import Hardware
+from hls4rl.backend import Backend
+from hls4rl.contract import IntArray
+from hls4rl.errors import ProjectError
+from hls4rl.export.check import check_observations
+from hls4rl.export.graph import read_network
+from hls4rl.hls_projects.hls.convert import read_description, write_project
+from hls4rl.stage import write_json
+from hls4rl.task import Hardware
 
 ZYNQ_BOARDS = ("pynq-z2", "zcu102")
 """Boards that hls4ml 1.3 has a block design for, with AXI streams."""

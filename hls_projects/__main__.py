@@ -9,16 +9,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hls_projects import pipeline, report
-from hls_projects.evaluate import BACKENDS, default_episodes, evaluate, open_backend, require_equal
-from hls_projects.onnx_command import build_onnx
-from hls_projects.picture import draw_matrix
-from hls_projects.prove.commands import equality, prove
-from train.cli import print_result, run
-from train.options import ActivationBits, Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed, Settings, choose
-from train.policy import METHODS, PolicySpec
-from train.stage import write_json
-from train.task import TASK_DIRECTORY, Task, load_task, with_settings
+from hls4rl.cli import print_result, run
+from hls4rl.hls_projects import pipeline
+from hls4rl.hls_projects import summary as report
+from hls4rl.hls_projects.evaluate import BACKENDS, default_episodes, evaluate, open_backend, require_equal
+from hls4rl.hls_projects.onnx_command import build_onnx
+from hls4rl.hls_projects.prove.commands import equality, prove
+from hls4rl.options import ActivationBits, Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed, Settings, choose
+from hls4rl.policy import METHODS, PolicySpec
+from hls4rl.run import RUNS
+from hls4rl.stage import write_json
+from hls4rl.studies.matrix import draw_matrix
+from hls4rl.task import Task, load_task, with_settings
 
 CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
 
@@ -53,7 +55,7 @@ def synth(
     task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
     task = _for_part(task, part, clock_mhz)
     result = pipeline.synthesise(
-        task, spec, choose_seed=seed is None, root=root or TASK_DIRECTORY, tool=tool, episodes=episodes, console=CONSOLE
+        task, spec, choose_seed=seed is None, root=root or RUNS, tool=tool, episodes=episodes, console=CONSOLE
     )
     report.print_summary(result.summary, CONSOLE)
     print_result(result.path)
@@ -73,7 +75,7 @@ def evaluate_command(
     task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
     task = _for_part(task, part, clock_mhz)
     episodes = episodes or default_episodes(task)
-    chosen = pipeline.find_run(task, spec, seed is None, root or TASK_DIRECTORY)
+    chosen = pipeline.find_run(task, spec, seed is None, root or RUNS)
     names = BACKENDS if backend == "all" else ("torch", backend) if backend != "torch" else ("torch",)
     for name in names:
         open_backend(name, chosen, task.hardware.part)  # a wrong name or a missing build is told before any episode
@@ -101,7 +103,7 @@ def evaluate_command(
 def matrix(root: Root = None, part: Part = None) -> None:
     """Build and verify every method × {cartpole, acrobot} × hidden 16 and 64, 100,000 steps a backend each."""
     summaries = []
-    root = root or TASK_DIRECTORY
+    root = root or RUNS
     for name in MATRIX_TASKS:
         task = _for_part(load_task(name), part, None)
         for method in METHODS:
@@ -123,10 +125,10 @@ def matrix(root: Root = None, part: Part = None) -> None:
 @app.command(name="report")
 def report_command(root: Root = None) -> None:
     """Write report.html, report.json and report.md for each task below the root, and over all of them."""
-    from hls_projects.page import write_reports
+    from hls4rl.report import write_reports
 
     with CONSOLE.status("reading runs, drawing …"):
-        path = write_reports(root or TASK_DIRECTORY)
+        path = write_reports(root or RUNS)
     CONSOLE.print(f"open {path.with_suffix('.html')}")
     print_result(path)
 
@@ -134,7 +136,7 @@ def report_command(root: Root = None) -> None:
 @app.command()
 def parts() -> None:
     """List the parts, and what can be had for each: bitstream, or cell counts only."""
-    from hls_projects.parts import load_part, part_names
+    from hls4rl.hls_projects.fpga.parts import load_part, part_names
 
     table = Table()
     for label in ("part", "device", "result"):
@@ -146,7 +148,7 @@ def parts() -> None:
 
 
 def _for_part(task: Task, part: str | None, clock_mhz: float | None) -> Task:
-    from hls_projects.parts import load_part
+    from hls4rl.hls_projects.fpga.parts import load_part
 
     task = with_settings(task, "hardware", part=part, clock_mhz=clock_mhz)
     load_part(task.hardware.part)  # an unknown part is told before hours of training
@@ -157,4 +159,4 @@ app.command()(prove)
 app.command()(equality)
 
 if __name__ == "__main__":
-    run(app, "python -m hls_projects")
+    run(app, "python -m hls4rl.hls_projects")

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from hls4rl.network import IntegerNetwork, Layer
 
-from export.graph import IntegerNetwork, Layer
-from train.contract import FixedPoint, IntArray
-from train.policy import PolicySpec
+from hls4rl.contract import FixedPoint, IntArray
+from hls4rl.policy import PolicySpec
 
 ADD_PJ = {8: 0.03, 16: 0.05, 32: 0.1}
 """Integer addition by width in bits, pJ (Table I)."""

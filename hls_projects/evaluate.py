@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from hls_projects.run import Run
-from train.backend import Answer, Backend
-from train.contract import IntArray
-from train.errors import ProjectError
-from train.gym_loop import play
-from train.task import Task
+from hls4rl.backend import Answer, Backend
+from hls4rl.contract import IntArray
+from hls4rl.errors import ProjectError
+from hls4rl.gym_loop import play
+from hls4rl.run import Run
+from hls4rl.task import Task
 
 BACKENDS = ("torch", "qonnx", "onnxruntime", "csim", "rtl", "netlist")
 """All executors of a policy, from software to gates."""
@@ -166,41 +166,41 @@ def differing(answer: Answer, expected: Answer) -> np.ndarray[Any, np.dtype[np.b
 
 
 def _torch(run: Run, part: str) -> Backend:
-    from train.network import TorchBackend
-    from train.policy import load_policy
+    from hls4rl.policy import load_policy
+    from hls4rl.train.network import TorchBackend
 
     return TorchBackend(load_policy(run.policy))
 
 
 def _qonnx(run: Run, part: str) -> Backend:
-    from export.qonnx_backend import QonnxBackend
+    from hls4rl.export.qonnx_backend import QonnxBackend
 
     return QonnxBackend(_built(run.qonnx))
 
 
 def _onnxruntime(run: Run, part: str) -> Backend:
-    from export.onnxruntime_backend import OnnxRuntimeBackend
+    from hls4rl.export.onnxruntime_backend import OnnxRuntimeBackend
 
     return OnnxRuntimeBackend(_built(run.onnx))
 
 
 def _csim(run: Run, part: str) -> Backend:
-    from hls_projects.csim import CsimBackend
+    from hls4rl.hls_projects.hls.csim import CsimBackend
 
     return CsimBackend(_built(run.project))
 
 
 def _rtl(run: Run, part: str) -> Backend:
-    from hls_projects.simulation import RtlBackend
-    from hls_projects.stream.simulation import StreamRtlBackend, is_stream
+    from hls4rl.hls_projects.simulation.pipelined import RtlBackend
+    from hls4rl.hls_projects.simulation.streaming import StreamRtlBackend, is_stream
 
     place = _built(run.part(part))
     return StreamRtlBackend(place) if is_stream(place) else RtlBackend(place)
 
 
 def _netlist(run: Run, part: str) -> Backend:
-    from hls_projects.simulation import NetlistBackend
-    from hls_projects.stream.simulation import StreamNetlistBackend, is_stream
+    from hls4rl.hls_projects.simulation.pipelined import NetlistBackend
+    from hls4rl.hls_projects.simulation.streaming import StreamNetlistBackend, is_stream
 
     place = _built(run.part(part))
     return StreamNetlistBackend(place) if is_stream(place) else NetlistBackend(place)

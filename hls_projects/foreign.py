@@ -19,25 +19,25 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from export.check import check_observations
-from export.lowering import lower
-from export.model_file import save_model
-from export.network_writer import network_model
-from export.onnxruntime_backend import OnnxRuntimeBackend
-from export.original import Original
-from export.qonnx_backend import QonnxBackend
-from hls_projects.convert import write_project
-from hls_projects.csim import CsimBackend, build_csim
-from hls_projects.evaluate import Comparison, require_equal
-from hls_projects.parts import load_part
-from hls_projects.place import RESULT, build_for_clock
-from hls_projects.simulation import NetlistBackend, RtlBackend
-from hls_projects.synthesis import FAMILIES
-from train.backend import Backend
-from train.contract import FixedPoint, IntArray, Sign
-from train.errors import ProjectError
-from train.stage import Stage, digest, exclusive, write_json
-from train.task import Hardware
+from hls4rl.backend import Backend
+from hls4rl.contract import FixedPoint, IntArray, Sign
+from hls4rl.errors import ProjectError
+from hls4rl.export.check import check_observations
+from hls4rl.export.lowering import lower
+from hls4rl.export.model_file import save_model
+from hls4rl.export.network_writer import network_model
+from hls4rl.export.onnxruntime_backend import OnnxRuntimeBackend
+from hls4rl.export.original import Original
+from hls4rl.export.qonnx_backend import QonnxBackend
+from hls4rl.hls_projects.evaluate import Comparison, require_equal
+from hls4rl.hls_projects.fpga.parts import load_part
+from hls4rl.hls_projects.fpga.place import RESULT, build_for_clock
+from hls4rl.hls_projects.fpga.synthesis import FAMILIES
+from hls4rl.hls_projects.hls.convert import write_project
+from hls4rl.hls_projects.hls.csim import CsimBackend, build_csim
+from hls4rl.hls_projects.simulation.pipelined import NetlistBackend, RtlBackend
+from hls4rl.stage import Stage, digest, exclusive, write_json
+from hls4rl.task import Hardware
 
 FOLDER = "onnx"
 """Folder below the root where foreign models are built, one directory a model."""

@@ -1,4 +1,4 @@
-"""``python -m hls_projects --onnx model.onnx``: what the program does without a command."""
+"""``python -m hls4rl.hls_projects --onnx model.onnx``: what the program does without a command."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from hls_projects.parts import load_part
-from train.cli import print_result
-from train.errors import ProjectError
-from train.options import Root
-from train.task import TASK_DIRECTORY, load_task, with_settings
+from hls4rl.cli import print_result
+from hls4rl.errors import ProjectError
+from hls4rl.hls_projects.fpga.parts import load_part
+from hls4rl.options import Root
+from hls4rl.run import RUNS
+from hls4rl.task import load_task, with_settings
 
 _DEFAULTS = "cartpole"  # whose hardware settings a model without a task gets
 
@@ -40,9 +41,9 @@ def build_onnx(
     task = with_settings(load_task(_DEFAULTS), "hardware", part=part, clock_mhz=clock_mhz)
     load_part(task.hardware.part)
     # torch, ONNX Runtime and QONNX take seconds to import; mistakes need none of them.
-    from hls_projects.foreign import build_foreign, print_foreign
+    from hls4rl.hls_projects.foreign import build_foreign, print_foreign
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
-    path = build_foreign(onnx, task.hardware, root or TASK_DIRECTORY, console)
+    path = build_foreign(onnx, task.hardware, root or RUNS, console)
     print_foreign(path, console)
     print_result(path)

@@ -14,16 +14,16 @@ from typing import Any
 
 from rich.console import Console
 
-from hls_projects.cost import cost
-from hls_projects.evaluate import BACKENDS, default_episodes, evaluate, require_equal
-from hls_projects.report import load_summary, summarise
-from hls_projects.run import Run
-from train import train_seed, train_seeds
-from train.errors import ProjectError
-from train.policy import PolicySpec
-from train.progress import TrainingProgress
-from train.stage import Stage, digest, exclusive, write_json
-from train.task import TASK_DIRECTORY, Task
+from hls4rl.errors import ProjectError
+from hls4rl.hls_projects.cost import cost
+from hls4rl.hls_projects.evaluate import BACKENDS, default_episodes, evaluate, require_equal
+from hls4rl.hls_projects.summary import load_summary, summarise
+from hls4rl.policy import PolicySpec
+from hls4rl.run import RUNS, Run
+from hls4rl.stage import Stage, digest, exclusive, write_json
+from hls4rl.task import Task
+from hls4rl.train import train_seed, train_seeds
+from hls4rl.train.progress import TrainingProgress
 
 TOOLS = ("open", "vitis")
 """``open``: Yosys and nextpnr, which come with the project; ``vitis``: AMD's tools, where they are installed."""
@@ -72,22 +72,22 @@ class Build:
         ]
 
     def _export(self, directory: Path) -> None:
-        from export import export_policy
-        from train.policy import load_policy
+        from hls4rl.export import export_policy
+        from hls4rl.policy import load_policy
 
         export_policy(load_policy(self.run.policy), directory)
 
     def _convert(self, directory: Path) -> None:
-        from hls_projects.convert import write_project
-        from hls_projects.csim import build_csim
+        from hls4rl.hls_projects.hls.convert import write_project
+        from hls4rl.hls_projects.hls.csim import build_csim
 
         write_project(self.run.qonnx, self.task.hardware, directory)
         build_csim(directory)
 
     def _place(self, directory: Path) -> None:
-        from export.graph import read_network
-        from hls_projects.place import build_for_clock
-        from hls_projects.stream.build import build_stream
+        from hls4rl.export.graph import read_network
+        from hls4rl.hls_projects.flow.streaming import build_stream
+        from hls4rl.hls_projects.fpga.place import build_for_clock
 
         hardware = self.task.hardware
         network = read_network(self.run.qonnx)
@@ -98,14 +98,14 @@ class Build:
             build_for_clock(*common, hardware.stages)
 
     def _run_vendor(self, directory: Path) -> None:
-        from hls_projects.vitis import build_with_vitis
+        from hls4rl.hls_projects.hls.vitis import build_with_vitis
 
         build_with_vitis(self.run.project, directory)
 
     def _report(self, directory: Path) -> None:
-        from export.graph import read_network
-        from hls_projects.place import RESULT
-        from hls_projects.vitis import REPORT
+        from hls4rl.export.graph import read_network
+        from hls4rl.hls_projects.fpga.place import RESULT
+        from hls4rl.hls_projects.hls.vitis import REPORT
 
         part = self.task.hardware.part
         names = BACKENDS if self.tool == "open" else tuple(name for name in BACKENDS if name not in ("rtl", "netlist"))
@@ -141,7 +141,7 @@ def synthesise(
     spec: PolicySpec,
     *,
     choose_seed: bool = False,
-    root: Path = TASK_DIRECTORY,
+    root: Path = RUNS,
     tool: str = "open",
     episodes: int | None = None,
     minimum_steps: int = 0,
@@ -153,7 +153,7 @@ def synthesise(
         choose_seed: train the task's number of seeds and build the best by validation, instead of ``spec.seed``.
         root: where the runs are kept.
         tool: one of :data:`TOOLS`.
-        episodes, minimum_steps: see :func:`hls_projects.evaluate.evaluate`; None: as many as is usual for the task.
+        episodes, minimum_steps: see :func:`hls4rl.hls_projects.evaluate.evaluate`; None: as many as is usual for the task.
         console: where progress is shown; None for nowhere.
 
     Raises:
@@ -174,7 +174,7 @@ def synthesise(
     return Result(summary, path)
 
 
-def find_run(task: Task, spec: PolicySpec, choose_seed: bool, root: Path = TASK_DIRECTORY) -> Run:
+def find_run(task: Task, spec: PolicySpec, choose_seed: bool, root: Path = RUNS) -> Run:
     """The run that :func:`synthesise` made for the same arguments.
 
     Raises:

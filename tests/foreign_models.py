@@ -11,7 +11,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from export.operators import QONNX_DOMAIN
+from hls4rl.export.operators import QONNX_DOMAIN
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from train.methods import method
-from train.policy import METHODS, Policy, PolicySpec
-from train.task import load_task
+from hls4rl.policy import METHODS, Policy, PolicySpec
+from hls4rl.task import load_task
+from hls4rl.train.methods import method
 
 TASKS = ("cartpole", "acrobot")
 DESIGNS = [

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-GOOD_TASK = (ROOT / "hls_projects" / "cartpole.toml").read_text(encoding="utf-8")
+GOOD_TASK = (ROOT / "hls_projects" / "tasks" / "cartpole.toml").read_text(encoding="utf-8")
 
 
-def command(*arguments: str, env: dict[str, str] | None = None, package: str = "hls_projects") -> tuple[int, str]:
+def command(*arguments: str, env: dict[str, str] | None = None, package: str = "hls4rl.hls_projects") -> tuple[int, str]:
     """Exit status and standard error."""
     done = subprocess.run(
         [sys.executable, "-m", package, *arguments],
@@ -83,7 +83,7 @@ def test_evaluating_what_was_never_built(tmp_path: Path) -> None:
 def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
     arguments = ["synth", "--seed", "0", "--root", str(tmp_path)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "hls_projects", *arguments], cwd=ROOT,
+        [sys.executable, "-m", "hls4rl.hls_projects", *arguments], cwd=ROOT,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )
     run = tmp_path / "cartpole" / "binarynet-h16-s0"
@@ -100,8 +100,8 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
 
 def test_a_ctrl_c_that_a_library_swallowed_is_heeded(tmp_path: Path) -> None:
     script = (
-        "import os, signal, sys, time, typer\nfrom pathlib import Path\nfrom train.cli import run\n"
-        "from train.stage import Stage\napp = typer.Typer()\n"
+        "import os, signal, sys, time, typer\nfrom pathlib import Path\nfrom hls4rl.cli import run\n"
+        "from hls4rl.stage import Stage\napp = typer.Typer()\n"
         "@app.command()\ndef work():\n"
         "    with Stage(Path(sys.argv[0]), {}).build():\n"
         "        try:\n            os.kill(os.getpid(), signal.SIGINT)\n            time.sleep(9)\n"

@@ -7,16 +7,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-from export.check import check_observations
-from hls_projects import synthesise
-from hls_projects.evaluate import BACKENDS, differing, open_backend
-from hls_projects.run import Run
-from train.backend import Answer
-from train.contract import IntArray
-from train.gym_loop import play
-from train.network import TorchBackend
-from train.policy import METHODS, Policy, PolicySpec, load_policy
-from train.task import Task, load_task, with_settings
+from hls4rl.backend import Answer
+from hls4rl.contract import IntArray
+from hls4rl.export.check import check_observations
+from hls4rl.gym_loop import play
+from hls4rl.hls_projects import synthesise
+from hls4rl.hls_projects.evaluate import BACKENDS, differing, open_backend
+from hls4rl.policy import METHODS, Policy, PolicySpec, load_policy
+from hls4rl.run import Run
+from hls4rl.task import Task, load_task, with_settings
+from hls4rl.train.network import TorchBackend
 
 TASKS = ("cartpole", "acrobot")
 DESIGNS = [

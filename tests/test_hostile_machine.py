@@ -14,19 +14,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from faults import PROJECT, command, small_task
 from random_policies import random_policy
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from test_bad_input import assert_one_line
 
-from export.graph import read_network
-from export.original import Original
-from train.errors import LONGEST, ProjectError
-from train.plain import read_json
-from train.policy import FORMAT, load_policy
-from train.stage import METADATA
-from train.task import load_task
+from hls4rl.errors import LONGEST, ProjectError
+from hls4rl.export.graph import read_network
+from hls4rl.export.original import Original
+from hls4rl.plain import read_json
+from hls4rl.policy import FORMAT, load_policy
+from hls4rl.stage import METADATA
+from hls4rl.task import load_task
+from tools.faults import PROJECT, command, small_task
 
 GIGABYTE = 1 << 30
 ODD = "räum lich/日本 'x'"
@@ -39,12 +39,12 @@ own_mounts = pytest.mark.skipif(
 
 
 def train(folder: Path, root: Path) -> list[str]:
-    return [*command("train", "--env", str(small_task(folder)), "--hidden", "4", "--seed", "0"), "--root", str(root)]
+    return [*command("hls4rl.train", "--env", str(small_task(folder)), "--hidden", "4", "--seed", "0"), "--root", str(root)]
 
 
 def synth(folder: Path, root: Path) -> list[str]:
     options = ("--env", str(small_task(folder)), "--hidden", "4", "--seed", "0", "--episodes", "2", "--root", str(root))
-    return command("hls_projects", "synth", *options)
+    return command("hls4rl.hls_projects", "synth", *options)
 
 
 def ended(arguments: list[str], setup: Callable[[], None] | None = None) -> tuple[int, str]:

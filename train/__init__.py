@@ -5,14 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from train.errors import ProjectError
-from train.policy import Policy, PolicySpec, load_policy
-from train.task import Task, load_task
+from hls4rl.errors import ProjectError
+from hls4rl.policy import Policy, PolicySpec, load_policy
+from hls4rl.task import Task, load_task
 
 if TYPE_CHECKING:
-    from train.gym_loop import Episodes, play
-    from train.selection import Selection, train_seed, train_seeds
-    from train.training import TrainingResult, train_policy
+    from hls4rl.gym_loop import Episodes, play
+    from hls4rl.train.selection import Selection, train_seed, train_seeds
+    from hls4rl.train.training import TrainingResult, train_policy
 
 __all__ = [
     "Episodes", "Policy", "PolicySpec", "ProjectError", "Selection", "Task", "TrainingResult", "load_policy",
@@ -29,5 +29,5 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     # Loaded on first use: these names need torch, and a command that only reads a report does not.
     if name not in _HOMES:
-        raise AttributeError(f"module 'train' has no attribute '{name}'")
-    return getattr(import_module(f"train.{_HOMES[name]}"), name)
+        raise AttributeError(f"module 'hls4rl.train' has no attribute '{name}'")
+    return getattr(import_module(f"hls4rl.train.{_HOMES[name]}"), name)

@@ -1,4 +1,4 @@
-"""``python -m train``: train the policies of one method and width on one task."""
+"""``python -m hls4rl.train``: train the policies of one method and width on one task."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from train.cli import print_result, run
-from train.options import ActivationBits, Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed, Settings, choose
-from train.task import TASK_DIRECTORY, with_settings
+from hls4rl.cli import print_result, run
+from hls4rl.options import ActivationBits, Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed, Settings, choose
+from hls4rl.run import RUNS
+from hls4rl.task import with_settings
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -37,21 +38,21 @@ def train(
     the best by validation episodes is chosen, and the result is a JSON file that names it and lists all of them.
     Policies that are there already are not trained again.
 
-    Example: python -m train --env acrobot --method compression --hidden 64 --clusters 8
+    Example: python -m hls4rl.train --env acrobot --method compression --hidden 64 --clusters 8
     """
     task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
     task = with_settings(task, "training", episodes=episodes)
     task.spaces  # noqa: B018 (complains early about an environment that does not fit)
-    from train.progress import TrainingProgress
-    from train.selection import train_seed, train_seeds
+    from hls4rl.train.progress import TrainingProgress
+    from hls4rl.train.selection import train_seed, train_seeds
 
     with TrainingProgress(f"{task.name} {method}-h{hidden}") as progress:
         if seed is None:
-            path = train_seeds(task, spec, root or TASK_DIRECTORY, progress, trainer).path
+            path = train_seeds(task, spec, root or RUNS, progress, trainer).path
         else:
-            path = train_seed(task, spec, root or TASK_DIRECTORY, lambda standing: progress(seed, standing), trainer)
+            path = train_seed(task, spec, root or RUNS, lambda standing: progress(seed, standing), trainer)
     print_result(path)
 
 
 if __name__ == "__main__":
-    run(app, "python -m train")
+    run(app, "python -m hls4rl.train")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from train.parameters import Parameters
+from hls4rl.train.parameters import Parameters
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
-from train.compiled import compiled
-from train.contract import FloatArray
+from hls4rl.contract import FloatArray
+from hls4rl.train.compiled import compiled
 
 CARTPOLE, ACROBOT = 0, 1
 COMPILED = {"CartPole-v0": CARTPOLE, "CartPole-v1": CARTPOLE, "Acrobot-v1": ACROBOT}

@@ -1,4 +1,4 @@
-"""Greedy episodes on the compiled environments: what :func:`train.gym_loop.play` answers, a hundred times as fast.
+"""Greedy episodes on the compiled environments: what :func:`hls4rl.gym_loop.play` answers, a hundred times as fast.
 
 For choosing among many policies. What is reported of a policy comes from Gymnasium itself.
 """
@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from train import environments
-from train.compiled import compiled
-from train.contract import FloatArray, IntArray
-from train.integer_backend import IntegerBackend
-from train.policy import Policy
-from train.task import Task
+from hls4rl.contract import FloatArray, IntArray
+from hls4rl.integer_backend import IntegerBackend
+from hls4rl.policy import Policy
+from hls4rl.task import Task
+from hls4rl.train import environments
+from hls4rl.train.compiled import compiled
 
 
 class Network(NamedTuple):
@@ -41,7 +41,7 @@ def greedy_returns(task: Task, policy: Policy, episodes: int, first_seed: int) -
     """Returns of ``episodes`` greedy episodes; episode k starts as ``env.reset(seed=first_seed + k)`` does.
 
     Args:
-        task: one whose environment is compiled (``train.training.COMPILED``), with its usual options.
+        task: one whose environment is compiled (``hls4rl.train.training.COMPILED``), with its usual options.
         policy: with an integer contract.
         episodes: how many.
         first_seed: seed of the first one.

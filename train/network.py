@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from train.backend import Answer
-from train.contract import ActivationType, Binary, Contract, FixedPoint, IntArray, Sign, WeightType
-from train.policy import Policy
+from hls4rl.backend import Answer
+from hls4rl.contract import ActivationType, Binary, Contract, FixedPoint, IntArray, Sign, WeightType
+from hls4rl.policy import Policy
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -82,7 +82,7 @@ class TorchBackend:
         self._logit_lsb = policy.contract.logit_lsb
 
     def infer(self, observations: IntArray) -> Answer:
-        """See :class:`train.backend.Backend`."""
+        """See :class:`hls4rl.backend.Backend`."""
         with torch.inference_mode():
             logits = self._network(torch.from_numpy(observations * self._observation_lsb)).numpy() / self._logit_lsb
         return Answer.of_logits(np.rint(logits).astype(np.int64))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from train.contract import Contract, FloatArray
-from train.policy import Policy, PolicySpec
+from hls4rl.contract import Contract, FloatArray
+from hls4rl.policy import Policy, PolicySpec
 
 
 @dataclass(frozen=True, eq=False)

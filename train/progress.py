@@ -7,7 +7,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from train.training import Standing
+from hls4rl.train.training import Standing
 
 
 class TrainingProgress:

@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from train.policy import Policy, PolicySpec, load_policy
-from train.stage import Stage, exclusive, write_json
-from train.task import TASK_DIRECTORY, Task
-from train.training import Standing, TrainingResult, load_trainer, resolve_trainer, train_policy
+from hls4rl.policy import Policy, PolicySpec, load_policy
+from hls4rl.run import RUNS
+from hls4rl.stage import Stage, exclusive, write_json
+from hls4rl.task import Task
+from hls4rl.train.training import Standing, TrainingResult, load_trainer, resolve_trainer, train_policy
 
 VALIDATION_SEED = 1_000_000
 """First environment seed of the episodes that choose among policies."""
@@ -60,7 +61,7 @@ def policy_inputs(task: Task, spec: PolicySpec, trainer: str = "auto") -> dict[s
     }
 
 
-def policy_stage(task: Task, spec: PolicySpec, root: Path = TASK_DIRECTORY, trainer: str = "auto") -> Stage:
+def policy_stage(task: Task, spec: PolicySpec, root: Path = RUNS, trainer: str = "auto") -> Stage:
     """``<root>/<task>/<run>/policy/``: ``policy.safetensors`` and ``training.json``."""
     return Stage(root / spec.task / spec.directory_name / "policy", policy_inputs(task, spec, trainer))
 
@@ -68,7 +69,7 @@ def policy_stage(task: Task, spec: PolicySpec, root: Path = TASK_DIRECTORY, trai
 def train_seed(
     task: Task,
     spec: PolicySpec,
-    root: Path = TASK_DIRECTORY,
+    root: Path = RUNS,
     progress: Callable[[Standing], None] | None = None,
     trainer: str = "auto",
 ) -> Path:
@@ -93,7 +94,7 @@ def train_seed(
 def train_seeds(
     task: Task,
     spec: PolicySpec,
-    root: Path = TASK_DIRECTORY,
+    root: Path = RUNS,
     progress: Watch | None = None,
     trainer: str = "auto",
 ) -> Selection:
@@ -119,7 +120,7 @@ def train_seeds(
     return _write_selection(best, results, root)
 
 
-def deployed_policy(task: Task, spec: PolicySpec, root: Path = TASK_DIRECTORY) -> Policy:
+def deployed_policy(task: Task, spec: PolicySpec, root: Path = RUNS) -> Policy:
     """The saved policy ``spec``.
 
     Raises:
@@ -129,8 +130,8 @@ def deployed_policy(task: Task, spec: PolicySpec, root: Path = TASK_DIRECTORY) -
 
 
 def _report(task: Task, result: TrainingResult) -> dict[str, Any]:
-    from train.gym_loop import Sampling, play
-    from train.integer_backend import IntegerBackend  # equal to the Brevitas module, and needs no torch
+    from hls4rl.gym_loop import Sampling, play
+    from hls4rl.integer_backend import IntegerBackend  # equal to the Brevitas module, and needs no torch
 
     backend = IntegerBackend(result.policy)
     sampling = Sampling(backend, result.policy.contract.logit_lsb, np.random.default_rng(result.policy.spec.seed))

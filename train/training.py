@@ -10,19 +10,19 @@ from types import ModuleType
 
 import numpy as np
 
-from train.contract import FloatArray, IntArray
-from train.course import Course
-from train.errors import ProjectError
-from train.methods import method
-from train.policy import Policy, PolicySpec
-from train.task import Task
+from hls4rl.contract import FloatArray, IntArray
+from hls4rl.errors import ProjectError
+from hls4rl.policy import Policy, PolicySpec
+from hls4rl.task import Task
+from hls4rl.train.course import Course
+from hls4rl.train.methods import method
 
 TRAINERS = ("auto", "reference", "kernel", "pixels")
 """``auto`` takes the one for pixels if the task asks for it, the compiled kernel where it knows the environment, else
 the reference."""
 
 COMPILED = ("CartPole-v0", "CartPole-v1", "Acrobot-v1")
-"""Environments that the kernel knows (:mod:`train.environments`)."""
+"""Environments that the kernel knows (:mod:`hls4rl.train.environments`)."""
 
 WINDOW = 100
 """Episodes of the running mean that progress shows."""
@@ -110,7 +110,7 @@ def load_trainer(task: Task, trainer: str = "auto") -> ModuleType:
     Raises:
         ProjectError: there is no such trainer, or it cannot train on ``task``.
     """
-    modules = {"pixels": "train.pixel_trainer", "kernel": "train.kernel", "reference": "train.reference"}
+    modules = {"pixels": "hls4rl.train.pixels.trainer", "kernel": "hls4rl.train.vpg.kernel", "reference": "hls4rl.train.vpg.reference"}
     return importlib.import_module(modules[resolve_trainer(task, trainer)])
 
 

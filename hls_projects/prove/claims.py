@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from train.stage import write_json
+from hls4rl.stage import write_json
 
 CERTIFICATE = "certificate.json"
 _PROGRESS = "progress.json"

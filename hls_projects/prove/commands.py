@@ -10,17 +10,18 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from hls_projects.pipeline import find_run
-from hls_projects.prove.claims import OPEN, Certificate
-from hls_projects.prove.equality import RESULT, require_no_mismatch, run_equality
-from hls_projects.prove.mutation import CAUGHT, EQUIVALENT, UNDECIDED, read_mutations, try_mutants
-from hls_projects.prove.prover import prove as prove_subject
-from hls_projects.prove.prover import require_no_counterexample
-from hls_projects.prove.subject import Subject, find_subjects
-from train.cli import print_result
-from train.options import ActivationBits, Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed, Settings, choose
-from train.stage import exclusive
-from train.task import TASK_DIRECTORY, with_settings
+from hls4rl.cli import print_result
+from hls4rl.hls_projects.pipeline import find_run
+from hls4rl.hls_projects.prove.claims import OPEN, Certificate
+from hls4rl.hls_projects.prove.equality import RESULT, require_no_mismatch, run_equality
+from hls4rl.hls_projects.prove.mutation import CAUGHT, EQUIVALENT, UNDECIDED, read_mutations, try_mutants
+from hls4rl.hls_projects.prove.prover import prove as prove_subject
+from hls4rl.hls_projects.prove.prover import require_no_counterexample
+from hls4rl.hls_projects.prove.subject import Subject, find_subjects
+from hls4rl.options import ActivationBits, Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed, Settings, choose
+from hls4rl.run import RUNS
+from hls4rl.stage import exclusive
+from hls4rl.task import with_settings
 
 Part = Annotated[str | None, typer.Option(help="Part that the policy was built for. Default: the task's.")]
 Minutes = Annotated[float, typer.Option(min=0.01, help="Time to give up after; the same command then goes on.")]
@@ -42,7 +43,7 @@ def prove(
     """
     task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
     task = with_settings(task, "hardware", part=part)
-    run = find_run(task, spec, seed is None, root or TASK_DIRECTORY)
+    run = find_run(task, spec, seed is None, root or RUNS)
     subject = Subject(run, task.hardware.part)
     with exclusive(run.directory), _progress("claims") as bar:
         line = bar.add_task(f"{task.name} {run.directory.name}")
@@ -68,7 +69,7 @@ def equality(steps: Steps = 10_000_000, root: Root = None) -> None:
 
     Exits with a status other than 0 on a single mismatch. Stopped, it goes on where it was.
     """
-    folder = root or TASK_DIRECTORY
+    folder = root or RUNS
     path = folder / RESULT
     subjects = find_subjects(folder)
     with _progress("observations") as bar:

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from hls_projects.evaluate import BACKENDS, differing, open_backend
-from hls_projects.prove.subject import Subject
-from train.backend import Answer, Backend
-from train.contract import IntArray
-from train.errors import ProjectError
-from train.gym_loop import play
-from train.stage import write_json
+from hls4rl.backend import Answer, Backend
+from hls4rl.contract import IntArray
+from hls4rl.errors import ProjectError
+from hls4rl.gym_loop import play
+from hls4rl.hls_projects.evaluate import BACKENDS, differing, open_backend
+from hls4rl.hls_projects.prove.subject import Subject
+from hls4rl.stage import write_json
 
 RESULT = "equality.json"
 EPISODES = 128

@@ -13,15 +13,15 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
+from hls4rl.network import IntegerNetwork
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from export.graph import IntegerNetwork
-from hls_projects.evaluate import differing
-from hls_projects.gates import LANES, Words, integers_of, lanes_of
-from hls_projects.prove.claims import OPEN, PROVEN, REFUTED, Claim
-from hls_projects.prove.logic import Logic, every_observation
-from train.backend import Answer, Backend
-from train.contract import FixedPoint, IntArray
+from hls4rl.backend import Answer, Backend
+from hls4rl.contract import FixedPoint, IntArray
+from hls4rl.hls_projects.evaluate import differing
+from hls4rl.hls_projects.prove.claims import OPEN, PROVEN, REFUTED, Claim
+from hls4rl.hls_projects.prove.logic import Logic, every_observation
+from hls4rl.hls_projects.simulation.gates import LANES, Words, integers_of, lanes_of
 
 CHUNK = 1 << 14
 """Observations that are tried at once: few enough for a processor's cache, many enough for Python's share to be small.
@@ -41,7 +41,7 @@ class Chunk:
 
     @cached_property
     def stimulus(self) -> Words:
-        """The same for :meth:`hls_projects.prove.logic.Logic.evaluate`, filled up to a multiple of 64."""
+        """The same for :meth:`hls4rl.hls_projects.prove.logic.Logic.evaluate`, filled up to a multiple of 64."""
         return self.pack()
 
 

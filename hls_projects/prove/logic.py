@@ -13,10 +13,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from hls_projects.gates import LANES, Circuit, Words
+from hls4rl.hls_projects.simulation.gates import LANES, Circuit, Words
 
 NOT, AND, OR, XOR, XNOR, MUX = 1, 2, 3, 4, 5, 6
-"""Operations, numbered as in :mod:`hls_projects.gates`."""
+"""Operations, numbered as in :mod:`hls4rl.hls_projects.simulation.gates`."""
 _WIRE = 0
 _GROUP = 8
 """Words that the kernel takes through one gate at a time."""

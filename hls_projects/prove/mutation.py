@@ -18,18 +18,18 @@ from typing import Any
 
 import numpy as np
 
-from hls_projects.gates import Circuit, elaborate
-from hls_projects.prove import sat
-from hls_projects.prove.claims import OPEN, PROVEN, REFUTED, Claim
-from hls_projects.prove.exhaustion import Checked, Gates, exhaust
-from hls_projects.prove.logic import Logic, NotAPipelineError, without_registers
-from hls_projects.prove.prover import ENUMERABLE_BITS
-from hls_projects.prove.subject import Subject
-from hls_projects.rtl import CORE
-from hls_projects.synthesis import NETLIST
-from hls_projects.yosys import netlist_commands
-from train.errors import ProjectError
-from train.stage import write_json
+from hls4rl.errors import ProjectError
+from hls4rl.hls_projects.fpga.synthesis import NETLIST
+from hls4rl.hls_projects.fpga.yosys import netlist_commands
+from hls4rl.hls_projects.prove import sat
+from hls4rl.hls_projects.prove.claims import OPEN, PROVEN, REFUTED, Claim
+from hls4rl.hls_projects.prove.exhaustion import Checked, Gates, exhaust
+from hls4rl.hls_projects.prove.logic import Logic, NotAPipelineError, without_registers
+from hls4rl.hls_projects.prove.prover import ENUMERABLE_BITS
+from hls4rl.hls_projects.prove.subject import Subject
+from hls4rl.hls_projects.rtl.pipelined import CORE
+from hls4rl.hls_projects.simulation.gates import Circuit, elaborate
+from hls4rl.stage import write_json
 
 MUTATIONS = "mutations.json"
 KINDS = ("flipped bit", "exchanged inputs", "stuck input")

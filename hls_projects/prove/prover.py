@@ -18,11 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.check import corner_observations
-from hls_projects.gates import Circuit, elaborate
-from hls_projects.prove import sat
-from hls_projects.prove.claims import OPEN, PROVEN, REFUTED, Certificate, Claim, Side
-from hls_projects.prove.exhaustion import (
+from hls4rl.errors import ProjectError
+from hls4rl.export.check import corner_observations
+from hls4rl.hls_projects.fpga.synthesis import NETLIST
+from hls4rl.hls_projects.fpga.yosys import netlist_commands, verilog_commands
+from hls4rl.hls_projects.prove import sat
+from hls4rl.hls_projects.prove.claims import OPEN, PROVEN, REFUTED, Certificate, Claim, Side
+from hls4rl.hls_projects.prove.exhaustion import (
     CHUNK,
     Checked,
     Gates,
@@ -34,14 +36,12 @@ from hls_projects.prove.exhaustion import (
     exhaust,
     note,
 )
-from hls_projects.prove.logic import Logic, NotAPipelineError, combinational, without_registers
-from hls_projects.prove.reference import REFERENCE, reference_verilog
-from hls_projects.prove.stream import stream_counterexample
-from hls_projects.prove.subject import Subject
-from hls_projects.rtl import CORE, LOGIT_BITS, LOGITS
-from hls_projects.synthesis import NETLIST
-from hls_projects.yosys import netlist_commands, verilog_commands
-from train.errors import ProjectError
+from hls4rl.hls_projects.prove.logic import Logic, NotAPipelineError, combinational, without_registers
+from hls4rl.hls_projects.prove.reference import REFERENCE, reference_verilog
+from hls4rl.hls_projects.prove.stream import stream_counterexample
+from hls4rl.hls_projects.prove.subject import Subject
+from hls4rl.hls_projects.rtl.pipelined import CORE, LOGIT_BITS, LOGITS
+from hls4rl.hls_projects.simulation.gates import Circuit, elaborate
 
 ENUMERABLE_BITS = 32
 """Bits of an observation up to which every observation is tried."""
@@ -56,7 +56,7 @@ _STATEMENT = (
 _TRUSTED = (
     "Yosys reads Verilog and the netlist, and has models of the part's cells, as the part behaves",
     "not part of this proof: place and route, the bitstream packer, the clock's timing",
-    "the code of hls_projects.prove, and what it runs on: Python, NumPy, numba, this machine",
+    "the code of hls4rl.hls_projects.prove, and what it runs on: Python, NumPy, numba, this machine",
 )
 _ENUMERATION = "every observation, one after another"
 _SIMULATOR = f"hls4rl's gate simulator on gates from pyosys {importlib.metadata.version('pyosys')}"

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 
-from export.graph import IntegerNetwork, Layer
-from train.contract import FixedPoint, Sign
+from hls4rl.network import IntegerNetwork, Layer
+
+from hls4rl.contract import FixedPoint, Sign
 
 REFERENCE = "policy_reference"
 """Name of the module: input ``observation``, outputs ``action`` and ``logits``, no clock."""

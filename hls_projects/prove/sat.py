@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hls_projects.prove.logic import AND, MUX, NOT, OR, XNOR, Logic
-from hls_projects.yosys import ABC
-from train.errors import ProjectError
+from hls4rl.errors import ProjectError
+from hls4rl.hls_projects.fpga.yosys import ABC
+from hls4rl.hls_projects.prove.logic import AND, MUX, NOT, OR, XNOR, Logic
 
 TOOL = f"ABC's &cec (SAT sweeping), from pyosys {importlib.metadata.version('pyosys')}"
 _CONFLICTS = 100_000

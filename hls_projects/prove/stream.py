@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from hls4rl.network import IntegerNetwork
 
-from export.graph import IntegerNetwork
-from hls_projects.gates import LANES, Circuit, integers_of, lanes_of
-from hls_projects.prove.exhaustion import counterexample
-from train.backend import Answer
+from hls4rl.backend import Answer
+from hls4rl.hls_projects.prove.exhaustion import counterexample
+from hls4rl.hls_projects.simulation.gates import LANES, Circuit, integers_of, lanes_of
 
 _CLOCKS = 256
 

@@ -9,19 +9,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from export.graph import IntegerNetwork, read_network
-from hls_projects.csim import LIBRARY
-from hls_projects.parts import load_part, part_names
-from hls_projects.prove.claims import Side
-from hls_projects.rtl import CORE, LOGITS, RtlInfo, read_info
-from hls_projects.run import Run
-from hls_projects.stream.simulation import is_stream
-from hls_projects.synthesis import FAMILIES, NETLIST
-from train.backend import Backend
-from train.errors import ProjectError
-from train.policy import load_policy
-from train.stage import METADATA, digest
-from train.task import Observation, Task
+from hls4rl.network import IntegerNetwork
+
+from hls4rl.backend import Backend
+from hls4rl.errors import ProjectError
+from hls4rl.export.graph import read_network
+from hls4rl.hls_projects.fpga.parts import load_part, part_names
+from hls4rl.hls_projects.fpga.synthesis import FAMILIES, NETLIST
+from hls4rl.hls_projects.hls.csim import LIBRARY
+from hls4rl.hls_projects.prove.claims import Side
+from hls4rl.hls_projects.rtl.pipelined import CORE, LOGITS, RtlInfo, read_info
+from hls4rl.hls_projects.simulation.streaming import is_stream
+from hls4rl.policy import load_policy
+from hls4rl.run import Run
+from hls4rl.stage import METADATA, digest
+from hls4rl.task import Observation, Task
 
 
 @dataclass(frozen=True)
@@ -116,22 +118,22 @@ class Subject:
         return Side(name, what, {str(path.relative_to(self.run.directory)): digest(path) for path in files})
 
     def _csim(self) -> Backend:
-        from hls_projects.csim import CsimBackend
+        from hls4rl.hls_projects.hls.csim import CsimBackend
 
         return CsimBackend(self.run.project)
 
     def _torch(self) -> Backend:
-        from train.network import TorchBackend
+        from hls4rl.train.network import TorchBackend
 
         return TorchBackend(load_policy(self.run.policy))
 
     def _onnxruntime(self) -> Backend:
-        from export.onnxruntime_backend import OnnxRuntimeBackend
+        from hls4rl.export.onnxruntime_backend import OnnxRuntimeBackend
 
         return OnnxRuntimeBackend(self.run.onnx)
 
     def _qonnx(self) -> Backend:
-        from export.qonnx_backend import QonnxBackend
+        from hls4rl.export.qonnx_backend import QonnxBackend
 
         return QonnxBackend(self.run.qonnx)
 

@@ -12,10 +12,10 @@ import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 from nbclient import NotebookClient
 
-from train.backend import Answer
-from train.contract import IntArray
-from train.gym_loop import play
-from train.task import change, load_task
+from hls4rl.backend import Answer
+from hls4rl.contract import IntArray
+from hls4rl.gym_loop import play
+from hls4rl.task import change, load_task
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

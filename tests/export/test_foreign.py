@@ -13,18 +13,18 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 from qonnx.util.cleanup import cleanup_model
 
-from export.check import check_observations
-from export.exact import SIGN, Levels
-from export.folding import _least_sums
-from export.graph import read_network
-from export.lowering import lower
-from export.model_file import save_model
-from export.network_writer import network_model
-from export.onnxruntime_backend import OnnxRuntimeBackend
-from export.original import Original
-from export.qonnx_backend import QonnxBackend
-from train.contract import IntArray
-from train.errors import ProjectError
+from hls4rl.contract import IntArray
+from hls4rl.errors import ProjectError
+from hls4rl.export.check import check_observations
+from hls4rl.export.exact import SIGN, Levels
+from hls4rl.export.folding import _least_sums
+from hls4rl.export.graph import read_network
+from hls4rl.export.lowering import lower
+from hls4rl.export.model_file import save_model
+from hls4rl.export.network_writer import network_model
+from hls4rl.export.onnxruntime_backend import OnnxRuntimeBackend
+from hls4rl.export.original import Original
+from hls4rl.export.qonnx_backend import QonnxBackend
 
 WAYS = {
     "fixed point": {"shift"}, "floating scales": {"multiplier", "thermometer"}, "real bias": {"multiplier"},

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from hls4rl.network import activate
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from random_policies import random_policy
 
-from export import export_policy, read_network
-from export.graph import activate
-from export.operators import QONNX_DOMAIN
-from export.writer import QONNX_FILE
-from train.contract import FixedPoint, Sign
-from train.errors import ProjectError
+from hls4rl.contract import FixedPoint, Sign
+from hls4rl.errors import ProjectError
+from hls4rl.export import export_policy, read_network
+from hls4rl.export.operators import QONNX_DOMAIN
+from hls4rl.export.writer import QONNX_FILE
 
 
 @pytest.mark.parametrize("method", ["fp", "binaryconnect", "binarynet"])

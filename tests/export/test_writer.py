@@ -14,12 +14,12 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 from random_policies import DESIGNS, random_policy
 
-from export import MismatchError, OnnxRuntimeBackend, QonnxBackend, export_policy
-from export.check import check_observations, corner_observations
-from export.writer import ONNX_FILE, QONNX_FILE, check_export
-from train.contract import FixedPoint
-from train.errors import ProjectError
-from train.network import TorchBackend
+from hls4rl.contract import FixedPoint
+from hls4rl.errors import ProjectError
+from hls4rl.export import MismatchError, OnnxRuntimeBackend, QonnxBackend, export_policy
+from hls4rl.export.check import check_observations, corner_observations
+from hls4rl.export.writer import ONNX_FILE, QONNX_FILE, check_export
+from hls4rl.train.network import TorchBackend
 
 
 @pytest.mark.parametrize(("task", "method", "bits"), DESIGNS)
@@ -73,7 +73,7 @@ def test_the_command_gives_the_same_bytes_in_another_process(tmp_path: Path) -> 
     policy = random_policy("cartpole", "fp")
     policy.save(tmp_path / "policy.safetensors")
     export_policy(policy, tmp_path)
-    command = [sys.executable, "-m", "export", str(tmp_path / "policy.safetensors"), "--output", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "hls4rl.export", str(tmp_path / "policy.safetensors"), "--output", str(tmp_path / "out")]
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.splitlines()[-1] == str(tmp_path / "out" / "metadata.json")

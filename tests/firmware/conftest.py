@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from random_run import PART, make_run
 
-from firmware import protocol
-from firmware.boards import load_board
-from firmware.hil import Session, board_library
-from firmware.model import BoardModel, exchange
-from train.backend import Backend
-from train.network import TorchBackend
-from train.policy import load_policy
-from train.task import load_task
+from hls4rl.backend import Backend
+from hls4rl.firmware import protocol
+from hls4rl.firmware.boards import load_board
+from hls4rl.firmware.hil import Session, board_library
+from hls4rl.firmware.model import BoardModel, exchange
+from hls4rl.policy import load_policy
+from hls4rl.task import load_task
+from hls4rl.train.network import TorchBackend
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from random_policies import random_policy
 
-from export import export_policy, read_network
-from hls_projects.rtl import write_rtl
-from hls_projects.run import Run
-from train.contract import IntArray
-from train.task import load_task
+from hls4rl.contract import IntArray
+from hls4rl.export import export_policy, read_network
+from hls4rl.hls_projects.rtl.pipelined import write_rtl
+from hls4rl.run import Run
+from hls4rl.task import load_task
 
 PART = "ecp5-25f"
 STAGES = 3

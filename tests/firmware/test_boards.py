@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from firmware.bitstream import build_bitstream
-from firmware.boards import BOARD_DIRECTORY, board_names, load_board
-from firmware.hil import Session
-from train.errors import ProjectError
+from hls4rl.errors import ProjectError
+from hls4rl.firmware.bitstream import build_bitstream
+from hls4rl.firmware.boards import BOARD_DIRECTORY, board_names, load_board
+from hls4rl.firmware.hil import Session
 
 
 @pytest.mark.parametrize("name", board_names())

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from random_run import BITS, STAGES, random_observations
 
-import firmware
-from firmware.hil import Session
-from firmware.simulated_board import Trouble, simulated_board
-from train.backend import Backend
+from hls4rl import firmware
+from hls4rl.backend import Backend
+from hls4rl.firmware.hil import Session
+from hls4rl.firmware.simulated_board import Trouble, simulated_board
 
 pytestmark = pytest.mark.xdist_group("firmware")
 DRIVER = Path(firmware.__file__).parent / "driver"

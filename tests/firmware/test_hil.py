@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 from random_run import PART
 
-from firmware.__main__ import app
-from firmware.hil import Session, require_exact, run_hil
-from train.cli import run as run_command
-from train.errors import ProjectError
+from hls4rl.cli import run as run_command
+from hls4rl.errors import ProjectError
+from hls4rl.firmware.__main__ import app
+from hls4rl.firmware.hil import Session, require_exact, run_hil
 
 pytestmark = pytest.mark.xdist_group("firmware")
 Command = Callable[..., tuple[int, str, str]]
@@ -26,7 +26,7 @@ KEYS = {
 
 @pytest.fixture
 def command(session: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run ``python -m firmware`` in this process; gives its exit status, last line printed, and standard error."""
+    """Run ``python -m hls4rl.firmware`` in this process; gives its exit status, last line printed, and standard error."""
     spec = session.run.spec
     root = str(session.run.root)
     chosen = ["--env", "cartpole", "--hidden", str(spec.hidden), "--seed", str(spec.seed), "--root", root]
@@ -34,7 +34,7 @@ def command(session: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     def call(name: str, *arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["firmware", name, *chosen, *arguments])
         with pytest.raises(SystemExit) as end:
-            run_command(app, "python -m firmware")
+            run_command(app, "python -m hls4rl.firmware")
         out, errors = capsys.readouterr()
         assert isinstance(end.value.code, int)
         return end.value.code, out.splitlines()[-1] if out else "", errors

@@ -16,12 +16,12 @@ import pytest
 import serial
 from random_run import make_run, random_observations
 
-from firmware.faults import Wire
-from firmware.hil import Session, board_library
-from firmware.link import Link
-from firmware.simulated_board import Trouble, simulated_board
-from train.backend import Backend
-from train.errors import ProjectError
+from hls4rl.backend import Backend
+from hls4rl.errors import ProjectError
+from hls4rl.firmware.faults import Wire
+from hls4rl.firmware.hil import Session, board_library
+from hls4rl.firmware.link import Link
+from hls4rl.firmware.simulated_board import Trouble, simulated_board
 
 pytestmark = pytest.mark.xdist_group("firmware")
 BAUD = 1_000_000

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware import protocol
-from firmware.protocol import Action, FrameError, Identity
+from hls4rl.firmware import protocol
+from hls4rl.firmware.protocol import Action, FrameError, Identity
 
 
 def test_the_crc_is_the_catalogue_s_crc_32_iso_hdlc() -> None:

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hls4rl.network import IntegerNetwork, Layer
 
-from export.graph import IntegerNetwork, Layer
-from firmware import protocol
-from firmware.design import Design
-from firmware.model import BoardModel, build_board_model, exchange
-from firmware.protocol import Action, Identity
-from hls_projects.rtl import CORE
-from hls_projects.stream.rtl import write_stream
-from train.contract import FixedPoint, IntArray
+from hls4rl.contract import FixedPoint, IntArray
+from hls4rl.firmware import protocol
+from hls4rl.firmware.design import Design
+from hls4rl.firmware.model import BoardModel, build_board_model, exchange
+from hls4rl.firmware.protocol import Action, Identity
+from hls4rl.hls_projects.rtl.pipelined import CORE
+from hls4rl.hls_projects.rtl.streaming import write_stream
 
 pytestmark = pytest.mark.xdist_group("firmware")
 

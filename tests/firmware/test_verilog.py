@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from random_run import BITS, STAGES, random_observations
 
-from export.check import check_observations
-from firmware import design as design_module
-from firmware import protocol
-from firmware.design import Design
-from firmware.endurance import fuzz
-from firmware.hil import Session
-from firmware.model import BoardModel, build_board_model, exchange
-from firmware.protocol import Action, Identity
-from train.backend import Backend
-from train.contract import FixedPoint, IntArray
+from hls4rl.backend import Backend
+from hls4rl.contract import FixedPoint, IntArray
+from hls4rl.export.check import check_observations
+from hls4rl.firmware import design as design_module
+from hls4rl.firmware import protocol
+from hls4rl.firmware.design import Design
+from hls4rl.firmware.endurance import fuzz
+from hls4rl.firmware.hil import Session
+from hls4rl.firmware.model import BoardModel, build_board_model, exchange
+from hls4rl.firmware.protocol import Action, Identity
 
 pytestmark = pytest.mark.xdist_group("firmware")
 

@@ -8,10 +8,10 @@ import pytest
 from numpy.typing import NDArray
 from random_run import random_observations
 
-from firmware.hil import Session
-from firmware.zynq import write_zynq
-from hls_projects.convert import read_description
-from train.backend import Backend
+from hls4rl.backend import Backend
+from hls4rl.firmware.hil import Session
+from hls4rl.firmware.zynq import write_zynq
+from hls4rl.hls_projects.hls.convert import read_description
 
 pytestmark = pytest.mark.xdist_group("bitstream")
 

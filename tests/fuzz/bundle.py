@@ -8,8 +8,8 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hls_projects.convert import TOP, read_description
-from hls_projects.csim import _FLAGS, ENTRY
+from hls4rl.hls_projects.hls.convert import TOP, read_description
+from hls4rl.hls_projects.hls.csim import _FLAGS, ENTRY
 
 _PRELUDE = """#include <cstdint>
 #include <cstdio>

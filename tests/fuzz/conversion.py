@@ -13,21 +13,22 @@ import numpy as np
 from foreign_models import QonnxGraph
 from fuzz.bundle import compile_bundle
 from fuzz.networks import foreign_graphs, integer_networks, observations
+from hls4rl.network import IntegerNetwork
 from hypothesis import strategies as st
 
-from export.graph import IntegerNetwork, read_network
-from export.lowering import lower
-from export.model_file import save_model
-from export.network_writer import network_model
-from export.onnxruntime_backend import OnnxRuntimeBackend
-from export.original import Original
-from export.qonnx_backend import QonnxBackend
-from hls_projects.convert import write_project
-from hls_projects.rtl import _affine_layers, _Core, _difference_layers, write_rtl
-from hls_projects.simulation import RtlBackend, build_rtl_model
-from train.contract import FixedPoint, IntArray, Sign
-from train.errors import ProjectError
-from train.task import Hardware
+from hls4rl.contract import FixedPoint, IntArray, Sign
+from hls4rl.errors import ProjectError
+from hls4rl.export.graph import read_network
+from hls4rl.export.lowering import lower
+from hls4rl.export.model_file import save_model
+from hls4rl.export.network_writer import network_model
+from hls4rl.export.onnxruntime_backend import OnnxRuntimeBackend
+from hls4rl.export.original import Original
+from hls4rl.export.qonnx_backend import QonnxBackend
+from hls4rl.hls_projects.hls.convert import write_project
+from hls4rl.hls_projects.rtl.pipelined import _affine_layers, _Core, _difference_layers, write_rtl
+from hls4rl.hls_projects.simulation.pipelined import RtlBackend, build_rtl_model
+from hls4rl.task import Hardware
 
 
 def files_keep_the_integers(network: IntegerNetwork) -> None:

@@ -13,27 +13,28 @@ from typing import Any
 import numpy as np
 import onnx
 from foreign_models import QonnxGraph, keras_model
+from hls4rl.network import IntegerNetwork, Layer
 from random_policies import random_policy
 
-import hls_projects.parts
-from export.graph import IntegerNetwork, Layer, read_network
-from export.model_file import save_model
-from export.network_writer import network_model
-from export.original import Original
-from firmware import protocol
-from firmware.boards import BOARD_DIRECTORY, load_board
-from firmware.link import Expected, Link
-from hls_projects.convert import DESCRIPTION, read_description
-from hls_projects.gates import Circuit
-from hls_projects.parts import PART_DIRECTORY, load_part
-from hls_projects.report import KEYS, load_summary
-from hls_projects.rtl import INFO, read_info
-from hls_projects.vitis import read_report
-from train.contract import FixedPoint
-from train.errors import ProjectError
-from train.policy import load_policy
-from train.stage import METADATA, Stage
-from train.task import TASK_DIRECTORY, load_task
+import hls4rl.hls_projects.fpga.parts
+from hls4rl.contract import FixedPoint
+from hls4rl.errors import ProjectError
+from hls4rl.export.graph import read_network
+from hls4rl.export.model_file import save_model
+from hls4rl.export.network_writer import network_model
+from hls4rl.export.original import Original
+from hls4rl.firmware import protocol
+from hls4rl.firmware.boards import BOARD_DIRECTORY, load_board
+from hls4rl.firmware.link import Expected, Link
+from hls4rl.hls_projects.fpga.parts import PART_DIRECTORY, load_part
+from hls4rl.hls_projects.hls.convert import DESCRIPTION, read_description
+from hls4rl.hls_projects.hls.vitis import read_report
+from hls4rl.hls_projects.rtl.pipelined import INFO, read_info
+from hls4rl.hls_projects.simulation.gates import Circuit
+from hls4rl.hls_projects.summary import KEYS, load_summary
+from hls4rl.policy import load_policy
+from hls4rl.stage import METADATA, Stage
+from hls4rl.task import TASK_DIRECTORY, load_task
 
 SECONDS = 10
 """Time for one input; more is a hang."""
@@ -200,12 +201,12 @@ def _files(directory: Path) -> list[bytes]:
 
 
 def _load_part(path: Path) -> object:
-    before = hls_projects.parts.PART_DIRECTORY
-    hls_projects.parts.PART_DIRECTORY = path.parent
+    before = hls4rl.hls_projects.fpga.parts.PART_DIRECTORY
+    hls4rl.hls_projects.fpga.parts.PART_DIRECTORY = path.parent
     try:
         return load_part(path.stem)
     finally:
-        hls_projects.parts.PART_DIRECTORY = before
+        hls4rl.hls_projects.fpga.parts.PART_DIRECTORY = before
 
 
 def _policies(folder: Path) -> list[bytes]:

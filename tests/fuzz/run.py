@@ -18,7 +18,7 @@ from fuzz.conversion import PROPERTIES
 from fuzz.parsers import SHARES, fuzz_parser
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from train.stage import write_json
+from hls4rl.stage import write_json
 
 PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from hls4rl.network import IntegerNetwork, Layer
 
-from export.graph import IntegerNetwork, Layer
-from train.contract import ActivationType, Binary, FixedPoint, FloatArray, IntArray, Sign
-from train.policy import Policy
+from hls4rl.contract import ActivationType, Binary, FixedPoint, FloatArray, IntArray, Sign
+from hls4rl.policy import Policy
 
 
 def network_of(policy: Policy) -> IntegerNetwork:

@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from train.contract import FloatArray
+from hls4rl.contract import FloatArray
 
 FEATURES = 256
 STEPS = 12

@@ -8,10 +8,10 @@ import matplotlib
 import pytest
 from typer.testing import CliRunner
 
-from hls_projects.__main__ import app
-from hls_projects.parts import part_names
-from hls_projects.picture import draw_matrix
-from train.errors import ProjectError
+from hls4rl.errors import ProjectError
+from hls4rl.hls_projects.__main__ import app
+from hls4rl.hls_projects.fpga.parts import part_names
+from hls4rl.studies.matrix import draw_matrix
 
 
 def summary(method: str, hidden: int, **changes: object) -> dict[str, object]:

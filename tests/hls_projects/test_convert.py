@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hls4rl.network import IntegerNetwork, Layer
 from random_policies import DESIGNS, random_policy
 
-from export import export_policy, read_network
-from export.graph import IntegerNetwork, Layer
-from export.model_file import save_model
-from export.network_writer import network_model
-from hls_projects import convert
-from hls_projects.convert import read_description, write_project
-from train.contract import FixedPoint
-from train.errors import ProjectError
-from train.task import Hardware
+from hls4rl.contract import FixedPoint
+from hls4rl.errors import ProjectError
+from hls4rl.export import export_policy, read_network
+from hls4rl.export.model_file import save_model
+from hls4rl.export.network_writer import network_model
+from hls4rl.hls_projects.hls import convert
+from hls4rl.hls_projects.hls.convert import read_description, write_project
+from hls4rl.task import Hardware
 
 HARDWARE = Hardware()
 

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hls4rl.network import IntegerNetwork, Layer
 
-from export.graph import IntegerNetwork, Layer
-from hls_projects.cost import cost
-from train.contract import FixedPoint, IntArray, Sign
-from train.policy import PolicySpec
+from hls4rl.contract import FixedPoint, IntArray, Sign
+from hls4rl.hls_projects.cost import cost
+from hls4rl.policy import PolicySpec
 
 
 def network(weight: list[list[int]], activation: FixedPoint | Sign) -> IntegerNetwork:

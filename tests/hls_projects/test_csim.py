@@ -7,20 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fuzz.conversion import csim_keeps_the_integers
+from hls4rl.network import IntegerNetwork, Layer
 from random_policies import random_policy
 
-from export import MismatchError, export_policy
-from export.check import check_observations, require_equal_logits
-from export.graph import IntegerNetwork, Layer
-from export.model_file import save_model
-from export.network_writer import network_model
-from hls_projects.convert import write_project
-from hls_projects.csim import LIBRARY, VOLATILE, CsimBackend, build_csim
-from train.contract import FixedPoint, IntArray
-from train.errors import ProjectError
-from train.network import TorchBackend
-from train.policy import Policy
-from train.task import Hardware, load_task
+from hls4rl.contract import FixedPoint, IntArray
+from hls4rl.errors import ProjectError
+from hls4rl.export import MismatchError, export_policy
+from hls4rl.export.check import check_observations, require_equal_logits
+from hls4rl.export.model_file import save_model
+from hls4rl.export.network_writer import network_model
+from hls4rl.hls_projects.hls.convert import write_project
+from hls4rl.hls_projects.hls.csim import LIBRARY, VOLATILE, CsimBackend, build_csim
+from hls4rl.policy import Policy
+from hls4rl.task import Hardware, load_task
+from hls4rl.train.network import TorchBackend
 
 DESIGNS = {
     "fp": (random_policy("cartpole", "fp"), load_task("cartpole").hardware),

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from foreign_models import QonnxGraph, brevitas_model
 
-from export.check import check_observations
-from export.model_file import save_model
-from export.network_writer import network_model
-from export.original import Original
-from hls_projects.convert import write_project
-from hls_projects.csim import CsimBackend, build_csim
-from hls_projects.foreign import build_foreign
-from hls_projects.rtl import write_rtl
-from hls_projects.simulation import RtlBackend, build_rtl_model
-from train.errors import ProjectError
-from train.task import Hardware
+from hls4rl.errors import ProjectError
+from hls4rl.export.check import check_observations
+from hls4rl.export.model_file import save_model
+from hls4rl.export.network_writer import network_model
+from hls4rl.export.original import Original
+from hls4rl.hls_projects.foreign import build_foreign
+from hls4rl.hls_projects.hls.convert import write_project
+from hls4rl.hls_projects.hls.csim import CsimBackend, build_csim
+from hls4rl.hls_projects.rtl.pipelined import write_rtl
+from hls4rl.hls_projects.simulation.pipelined import RtlBackend, build_rtl_model
+from hls4rl.task import Hardware
 
 pytestmark = pytest.mark.xdist_group("csim")
 

@@ -8,12 +8,12 @@ import pytest
 from networks import network_of, small_network
 from random_policies import random_policy
 
-from export.check import check_observations
-from hls_projects import parts
-from hls_projects.parts import load_part
-from hls_projects.place import MAXIMUM_STAGES, RESULT, build_for_clock, pipeline_for
-from hls_projects.simulation import NetlistBackend, RtlBackend
-from train.errors import ProjectError
+from hls4rl.errors import ProjectError
+from hls4rl.export.check import check_observations
+from hls4rl.hls_projects.fpga import parts
+from hls4rl.hls_projects.fpga.parts import load_part
+from hls4rl.hls_projects.fpga.place import MAXIMUM_STAGES, RESULT, build_for_clock, pipeline_for
+from hls4rl.hls_projects.simulation.pipelined import NetlistBackend, RtlBackend
 
 
 @pytest.mark.parametrize(("part", "task", "bitstream"), [

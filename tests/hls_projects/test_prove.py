@@ -13,37 +13,38 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hls4rl.network import IntegerNetwork
 from networks import network_of, small_network
 from random_policies import random_policy
 
-from export import export_policy
-from export.check import check_observations
-from export.graph import IntegerNetwork, read_network
-from hls_projects.__main__ import app
-from hls_projects.convert import write_project
-from hls_projects.csim import build_csim
-from hls_projects.gates import Circuit, elaborate
-from hls_projects.parts import load_part
-from hls_projects.prove import equality, exhaustion, prover, sat
-from hls_projects.prove.claims import OPEN, PROVEN, REFUTED, Certificate, Claim, Side
-from hls_projects.prove.equality import require_no_mismatch, run_equality
-from hls_projects.prove.exhaustion import Gates, Reference, Software, chunk_of, enumerated, exhaust
-from hls_projects.prove.logic import Logic, NotAPipelineError, combinational, without_registers
-from hls_projects.prove.mutation import CAUGHT, EQUIVALENT, UNDECIDED, mutants, read_mutations, try_mutants
-from hls_projects.prove.prover import prove, require_no_counterexample
-from hls_projects.prove.reference import REFERENCE, reference_verilog
-from hls_projects.prove.subject import Subject, find_subjects
-from hls_projects.rtl import CORE, LOGIT_BITS, write_rtl
-from hls_projects.run import Run
-from hls_projects.simulation import build_netlist_model, build_rtl_model
-from hls_projects.synthesis import FAMILIES, NETLIST, synthesise
-from hls_projects.yosys import verilog_commands
-from train.backend import Answer, Backend
-from train.contract import FixedPoint, IntArray
-from train.errors import ProjectError
-from train.selection import policy_inputs
-from train.stage import METADATA, digest, write_json
-from train.task import load_task
+from hls4rl.backend import Answer, Backend
+from hls4rl.contract import FixedPoint, IntArray
+from hls4rl.errors import ProjectError
+from hls4rl.export import export_policy
+from hls4rl.export.check import check_observations
+from hls4rl.export.graph import read_network
+from hls4rl.hls_projects.__main__ import app
+from hls4rl.hls_projects.fpga.parts import load_part
+from hls4rl.hls_projects.fpga.synthesis import FAMILIES, NETLIST, synthesise
+from hls4rl.hls_projects.fpga.yosys import verilog_commands
+from hls4rl.hls_projects.hls.convert import write_project
+from hls4rl.hls_projects.hls.csim import build_csim
+from hls4rl.hls_projects.prove import equality, exhaustion, prover, sat
+from hls4rl.hls_projects.prove.claims import OPEN, PROVEN, REFUTED, Certificate, Claim, Side
+from hls4rl.hls_projects.prove.equality import require_no_mismatch, run_equality
+from hls4rl.hls_projects.prove.exhaustion import Gates, Reference, Software, chunk_of, enumerated, exhaust
+from hls4rl.hls_projects.prove.logic import Logic, NotAPipelineError, combinational, without_registers
+from hls4rl.hls_projects.prove.mutation import CAUGHT, EQUIVALENT, UNDECIDED, mutants, read_mutations, try_mutants
+from hls4rl.hls_projects.prove.prover import prove, require_no_counterexample
+from hls4rl.hls_projects.prove.reference import REFERENCE, reference_verilog
+from hls4rl.hls_projects.prove.subject import Subject, find_subjects
+from hls4rl.hls_projects.rtl.pipelined import CORE, LOGIT_BITS, write_rtl
+from hls4rl.hls_projects.simulation.gates import Circuit, elaborate
+from hls4rl.hls_projects.simulation.pipelined import build_netlist_model, build_rtl_model
+from hls4rl.run import Run
+from hls4rl.stage import METADATA, digest, write_json
+from hls4rl.task import load_task
+from hls4rl.train.selection import policy_inputs
 
 pytestmark = pytest.mark.xdist_group("prove")  # one build for all of them
 
@@ -135,8 +136,8 @@ def test_a_proof_without_time_says_what_is_missing_and_goes_on(
 SLOWLY = """
 import sys, time
 from pathlib import Path
-from hls_projects.prove import exhaustion, prover
-from hls_projects.prove.subject import find_subjects
+from hls4rl.hls_projects.prove import exhaustion, prover
+from hls4rl.hls_projects.prove.subject import find_subjects
 
 exhaustion.CHUNK, exhaustion._SAVE_SECONDS = 64, 0.0
 quick = exhaustion.Software.answer

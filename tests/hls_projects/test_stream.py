@@ -6,22 +6,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hls4rl.network import IntegerNetwork, Layer
 
-from export.graph import IntegerNetwork, Layer
-from hls_projects.gates import LANES, Circuit, Words, elaborate, integers_of, lanes_of
-from hls_projects.parts import load_part
-from hls_projects.rtl import CORE
-from hls_projects.stream.block_ram import take_output_registers
-from hls_projects.stream.rtl import StreamInfo, read_stream_info, write_stream
-from hls_projects.stream.simulation import (
+from hls4rl.contract import FixedPoint, IntArray, Sign
+from hls4rl.errors import ProjectError
+from hls4rl.hls_projects.fpga.block_ram import take_output_registers
+from hls4rl.hls_projects.fpga.parts import load_part
+from hls4rl.hls_projects.fpga.synthesis import FAMILIES, NETLIST, synthesise
+from hls4rl.hls_projects.rtl.pipelined import CORE
+from hls4rl.hls_projects.rtl.streaming import StreamInfo, read_stream_info, write_stream
+from hls4rl.hls_projects.simulation.gates import LANES, Circuit, Words, elaborate, integers_of, lanes_of
+from hls4rl.hls_projects.simulation.streaming import (
     StreamNetlistBackend,
     StreamRtlBackend,
     build_netlist_model,
     build_rtl_model,
 )
-from hls_projects.synthesis import FAMILIES, NETLIST, synthesise
-from train.contract import FixedPoint, IntArray, Sign
-from train.errors import ProjectError
 
 RECIPE = "adders to 4 bits in gates, no wide look-up tables"
 

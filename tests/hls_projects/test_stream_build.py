@@ -9,20 +9,20 @@ import pytest
 import stripes
 from rich.console import Console
 
-from export.graph import read_network
-from hls_projects.evaluate import _OPENERS, SAMPLED, evaluate, require_equal
-from hls_projects.explore.search import explore
-from hls_projects.page import write_reports
-from hls_projects.page.collect import UNITS_SHOWN
-from hls_projects.pipeline import Result, synthesise
-from hls_projects.prove.subject import Subject, find_subjects
-from hls_projects.report import print_summary
-from hls_projects.run import Run
-from hls_projects.stream.build import build_stream
-from hls_projects.stream.simulation import StreamRtlBackend
-from train.errors import ProjectError
-from train.policy import PolicySpec
-from train.task import Task, load_task
+from hls4rl.errors import ProjectError
+from hls4rl.export.graph import read_network
+from hls4rl.hls_projects.evaluate import _OPENERS, SAMPLED, evaluate, require_equal
+from hls4rl.hls_projects.flow.streaming import build_stream
+from hls4rl.hls_projects.pipeline import Result, synthesise
+from hls4rl.hls_projects.prove.subject import Subject, find_subjects
+from hls4rl.hls_projects.simulation.streaming import StreamRtlBackend
+from hls4rl.hls_projects.summary import print_summary
+from hls4rl.policy import PolicySpec
+from hls4rl.report import write_reports
+from hls4rl.report.collect import UNITS_SHOWN
+from hls4rl.run import Run
+from hls4rl.studies.explore.search import explore
+from hls4rl.task import Task, load_task
 
 TOML = """
 environment = "hls4rl-tests/Stripes-v0"

@@ -8,12 +8,12 @@ import pytest
 from networks import network_of, small_network
 from random_policies import random_policy
 
-from export.check import check_observations
-from hls_projects.parts import load_part, part_names
-from hls_projects.rtl import write_rtl
-from hls_projects.simulation import NetlistBackend, build_netlist_model
-from hls_projects.synthesis import FAMILIES, NETLIST, synthesise
-from train.errors import ProjectError
+from hls4rl.errors import ProjectError
+from hls4rl.export.check import check_observations
+from hls4rl.hls_projects.fpga.parts import load_part, part_names
+from hls4rl.hls_projects.fpga.synthesis import FAMILIES, NETLIST, synthesise
+from hls4rl.hls_projects.rtl.pipelined import write_rtl
+from hls4rl.hls_projects.simulation.pipelined import NetlistBackend, build_netlist_model
 
 SIMULATED = [
     pytest.param(part, recipe, id=f"{part}-{recipe}") for part in ("ecp5-25f", "ice40-hx8k")

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from random_policies import random_policy
 
-from export import export_policy
-from hls_projects.convert import write_project
-from hls_projects.vitis import REPORT, build_with_vitis, read_report, synthesize, was_tried
-from train.errors import ProjectError
-from train.task import Hardware
+from hls4rl.errors import ProjectError
+from hls4rl.export import export_policy
+from hls4rl.hls_projects.hls.convert import write_project
+from hls4rl.hls_projects.hls.vitis import REPORT, build_with_vitis, read_report, synthesize, was_tried
+from hls4rl.task import Hardware
 
 CSYNTH = """<profile>
 <ReportVersion>

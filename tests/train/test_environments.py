@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from train import environments
-from train.task import load_task
+from hls4rl.task import load_task
+from hls4rl.train import environments
 
 STEPS = 100_000
 

@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from train import kernel, reference
-from train.advantage import Baseline, advantages
-from train.contract import FloatArray
-from train.course import Streams
-from train.methods import method as create_method
-from train.network import PolicyNetwork
-from train.parameters import Parameters
-from train.policy import ALL_METHODS, PolicySpec
-from train.rollout import Trajectory
-from train.task import ADVANTAGES, load_task, with_settings
-from train.vpg import cost, gradients_of, parameters_of, quantised
+from hls4rl.contract import FloatArray
+from hls4rl.policy import ALL_METHODS, PolicySpec
+from hls4rl.task import ADVANTAGES, load_task, with_settings
+from hls4rl.train.course import Streams
+from hls4rl.train.methods import method as create_method
+from hls4rl.train.network import PolicyNetwork
+from hls4rl.train.parameters import Parameters
+from hls4rl.train.vpg import kernel, reference
+from hls4rl.train.vpg.advantage import Baseline, advantages
+from hls4rl.train.vpg.objective import cost, gradients_of, parameters_of, quantised
+from hls4rl.train.vpg.rollout import Trajectory
 
 TOLERANCE = 1e-9
 """Largest difference, relative to the largest entry: float64 sums taken in another order."""

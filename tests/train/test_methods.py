@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from train.contract import Binary, FixedPoint, Sign
-from train.methods import method
-from train.methods.compression import Compression, compression_rate, share_values
-from train.methods.pruning import Pruning, survivors
-from train.parameters import Parameters
-from train.policy import ALL_METHODS, PolicySpec
-from train.task import load_task
+from hls4rl.contract import Binary, FixedPoint, Sign
+from hls4rl.policy import ALL_METHODS, PolicySpec
+from hls4rl.task import load_task
+from hls4rl.train.methods import method
+from hls4rl.train.methods.compression import Compression, compression_rate, share_values
+from hls4rl.train.methods.pruning import Pruning, survivors
+from hls4rl.train.parameters import Parameters
 
 
 def create(name: str, **changes: float) -> object:

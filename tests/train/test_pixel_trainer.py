@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from train import checkpoint, pixel_trainer
-from train.course import Course
-from train.errors import ProjectError
-from train.pixel_trainer import CHECKPOINT, CURVE
-from train.policy import PolicySpec
-from train.task import Task, change, load_task
-from train.training import train_policy
+from hls4rl.errors import ProjectError
+from hls4rl.policy import PolicySpec
+from hls4rl.task import Task, change, load_task
+from hls4rl.train.course import Course
+from hls4rl.train.pixels import checkpoint
+from hls4rl.train.pixels import trainer as pixel_trainer
+from hls4rl.train.pixels.trainer import CHECKPOINT, CURVE
+from hls4rl.train.training import train_policy
 
 GAMES, HIDDEN = 4, 4
 SMALL = f"training.episodes={GAMES} pixels.games=2 pixels.steps=160 pixels.midpoint=0.5 pixels.cooling=0.5"

@@ -7,8 +7,8 @@ import pytest
 from ale_py.vector_env import AtariVectorEnv
 from numpy.typing import NDArray
 
-from train.pixels import ACTIONS, FRAME_SKIP, PIXELS, PongPixels, lit
-from train.task import load_task
+from hls4rl.task import load_task
+from hls4rl.train.pixels.pong import ACTIONS, FRAME_SKIP, PIXELS, PongPixels, lit
 
 STEPS = 1300
 """More than the longest game that a player who only guesses makes of it."""

@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from train import pixel_trainer
-from train.course import Course
-from train.errors import ProjectError
-from train.kernel import Formats
-from train.methods.base import real_contract
-from train.players import Players
-from train.policy import PolicySpec
-from train.task import Task, change, load_task
+from hls4rl.errors import ProjectError
+from hls4rl.policy import PolicySpec
+from hls4rl.task import Task, change, load_task
+from hls4rl.train.course import Course
+from hls4rl.train.methods.base import real_contract
+from hls4rl.train.pixels import trainer as pixel_trainer
+from hls4rl.train.pixels.players import Players
+from hls4rl.train.vpg.kernel import Formats
 
 SMALL = "training.episodes=3 pixels.games=3 pixels.steps=200"
 HIDDEN = 4
@@ -79,7 +79,7 @@ def test_an_environment_that_cannot_keep_its_state_is_refused(task: Task, monkey
 
 def test_players_end_with_the_one_who_plays() -> None:
     script = (
-        "import multiprocessing, numpy, time\nfrom train.players import Players\nfrom train.task import load_task\n"
+        "import multiprocessing, numpy, time\nfrom hls4rl.train.pixels.players import Players\nfrom hls4rl.task import load_task\n"
         "Players(load_task('pong'), 2, 4, numpy.random.default_rng(0))\n"
         "print(*(child.pid for child in multiprocessing.active_children()), flush=True)\ntime.sleep(100)\n"
     )

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from train.kernel import Formats
-from train.methods import method as create_method
-from train.methods.base import real_contract
-from train.network import PolicyNetwork
-from train.parameters import Parameters
-from train.policy import METHODS, PolicySpec
-from train.rollout import Trajectory
-from train.sparse import Frame, Frames, columns_first, forward, gradients, quantise_all
-from train.task import load_task
-from train.vpg import cost, gradients_of, parameters_of, quantised
+from hls4rl.policy import METHODS, PolicySpec
+from hls4rl.task import load_task
+from hls4rl.train.methods import method as create_method
+from hls4rl.train.methods.base import real_contract
+from hls4rl.train.network import PolicyNetwork
+from hls4rl.train.parameters import Parameters
+from hls4rl.train.pixels.sparse import Frame, Frames, columns_first, forward, gradients, quantise_all
+from hls4rl.train.vpg.kernel import Formats
+from hls4rl.train.vpg.objective import cost, gradients_of, parameters_of, quantised
+from hls4rl.train.vpg.rollout import Trajectory
 
 FEATURES, HIDDEN, ACTIONS, STEPS, ENTROPY = 300, 40, 3, 50, 0.02
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from train.advantage import Baseline, returns_to_go
-from train.contract import FixedPoint, Sign
-from train.rollout import activate, sample
+from hls4rl.contract import FixedPoint, Sign
+from hls4rl.train.vpg.advantage import Baseline, returns_to_go
+from hls4rl.train.vpg.rollout import activate, sample
 
 
 def test_returns_to_go() -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from train.methods.base import Method
-from train.methods.binaryconnect import BinaryConnect
-from train.methods.binarynet import BinaryNet
-from train.methods.compression import Compression
-from train.methods.fp import FullPrecision
-from train.methods.pruning import Pruning
-from train.methods.ternary import Ternary
-from train.policy import PolicySpec
+from hls4rl.policy import PolicySpec
+from hls4rl.train.methods.base import Method
+from hls4rl.train.methods.binaryconnect import BinaryConnect
+from hls4rl.train.methods.binarynet import BinaryNet
+from hls4rl.train.methods.compression import Compression
+from hls4rl.train.methods.fp import FullPrecision
+from hls4rl.train.methods.pruning import Pruning
+from hls4rl.train.methods.ternary import Ternary
 
 _METHODS: dict[str, type[Method]] = {
     "fp": FullPrecision,

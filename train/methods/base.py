@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from train.contract import Binary, Contract, FixedPoint, Sign, bias_type, nearest_power_of_two
-from train.parameters import Parameters
-from train.policy import PolicySpec
-from train.task import Task
+from hls4rl.contract import Binary, Contract, FixedPoint, Sign, bias_type, nearest_power_of_two
+from hls4rl.policy import PolicySpec
+from hls4rl.task import Task
+from hls4rl.train.parameters import Parameters
 
 LARGEST_UNSCALED = 32
 """Up to this many hidden units the signs of the first layer stay ±1; larger networks scale them too."""

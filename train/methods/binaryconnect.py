@@ -6,9 +6,9 @@ the identity, and θ is then clipped to [-1, 1]. Biases stay real while training
 
 from __future__ import annotations
 
-from train.contract import Contract
-from train.methods.base import Method, binary_contract, relu_type
-from train.task import Task
+from hls4rl.contract import Contract
+from hls4rl.task import Task
+from hls4rl.train.methods.base import Method, binary_contract, relu_type
 
 
 class BinaryConnect(Method):

@@ -6,9 +6,9 @@ alone. Backwards the activation's sign passes the gradient where |sum| ≤ 1 (st
 
 from __future__ import annotations
 
-from train.contract import Contract, Sign
-from train.methods.base import Method, binary_contract
-from train.task import Task
+from hls4rl.contract import Contract, Sign
+from hls4rl.task import Task
+from hls4rl.train.methods.base import Method, binary_contract
 
 
 class BinaryNet(Method):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from train.contract import Contract
-from train.methods.base import Method, fixed_point_contract, real_contract
-from train.task import Task
+from hls4rl.contract import Contract
+from hls4rl.task import Task
+from hls4rl.train.methods.base import Method, fixed_point_contract, real_contract
 
 
 class FullPrecision(Method):

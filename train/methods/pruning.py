@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from train.contract import Contract, FloatArray
-from train.methods.base import Method, fixed_point_contract
-from train.parameters import Parameters
-from train.policy import PolicySpec
-from train.task import Task
+from hls4rl.contract import Contract, FloatArray
+from hls4rl.policy import PolicySpec
+from hls4rl.task import Task
+from hls4rl.train.methods.base import Method, fixed_point_contract
+from hls4rl.train.parameters import Parameters
 
 
 class Pruning(Method):

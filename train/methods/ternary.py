@@ -6,10 +6,10 @@ rounding is the identity. A weight of zero is a wire that isn't there, so that u
 
 from __future__ import annotations
 
-from train.contract import Contract, nearest_power_of_two
-from train.methods.base import Method, ternary_contract
-from train.parameters import Parameters
-from train.task import Task
+from hls4rl.contract import Contract, nearest_power_of_two
+from hls4rl.task import Task
+from hls4rl.train.methods.base import Method, ternary_contract
+from hls4rl.train.parameters import Parameters
 
 
 class Ternary(Method):

@@ -1,0 +1,49 @@
+"""What every stage's command line shares: one-line errors and the final path line."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from pathlib import Path
+
+import typer
+
+from hls4rl.errors import ProjectError
+from hls4rl.interruption import listen
+
+INTERRUPTED = 130
+"""Exit status of a command stopped by Ctrl-C, as shells have it (128 + SIGINT)."""
+
+
+def run(app: typer.Typer, program: str) -> None:
+    """Run ``app`` and end the process.
+
+    Whatever the user can mend (a bad option, a :class:`ProjectError`, a full disk, Ctrl-C) ends in one
+    line on standard error and a status other than 0; a traceback means a bug of ours.
+    """
+    listen()
+    try:
+        status = app(prog_name=program, standalone_mode=False)
+        if status == INTERRUPTED:  # typer turns Ctrl-C into this status
+            raise KeyboardInterrupt
+    except (typer.Abort, KeyboardInterrupt):
+        _stop("interrupted; finished stages are kept, run the same command again to go on", INTERRUPTED)
+    except typer.TyperException as error:
+        _stop(f"{' '.join(error.format_message().split())} (see '{program} --help')", error.exit_code)
+    except ProjectError as error:
+        _stop(str(error), 1)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS):
+            raise
+        _stop(f"cannot write {error.filename or 'a file'}: {error.strerror}; free some space or fix the permissions", 1)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def print_result(path: Path) -> None:
+    """Print ``path`` of a command's JSON result as the last line, for scripts to read."""
+    print(path, flush=True)
+
+
+def _stop(message: str, status: int) -> None:
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    sys.exit(status)

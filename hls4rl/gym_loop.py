@@ -1,0 +1,106 @@
+"""Seeded greedy episodes on Gymnasium's own environment, for any backend.
+
+Many copies of the environment step together, so that the backend is asked for batches; each copy is Gymnasium's.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from hls4rl.backend import Answer, Backend
+from hls4rl.contract import FloatArray, IntArray
+from hls4rl.task import Task
+
+COPIES = 128
+"""Environments that step together at most."""
+
+Watch = Callable[[IntArray, Answer], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Episodes:
+    """What came of a number of episodes, in the order of their seeds."""
+
+    returns: FloatArray
+    """Shape (episodes,)."""
+    lengths: IntArray
+    """Shape (episodes,), in steps."""
+
+    @property
+    def mean_return(self) -> float:
+        """Mean over the episodes."""
+        return float(self.returns.mean())
+
+
+class Sampling:
+    """A backend that draws its actions from the softmax of another one's logits."""
+
+    def __init__(self, backend: Backend, logit_lsb: float, rng: np.random.Generator) -> None:
+        self.name = f"{backend.name} (sampled)"
+        self._backend, self._lsb, self._rng = backend, logit_lsb, rng
+
+    def infer(self, observations: IntArray) -> Answer:
+        """See :class:`hls4rl.backend.Backend`; ``backend`` must give logits."""
+        logits = self._backend.infer(observations).logits
+        assert logits is not None
+        # The largest of logit + Gumbel noise is distributed as the softmax.
+        noisy = logits * self._lsb + self._rng.gumbel(size=logits.shape)
+        return Answer(np.argmax(noisy, axis=1).astype(np.int64), logits)
+
+
+def play(task: Task, backend: Backend, episodes: int, first_seed: int, watch: Watch | None = None) -> Episodes:
+    """Play episode k from ``env.reset(seed=first_seed + k)`` with ``backend``'s actions, for ``episodes`` values of k.
+
+    Args:
+        task: its environment and its converter of observations.
+        backend: whatever answers for the policy.
+        episodes: how many.
+        first_seed: seed of the first one.
+        watch: called on every step with the integer observations, shape (batch, features), and the answer.
+    """
+    played = Episodes(np.zeros(episodes), np.zeros(episodes, dtype=np.int64))
+    waiting = itertools.count()
+    envs = [task.make() for _ in range(min(COPIES, episodes))]
+    live = [_start(env, next(waiting), first_seed) for env in envs]
+    while live:
+        observations = task.integers(np.stack([item.observation for item in live]))
+        answer = backend.infer(observations)
+        if watch is not None:
+            watch(observations, answer)
+        live = _step(live, answer.actions, played, waiting, first_seed)
+    for env in envs:
+        env.close()
+    return played
+
+
+@dataclass
+class _Live:
+    env: gym.Env[Any, Any]
+    episode: int
+    observation: FloatArray
+
+
+def _start(env: gym.Env[Any, Any], episode: int, first_seed: int) -> _Live:
+    observation, _ = env.reset(seed=first_seed + episode)
+    return _Live(env, episode, observation)
+
+
+def _step(
+    live: list[_Live], actions: IntArray, played: Episodes, waiting: itertools.count[int], first_seed: int
+) -> list[_Live]:
+    going = []
+    for item, action in zip(live, actions.tolist(), strict=True):
+        item.observation, reward, terminated, truncated, _ = item.env.step(action)
+        played.returns[item.episode] += float(reward)
+        played.lengths[item.episode] += 1
+        if not (terminated or truncated):
+            going.append(item)
+        elif (episode := next(waiting)) < len(played.returns):
+            going.append(_start(item.env, episode, first_seed))
+    return going

@@ -1,0 +1,394 @@
+"""A task: one TOML file that says what to control, how to see it, how to train and what to build.
+
+``hls_projects/<name>.toml`` documents each key. Nothing here knows any particular task.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import tomllib
+import warnings
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from hls4rl.contract import FixedPoint, FloatArray, IntArray, is_power_of_two
+from hls4rl.errors import ProjectError
+from hls4rl.plain import build, read_toml
+
+TASK_DIRECTORY = Path(__file__).resolve().parent / "hls_projects" / "tasks"
+"""Where the shipped tasks' TOML files lie, and where runs are written."""
+
+ADVANTAGES = ("time-step", "trajectory", "return")
+
+
+@dataclass(frozen=True)
+class Observation:
+    """How the host turns the environment's floats into the integers that every backend gets."""
+
+    scale: tuple[float, ...]
+    """One power of two per feature, or one for all; the network sees ``feature × scale``."""
+    bits: int = 8
+    """Width of one feature, sign included."""
+    integer_bits: int = 1
+    """Bits before the binary point, sign included: the network sees [-2^(i-1), 2^(i-1))."""
+    active: int | None = None
+    """About how many features are not zero at a time, if these are few: the fan-in that scales binary weights."""
+
+    @property
+    def fan_in(self) -> int:
+        """Features that feed a unit at a time."""
+        return self.active or len(self.scale)
+
+    @property
+    def type(self) -> FixedPoint:
+        """The input type of the network."""
+        return FixedPoint(self.bits, self.integer_bits)
+
+
+@dataclass(frozen=True)
+class Network:
+    """Number formats of the policies that are not binary, and of the biases."""
+
+    weight_integer_bits: int = 3
+    activation_integer_bits: int = 3
+    bias_integer_bits: int = 3
+
+
+@dataclass(frozen=True)
+class Training:
+    """Settings of vanilla policy gradient (paper eq. 4) and of the five methods."""
+
+    episodes: int = 2000
+    """Episodes of one policy; compression and pruning switch half-way."""
+    seeds: int = 5
+    """Policies trained when no ``SEED`` is given; the best by validation is deployed."""
+    learning_rate: float = 5e-3
+    """Adam's step size at the first episode."""
+    discount: float = 1.0
+    """Discount of the return-to-go, 0 to 1."""
+    entropy: float = 0.01
+    """Weight of the entropy bonus."""
+    baseline_rate: float = 0.1
+    """Rate of the exponential averages (mean and deviation of the return-to-go per time step)."""
+    full_rate_hidden: int = 128
+    """Networks with more hidden units than this learn at a rate that falls as one over their number."""
+    final_rate: float = 0.0
+    """The learning rate falls in a straight line to this part of it at the last episode."""
+    advantage: str = "time-step"
+    """What the gradient of a step is multiplied by (:mod:`hls4rl.train.vpg.advantage`): time-step, trajectory or return."""
+    output_gain: float = 0.1
+    """Factor on the first weights of the output layer, where these are not binary."""
+    unit_signs: bool = False
+    """Binary weights of ±1 instead of signs scaled by about 1/√fan-in (a control of the paper's claims)."""
+    reset_at_midpoint: bool = False
+    """Forget the optimiser's state half-way in every method (a control of the paper's claims)."""
+    validation_episodes: int = 100
+    """Greedy episodes that choose among seeds, on other start states than the final evaluation."""
+    evaluation_episodes: int | None = None
+    """Episodes of the final evaluation; None: 100."""
+
+    def rate(self, hidden: int, episode: int) -> float:
+        """Adam's step size after ``episode`` (from 0), for a network of ``hidden`` units."""
+        fall = 1.0 - (1.0 - self.final_rate) * episode / self.episodes
+        return self.learning_rate * min(1.0, self.full_rate_hidden / hidden) * fall
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """What training from pixels needs beyond :class:`Training` (:mod:`hls4rl.train.pixels.trainer`).
+
+    ``training.baseline_rate`` and ``training.advantage`` mean nothing there.
+    """
+
+    games: int = 16
+    """Games that are played side by side."""
+    steps: int = 128
+    """Steps of each game between two batches."""
+    passes: int = 1
+    """Times that a batch is learnt from."""
+    parts: int = 1
+    """Updates that a batch is divided among, in each pass."""
+    clip: float = 0.2
+    """How far an action's probability may move in one direction while a batch lasts, as a part of it."""
+    longest_gradient: float = 1.0
+    """Gradients are shortened to this Euclidean length."""
+    latent_limit: float = 1.0
+    """Latent binary weights are clipped to ± this value, in place of the paper's 1."""
+    midpoint: float = 0.5
+    """When compression and pruning change course, as a part of the episodes; the paper's is a half."""
+    cooling: float = 0.0
+    """Last part of the episodes: there is no entropy bonus, and the learning rate falls in a straight line to 0."""
+    shared_rate: float = 1.0
+    """compression: factor on the learning rate once many weights move as one."""
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What is built, for which part and clock."""
+
+    part: str = "ecp5-25f"
+    """Name of a part (``python -m hls4rl.hls_projects parts`` lists them)."""
+    clock_mhz: float = 50.0
+    """Clock that the pipeline is cut for."""
+    board: str = "ulx3s"
+    """Board of the firmware."""
+    strategy: str = "Latency"
+    """hls4ml's strategy: Latency (unrolled) or Resource."""
+    reuse_factor: int = 1
+    """hls4ml's reuse factor: multiplications that share one multiplier."""
+    hls_backend: str = "Vitis"
+    """hls4ml's backend."""
+    hls_part: str = "xc7z020clg400-1"
+    """Part named in the hls4ml project, for the vendor's tool."""
+    place_seeds: int = 3
+    """Place-and-route runs with different seeds; the median one is reported and deployed."""
+    stages: int = 0
+    """Stages of the pipeline; 0: as many as ``clock_mhz`` needs."""
+    word_inputs: int = 0
+    """Features that come in a clock, for observations too wide to come at once (pixels); 0: all of them."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A Gymnasium environment with a Box observation and Discrete actions, and how to treat it."""
+
+    name: str
+    environment: str
+    observation: Observation
+    network: Network = field(default_factory=Network)
+    training: Training = field(default_factory=Training)
+    hardware: Hardware = field(default_factory=Hardware)
+    pixels: Pixels | None = None
+    """Settings of training from pixels; None for the tasks that see a few numbers."""
+    environment_options: dict[str, Any] = field(default_factory=dict)
+    solved: float | None = None
+    """Mean return over 100 episodes from which the task counts as solved."""
+
+    @property
+    def midpoint(self) -> float:
+        """When compression and pruning switch, as a part of the training episodes."""
+        return self.pixels.midpoint if self.pixels else 0.5
+
+    def make(self) -> gym.Env[Any, Any]:
+        """Gymnasium's own environment.
+
+        Raises:
+            ProjectError: there is none of this name, its module cannot be imported, or it refuses the options.
+        """
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*is out of date.*", category=DeprecationWarning)
+            warnings.filterwarnings("ignore", message=".*Overriding environment.*")
+            try:
+                return gym.make(self.environment, **self.environment_options)
+            except (gym.error.Error, ImportError, TypeError) as error:
+                remedy = {
+                    ImportError: "install it, or put its directory on PYTHONPATH",
+                    TypeError: "correct 'environment_options' in its TOML file",
+                }
+                raise ProjectError(
+                    f"task '{self.name}': Gymnasium cannot make environment '{self.environment}': {_line(error)}; "
+                    + next((text for kind, text in remedy.items() if isinstance(error, kind)),
+                           "correct 'environment' in its TOML file")
+                ) from error
+
+    @cached_property
+    def spaces(self) -> tuple[int, int]:
+        """Features of an observation, number of actions.
+
+        Raises:
+            ProjectError: the environment's spaces are not Box and Discrete, or ``scale`` has another length.
+        """
+        env = self.make()
+        box, actions = env.observation_space, env.action_space
+        env.close()
+        if not isinstance(box, gym.spaces.Box) or len(box.shape) != 1:
+            raise ProjectError(f"task '{self.name}': the observation is {box}; only a Box of one axis is supported")
+        if not isinstance(actions, gym.spaces.Discrete):
+            raise ProjectError(f"task '{self.name}': the action is {actions}; only Discrete is supported")
+        if len(self.observation.scale) not in (1, box.shape[0]):
+            raise ProjectError(
+                f"task '{self.name}': observation.scale has {len(self.observation.scale)} entries, "
+                f"but {self.environment} has {box.shape[0]} features; give one power of two for each, or one for all"
+            )
+        return box.shape[0], int(actions.n)
+
+    def integers(self, observations: FloatArray, features: IntArray | None = None) -> IntArray:
+        """The host's converter: scale by powers of two, round half to even once, saturate.
+
+        Args:
+            observations: the environment's floats, shape (..., features).
+            features: numbers of the features that ``observations`` has; None for all of them.
+
+        Returns:
+            int64 of the same shape, in units of ``observation.type.lsb``.
+        """
+        scale = np.asarray(self.observation.scale, dtype=np.float64)
+        if features is not None and len(scale) > 1:
+            scale = scale[features]
+        return self.observation.type.integers(np.asarray(observations, dtype=np.float64) * scale)
+
+
+def task_names() -> list[str]:
+    """Names of the shipped tasks."""
+    return sorted(path.stem for path in TASK_DIRECTORY.glob("*.toml"))
+
+
+def load_task(name: str) -> Task:
+    """Read a task by the name of a shipped one, or by the path of a TOML file.
+
+    Raises:
+        ProjectError: no such task, or the file is not a valid one; the message says which key and why.
+    """
+    path = Path(name) if name.endswith(".toml") else TASK_DIRECTORY / f"{name}.toml"
+    if not path.is_file():
+        raise ProjectError(
+            f"unknown task '{name}'; shipped tasks are {', '.join(task_names())}; "
+            "for one of your own give the path of its TOML file"
+        )
+    data = read_toml(path, "task file")
+    task: Task = build(Task, {"name": path.stem, **data}, str(path))
+    _check(task, str(path))
+    return task
+
+
+def with_settings(task: Task, section: str, **changes: Any) -> Task:
+    """A copy of ``task`` whose ``section`` (``hardware``, ``training``, …) has the given keys; None keeps a key.
+
+    Raises:
+        ProjectError: a value is out of range.
+    """
+    changed = {key: value for key, value in changes.items() if value is not None}
+    if not changed:
+        return task
+    new = dataclasses.replace(task, **{section: dataclasses.replace(getattr(task, section), **changed)})
+    _check(new, f"task '{task.name}'")
+    return new
+
+
+def change(task: Task, text: str | None) -> tuple[Task, str]:
+    """Read changes of a task's settings, as ``observation.bits=2 observation.scale=[1,2,8,1]``.
+
+    Args:
+        task: as its file says.
+        text: ``section.key=value`` pairs, values as in TOML, with spaces between; None or empty for no change.
+
+    Returns:
+        The changed task, and eight hexadecimal digits that stand for the changes which reach the policy
+        (``PolicySpec.variant``); empty where there are none.
+
+    Raises:
+        ProjectError: not such a text, an unknown key, or a value of another type or out of range.
+    """
+    new, where = task, f"SET '{text}'"
+    for section, key, value in _pairs(text or "", where):
+        part = getattr(new, section, None)
+        if not dataclasses.is_dataclass(part) or isinstance(part, type):
+            raise ProjectError(f"{where}: no section '{section}'; sections are {', '.join(_SECTIONS)}")
+        changed = build(type(part), {**_plain(part), key: value}, where, f"{section}.")
+        new = dataclasses.replace(new, **{section: changed})
+    _check(new, where)
+    differing = {
+        f"{section}.{key}": value for section in _SECTIONS if section != "hardware"
+        for key, value in _plain(getattr(new, section)).items() if value != _plain(getattr(task, section))[key]
+    }
+    digits = hashlib.sha256(json.dumps(differing, sort_keys=True).encode()).hexdigest()[:8]
+    return new, digits if differing else ""
+
+
+_SECTIONS = ("observation", "network", "training", "pixels", "hardware")
+
+
+def _plain(section: Any) -> dict[str, Any]:
+    if section is None:
+        return {}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in vars(section).items()}
+
+
+def _pairs(text: str, where: str) -> list[tuple[str, str, Any]]:
+    parts = re.split(r"\s+(?=\w+\.\w+=)", text.strip()) if text.strip() else []
+    pairs = []
+    for part in parts:
+        name, _, value = part.partition("=")
+        section, _, key = name.partition(".")
+        try:
+            pairs.append((section, key, tomllib.loads(f"value = {value}")["value"]))
+        except tomllib.TOMLDecodeError as error:
+            raise ProjectError(f"{where}: '{part}' is not section.key=value with a value as in TOML") from error
+    return pairs
+
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "observation.bits": (2, 16),
+    "observation.integer_bits": (-15, 16),
+    "network.weight_integer_bits": (-8, 8),
+    "network.activation_integer_bits": (0, 8),
+    "network.bias_integer_bits": (1, 8),
+    "training.episodes": (2, 10**7),
+    "training.seeds": (1, 10**4),
+    "training.learning_rate": (1e-9, 10.0),
+    "training.discount": (0.0, 1.0),
+    "training.entropy": (0.0, 10.0),
+    "training.baseline_rate": (1e-6, 1.0),
+    "training.full_rate_hidden": (1, 4096),
+    "training.final_rate": (0.0, 1.0),
+    "training.output_gain": (0.0, 10.0),
+    "training.validation_episodes": (1, 10**5),
+    "pixels.games": (1, 1024),
+    "pixels.steps": (1, 10**5),
+    "pixels.passes": (1, 100),
+    "pixels.parts": (1, 1000),
+    "pixels.clip": (1e-3, 10.0),
+    "pixels.longest_gradient": (1e-6, 1e6),
+    "pixels.latent_limit": (1e-6, 1.0),
+    "pixels.midpoint": (0.0, 1.0),
+    "pixels.cooling": (0.0, 1.0),
+    "pixels.shared_rate": (0.0, 1.0),
+    "hardware.clock_mhz": (1.0, 1000.0),
+    "hardware.reuse_factor": (1, 10**7),
+    "hardware.place_seeds": (1, 100),
+    "hardware.stages": (0, 24),
+    "hardware.word_inputs": (0, 64),
+}
+
+
+def _check(task: Task, where: str) -> None:
+    if not re.fullmatch(r"\w[\w. -]*", task.name):  # runs are kept in a folder of this name
+        raise ProjectError(f"{where}: name is '{task.name}'; take letters, digits, spaces, '_', '-' and '.'")
+    if not task.observation.scale:
+        raise ProjectError(f"{where}: observation.scale is empty; give a power of two for each feature, or one for all")
+    for value in task.observation.scale:
+        if not is_power_of_two(value):
+            raise ProjectError(
+                f"{where}: observation.scale has {value}, which is no power of two; "
+                f"write {2.0 ** round(np.log2(value)) if value > 0 else 1.0} or another one"
+            )
+    for key, (low, high) in _RANGES.items():
+        section, name = key.split(".")
+        if getattr(task, section) is None:
+            continue
+        value = getattr(getattr(task, section), name)
+        if not low <= value <= high:
+            raise ProjectError(f"{where}: {key} is {value}; it must lie in {low:g} … {high:g}")
+    if task.pixels is not None and task.pixels.midpoint + task.pixels.cooling > 1:
+        raise ProjectError(
+            f"{where}: pixels.midpoint is {task.pixels.midpoint} and pixels.cooling {task.pixels.cooling}; "
+            "together they are 1 at most, for methods are one course up to the midpoint"
+        )
+    if task.training.advantage not in ADVANTAGES:
+        raise ProjectError(
+            f"{where}: training.advantage is '{task.training.advantage}'; choose one of {', '.join(ADVANTAGES)}"
+        )
+    if task.hardware.strategy not in ("Latency", "Resource"):
+        raise ProjectError(f"{where}: hardware.strategy is '{task.hardware.strategy}'; choose Latency or Resource")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

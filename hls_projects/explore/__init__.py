@@ -1,5 +1,0 @@
-"""The smallest accelerator that solves a task: a search over methods, widths, bits and pipelines, placed for real."""
-
-from hls_projects.explore.search import explore
-
-__all__ = ["explore"]

@@ -1,0 +1,1 @@
+"""Whole flows, from the integer network to a placed core."""

@@ -1,0 +1,58 @@
+"""From the integer network to a placed streaming core: the road of observations too wide to come at once."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hls4rl.network import IntegerNetwork
+
+from hls4rl.errors import ProjectError
+from hls4rl.hls_projects.fpga.block_ram import take_output_registers
+from hls4rl.hls_projects.fpga.parts import load_part
+from hls4rl.hls_projects.fpga.place import RESULT, check_capacity, place_seeds, placed_files, result_of
+from hls4rl.hls_projects.fpga.synthesis import FAMILIES, NETLIST, synthesise
+from hls4rl.hls_projects.rtl.pipelined import CORE
+from hls4rl.hls_projects.rtl.streaming import write_stream
+from hls4rl.hls_projects.simulation.streaming import build_netlist_model, build_rtl_model
+from hls4rl.stage import write_json
+
+
+def build_stream(
+    network: IntegerNetwork, part_name: str, clock_mhz: float, seeds: int, directory: Path, word_inputs: int
+) -> dict[str, Any]:
+    """Write the core, synthesise, place and route it, and prepare its simulation, all in ``directory``.
+
+    Args:
+        word_inputs: features that come in a clock.
+
+    Returns:
+        The content of ``ooc_synth_and_timing.json``: what :func:`hls4rl.hls_projects.fpga.place.build_for_clock` gives, and
+        ``interval`` (clocks between two observations), ``word_inputs``, ``weight_bits`` and ``memory_bits``.
+
+    Raises:
+        ProjectError: another part than an ECP5, the design is too large for it, or no streaming core computes this.
+    """
+    part = load_part(part_name)
+    if part.family != "ecp5":
+        raise ProjectError(
+            f"the streaming core is built for ECP5 parts, not for {part.name}; set PART to ecp5-25f, ecp5-45f or "
+            "ecp5-85f"
+        )
+    info = write_stream(network, directory, word_inputs)
+    synthesis = synthesise([directory / f"{CORE}.v"], CORE, part, directory)
+    check_capacity(synthesis.resources, part)
+    take_output_registers(directory / NETLIST, CORE)
+    build_rtl_model(directory)
+    build_netlist_model(directory, directory / NETLIST, FAMILIES[part.family].models)
+    with tempfile.TemporaryDirectory(dir=directory, prefix=".place-") as work:
+        placements = place_seeds(directory / NETLIST, part, clock_mhz, seeds, Path(work))
+        for path in placed_files(Path(work), part, placements):
+            path.replace(directory / path.name)
+    result = {
+        **result_of(part, clock_mhz, info.cycles, synthesis, placements), "interval": info.words,
+        "word_inputs": info.pixels, "weight_bits": info.weight_bits, "memory_bits": info.memory_bits,
+    }
+    write_json(directory / RESULT, result)
+    return result

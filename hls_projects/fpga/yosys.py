@@ -1,0 +1,68 @@
+"""Runs Yosys, as a process of its own: a crash, a kill or Ctrl-C there leaves this one whole, and logs stay quiet."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hls4rl.hls_projects.fpga.read_only import BLOCK_RAM
+
+# Found, not imported: the import makes the symbols of all libraries loaded later global, and pygame then crashes.
+_PYOSYS = importlib.util.find_spec("pyosys")
+assert _PYOSYS is not None
+assert _PYOSYS.origin is not None
+
+SHARE = Path(_PYOSYS.origin).parent / "share"
+"""Yosys' cell libraries and CXXRTL headers."""
+ABC = Path(_PYOSYS.origin).parent / "yosys-abc"
+"""The program ABC, as Yosys brings it along."""
+
+_RUNNER = """
+import sys
+from pyosys import libyosys
+design = libyosys.Design()
+for line in sys.stdin.read().splitlines():
+    libyosys.run_pass(line, design)
+"""
+
+
+def run_yosys(commands: Sequence[str], directory: Path, log: Path) -> None:
+    """Run ``commands`` in ``directory``; all that Yosys says goes to the file ``log``.
+
+    Raises:
+        RuntimeError: a command failed; Yosys' own error line is in the message.
+    """
+    with log.open("w", encoding="utf-8") as output:
+        done = subprocess.run(
+            [sys.executable, "-c", _RUNNER], input="\n".join(commands), text=True, cwd=directory,
+            stdout=output, stderr=subprocess.STDOUT, check=False,
+        )
+    if done.returncode:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        reason = next((line for line in lines if "ERROR" in line), lines[-1] if lines else "no output")
+        raise RuntimeError(f"Yosys failed ({done.returncode}): {reason}; see {log}")
+
+
+def verilog_commands(sources: Sequence[Path]) -> list[str]:
+    """Yosys commands that read Verilog files."""
+    return [f"read_verilog -defer {' '.join(quoted(path) for path in sources)}"]
+
+
+def netlist_commands(netlist: Path, cells: str) -> list[str]:
+    """Yosys commands that read a synthesised netlist (JSON).
+
+    Args:
+        cells: Yosys' simulation models of the part's cells, for instance ``+/ecp5/cells_sim.v``.
+    """
+    return [
+        f"read_json {quoted(netlist)}", f"delete =A:blackbox ={BLOCK_RAM} %d =A:whitebox",
+        f"read_verilog -sv -overwrite -icells -defer {cells}",
+    ]
+
+
+def quoted(path: Path) -> str:
+    """``path`` as Yosys reads it, spaces included."""
+    return f'"{path.resolve()}"'

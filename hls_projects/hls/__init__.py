@@ -1,0 +1,1 @@
+"""The C++ flow: the hls4ml project, its C-simulation, and the vendor's tool."""

@@ -1,0 +1,148 @@
+"""C simulation: the hls4ml project's own C++, compiled with g++ and called once a batch."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import math
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from hls4rl.backend import Answer
+from hls4rl.contract import IntArray
+from hls4rl.errors import ProjectError
+from hls4rl.hls_projects.hls.convert import TOP, Description, read_description
+from hls4rl.stage import digest, write_json
+
+ENTRY = Path(__file__).with_name("csim_entry.cpp")
+LIBRARY = Path("csim") / f"{TOP}.so"
+"""Where the compiled library lies in a project."""
+DIGEST = f"{TOP}.json"
+"""Beside the library: its SHA-256."""
+VOLATILE = "void clearUnusedBits(void) volatile"
+"""In the headers of ``ap_fixed``: makes each number go through memory at each step, which takes 3/4 of the time."""
+_FLAGS = (
+    "-std=c++11", "-O3", "-fPIC", "-shared", "-w",
+    # As the pragmas ask of hardware: loops of up to 200 rounds unrolled, every call inlined. Vectors only lose by it.
+    "-finline-limit=10000", "--param=max-completely-peeled-insns=1000", "--param=max-completely-peel-times=200",
+    "-fno-tree-vectorize",
+    "-fvisibility=hidden", "-fno-gnu-unique",  # several policies in one process keep their own weights
+)
+
+
+def build_csim(project: Path) -> Path:
+    """Compile the C++ of ``project`` (written by :func:`hls4rl.hls_projects.hls.convert.write_project`).
+
+    Returns:
+        The library's path inside the project, which may be moved as a whole.
+
+    Raises:
+        ProjectError: no g++, no such project, a backend with another C++ dialect, or g++ failed.
+    """
+    description = read_description(project)
+    if description.backend not in ("Vitis", "Vivado"):
+        raise ProjectError(
+            f"C simulation knows the C++ of Vitis and Vivado, not of {description.backend}; set another hls_backend"
+        )
+    compiler = shutil.which("g++")
+    if compiler is None:
+        raise ProjectError("g++ is not on PATH; install it (Debian, Ubuntu: apt install g++)")
+    library = project / LIBRARY
+    library.parent.mkdir(exist_ok=True)
+    partial = library.with_name(f".{library.name}.{os.getpid()}")
+    command = [compiler, *_FLAGS, *_definitions(description), "-Ifirmware"]
+    try:
+        with _quick_types(project) as types:
+            # Its random name must not get into the library, which would then differ from run to run.
+            command += [f"-I{types}", f"-ffile-prefix-map={types}=ap_types", str(ENTRY)]
+            command += ["-o", str(partial.relative_to(project))]
+            done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            log = library.with_name("compile.log")
+            log.write_text(done.stdout + done.stderr, encoding="utf-8")
+            raise ProjectError(f"g++ failed on {project} (status {done.returncode}); see {log}")
+        write_json(library.with_name(DIGEST), {"sha256": digest(partial)})
+        partial.replace(library)
+    finally:
+        partial.unlink(missing_ok=True)
+    return library
+
+
+class CsimBackend:
+    """The compiled C++ of one hls4ml project, in this process."""
+
+    name = "csim"
+
+    def __init__(self, project: Path) -> None:
+        description = read_description(project)
+        library, weights = project / LIBRARY, (project / "firmware" / "weights").resolve()
+        _check_whole(library)
+        for name in description.weights:
+            # The C++ ends the whole process if one is missing.
+            if not (weights / name).is_file():
+                raise ProjectError(f"{weights / name} is missing; convert the policy again")
+        self._shape = (description.features, description.actions)
+        self._weights = str(weights).encode()
+        self._infer = _load(library).hls4rl_infer
+        self._infer.restype = None
+        self._infer.argtypes = [ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64]
+
+    def infer(self, observations: IntArray) -> Answer:
+        """See :class:`hls4rl.backend.Backend`."""
+        features, actions = self._shape
+        inputs = np.ascontiguousarray(observations, dtype=np.int64)
+        if inputs.ndim != 2 or inputs.shape[1] != features:
+            raise ValueError(f"observations of shape {inputs.shape}; expected (batch, {features})")
+        logits = np.empty((len(inputs), actions), dtype=np.int64)
+        self._infer(self._weights, inputs.ctypes.data, logits.ctypes.data, len(inputs))
+        return Answer.of_logits(logits)
+
+
+@contextlib.contextmanager
+def _quick_types(project: Path) -> Iterator[Path]:
+    """A copy of the project's ``ap_fixed`` headers without :data:`VOLATILE`, which stands for nothing in software."""
+    with tempfile.TemporaryDirectory(prefix="hls4rl-") as scratch:
+        types = Path(scratch) / "ap_types"
+        shutil.copytree(project / "firmware" / "ap_types", types)
+        header = types / "etc" / "ap_private.h"
+        text = header.read_text(encoding="utf-8")
+        header.write_text(text.replace(VOLATILE, VOLATILE.removesuffix(" volatile")), encoding="utf-8")
+        yield types
+
+
+def _definitions(description: Description) -> list[str]:
+    return [
+        f'-DCORE_FILE="{TOP}.cpp"',
+        f"-DTOP_FUNCTION={TOP}",
+        f"-DFEATURES={description.features}",
+        f"-DACTIONS={description.actions}",
+        f"-DLOGIT_EXPONENT={round(math.log2(description.logit_lsb))}",
+    ]
+
+
+def _check_whole(library: Path) -> None:
+    try:
+        expected = json.loads(library.with_name(DIGEST).read_text(encoding="utf-8"))["sha256"]
+        whole = digest(library) == expected
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ProjectError(f"{library.parent.parent}: its C simulation isn't compiled; build it again") from error
+    if not whole:  # loading half a library kills the process
+        raise ProjectError(f"{library} is damaged; delete {library.parent.parent} and build it again")
+
+
+def _load(library: Path) -> ctypes.CDLL:
+    # The loader takes a path that it has seen for the same library, even if the file is new: load a copy.
+    with tempfile.TemporaryDirectory(prefix="hls4rl-") as scratch:
+        copy = Path(scratch) / library.name
+        shutil.copyfile(library, copy)
+        try:
+            return ctypes.CDLL(str(copy), mode=os.RTLD_LOCAL | os.RTLD_NOW)
+        except OSError as error:
+            raise ProjectError(f"{library} cannot be loaded on this machine ({error}); build it again") from error

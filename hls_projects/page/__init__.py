@@ -1,5 +1,0 @@
-"""The report: self-contained pages, JSON and Markdown of everything that was trained, built and searched."""
-
-from hls_projects.page.write import write_reports
-
-__all__ = ["write_reports"]

@@ -1,0 +1,1 @@
+"""From the integer network to Verilog: one module for each kind of core."""

@@ -1,0 +1,1 @@
+"""Executors of RTL and netlists, and the simulator of gates below them."""

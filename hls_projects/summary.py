@@ -1,0 +1,171 @@
+"""The reports of a run: ``summary.json`` for scripts, and one table for people."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from hls4rl.errors import ProjectError
+from hls4rl.hls_projects.cost import Cost, memory_figures
+from hls4rl.hls_projects.evaluate import Comparison
+from hls4rl.plain import read_json
+from hls4rl.run import Run
+
+KEYS = (
+    "task", "method", "hidden", "seed", "bits", "part", "tool",
+    "return_software", "return_csim", "return_rtl", "return_netlist", "episodes", "steps_compared", "mismatches",
+    "lut", "ff", "dsp", "bram", "fmax_mhz", "cycles", "latency_ns", "inferences_per_second",
+    "multiplications", "additions", "parameter_bits", "energy_pj", "bitstream",
+)
+"""Keys that every ``summary.json`` has; null where a stage wasn't run, with a reason under ``skipped``."""
+
+_RETURNS = {"return_software": "torch", "return_csim": "csim", "return_rtl": "rtl", "return_netlist": "netlist"}
+_SKIPPED = {
+    ("vitis", key): "the vendor's road builds from C++, not from our RTL"
+    for key in ("return_rtl", "return_netlist", "bitstream")
+}
+_ROWS = (
+    ("return, software", "return_software", "{:.2f}"),
+    ("return, C-simulation", "return_csim", "{:.2f}"),
+    ("return, RTL", "return_rtl", "{:.2f}"),
+    ("return, netlist", "return_netlist", "{:.2f}"),
+    ("steps compared", "steps_compared", "{:,}"),
+    ("mismatches", "mismatches", "{:,}"),
+    ("LUT", "lut", "{:,}"),
+    ("FF", "ff", "{:,}"),
+    ("DSP", "dsp", "{:,}"),
+    ("BRAM", "bram", "{:,}"),
+    ("Fmax, MHz", "fmax_mhz", "{:.1f}"),
+    ("cycles", "cycles", "{:,}"),
+    ("latency, ns", "latency_ns", "{:.1f}"),
+    ("inferences per second", "inferences_per_second", "{:,.0f}"),
+    ("multiplications per action", "multiplications", "{:,}"),
+    ("additions per action", "additions", "{:,}"),
+    ("parameter bits", "parameter_bits", "{:,}"),
+    ("memory bits", "memory_bits", "{:,}"),
+    ("energy per action, pJ (Table I)", "energy_pj", "{:,.2f}"),
+    ("… with the weights in block RAM", "energy_on_chip_pj", "{:,.0f}"),
+    ("… float32, weights in SRAM", "energy_float32_sram_pj", "{:,.0f}"),
+    ("… float32, weights in DRAM", "energy_float32_dram_pj", "{:,.0f}"),
+    ("bitstream", "bitstream", "{}"),
+)
+
+
+_COLUMNS = (
+    ("task", "task", "{}"),
+    ("method", "method", "{}"),
+    ("units", "hidden", "{}"),
+    ("seed", "seed", "{}"),
+    ("return", "return_software", "{:.1f}"),
+    ("netlist", "return_netlist", "{:.1f}"),
+    ("steps", "steps_compared", "{:,}"),
+    ("mism.", "mismatches", "{:,}"),
+    ("LUT", "lut", "{:,}"),
+    ("FF", "ff", "{:,}"),
+    ("DSP", "dsp", "{:,}"),
+    ("MHz", "fmax_mhz", "{:.0f}"),
+    ("cycles", "cycles", "{}"),
+    ("ns", "latency_ns", "{:.1f}"),
+    ("pJ", "energy_pj", "{:.1f}"),
+)
+
+
+def summarise(
+    run: Run,
+    tool: str,
+    comparisons: list[Comparison],
+    cost: Cost,
+    hardware: Mapping[str, Any],
+    selection: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """The content of ``summary.json``.
+
+    Args:
+        hardware: part, lut, ff, dsp, bram, fmax_mhz, cycles, bitstream, … as far as they are known.
+        selection: the deployed seed and the validation returns of all, if several were trained.
+    """
+    by_name = {item.backend: item for item in comparisons}
+    fmax, cycles = hardware.get("fmax_mhz"), hardware.get("cycles")
+    values: dict[str, Any] = {
+        **hardware,
+        "task": run.spec.task,
+        "method": run.spec.method,
+        "hidden": run.spec.hidden,
+        "seed": run.spec.seed,
+        "bits": {"binaryconnect": 1, "binarynet": 1, "ternary": 2}.get(run.spec.method, run.spec.bits),
+        "tool": tool,
+        **{key: by_name[name].mean_return if name in by_name else None for key, name in _RETURNS.items()},
+        "episodes": len(comparisons[0].returns),
+        "steps_compared": sum(item.steps for item in comparisons if item.backend != "torch"),
+        "mismatches": sum(item.mismatches for item in comparisons),
+        "latency_ns": round(1000 * cycles / fmax, 2) if fmax and cycles else None,
+        "inferences_per_second": round(1e6 * fmax / hardware.get("interval", 1)) if fmax else None,
+        "multiplications": cost.multiplications,
+        "additions": cost.additions,
+        "parameter_bits": cost.parameter_bits,
+        "energy_pj": cost.energy_pj,
+    }
+    summary = {key: values.get(key) for key in KEYS}
+    skipped = {key: _SKIPPED.get((tool, key), "the part's flow gives none") for key in KEYS if summary[key] is None}
+    for key, name in _RETURNS.items():
+        if key in skipped and name in by_name:
+            skipped[key] = f"{by_name[name].steps:,} frames of the software's games, compared"
+    if "memory_bits" in hardware:
+        summary |= memory_figures(cost, hardware["memory_bits"])
+    return {**summary, "skipped": skipped, "selection": selection, "implementation": dict(hardware)}
+
+
+def load_summary(path: Path) -> dict[str, Any]:
+    """Read a ``summary.json``.
+
+    Raises:
+        ProjectError: it isn't there or isn't whole.
+    """
+    summary: dict[str, Any] = read_json(path, "run `make synth` again")
+    if missing := [key for key in (*KEYS, "skipped") if key not in summary]:
+        raise ProjectError(f"{path}: a summary without {missing[0]}; run `make synth` again")
+    return summary
+
+
+def print_summary(summary: Mapping[str, Any], console: Console) -> None:
+    """Print the table of one run."""
+    spec = "{method}, {hidden} hidden units, seed {seed}".format(**summary)
+    table = Table(title=f"{summary['task']}: {spec} on {summary['part']}", title_justify="left")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    for label, key, form in _ROWS:
+        if key not in KEYS and key not in summary:  # of streaming cores alone
+            continue
+        value = summary[key]
+        if key == "bitstream" and value is not None:
+            value = os.path.relpath(value)
+        table.add_row(label, f"– ({summary['skipped'][key]})" if value is None else form.format(value))
+    console.print(table)
+    if summary.get("selection"):
+        console.print(_spread(summary["selection"]))
+
+
+def one_line(summary: Mapping[str, Any]) -> str:
+    """The figures that matter most, for a list of many runs."""
+    shown = (("return", "return_software"), ("mismatches", "mismatches"), ("LUT", "lut"), ("ns", "latency_ns"))
+    return "  " + ", ".join(f"{label} {summary[key]:,}" for label, key in shown if summary[key] is not None)
+
+
+def print_matrix(summaries: Sequence[Mapping[str, Any]], console: Console) -> None:
+    """Print one row a run."""
+    table = Table()
+    for label, key, _ in _COLUMNS:
+        table.add_column(label, justify="left" if key in ("task", "method") else "right")
+    for summary in summaries:
+        table.add_row(*("–" if summary[key] is None else form.format(summary[key]) for _, key, form in _COLUMNS))
+    console.print(table)
+
+
+def _spread(selection: Mapping[str, Any]) -> str:
+    returns = ", ".join(f"seed {seed}: {value:.1f}" for seed, value in selection["validation_returns"].items())
+    return f"seed {selection['seed']} is the best of {len(selection['validation_returns'])} by validation ({returns})"

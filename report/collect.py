@@ -1,0 +1,197 @@
+"""The content of a report, as plain JSON: every figure of the page comes from here, and here from a run's files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hls4rl.contract import Binary, Contract, FixedPoint
+from hls4rl.hls_projects.fpga.parts import load_part, part_names
+from hls4rl.hls_projects.summary import KEYS
+from hls4rl.policy import Policy, load_policy
+from hls4rl.report import words
+from hls4rl.report.commands import commands, environment_word
+from hls4rl.report.episode import MOST_FEATURES, record
+from hls4rl.report.points import points, tried
+from hls4rl.report.sources import EXPLORED, built_runs, read_if_there, read_json, sibling_seeds, task_of
+from hls4rl.report.vendor import cross_check
+from hls4rl.train.selection import EVALUATION_SEED
+
+CURVE_POINTS = 100
+"""Of a training curve, at most: each is the mean of a block of episodes."""
+UNITS_SHOWN = 8
+_BOARD = ("board", "port", "episodes", "return_hardware", "return_software", "steps_compared", "mismatches", "retries",
+          "inferences_per_second")
+_STATED = ("lut", "ff", "dsp", "bram")
+
+
+def collect_task(directory: Path) -> dict[str, Any]:
+    """All that there is to say about the task whose runs lie in ``directory``.
+
+    Raises:
+        ProjectError: a file is missing or damaged; the message names it.
+    """
+    explored = read_if_there(directory / EXPLORED)
+    policies = [_policy(run, environment_word(directory.name, explored)) for run in built_runs(directory)]
+    solved = policies[0]["solved_from"] if policies else explored["solved"]
+    policies.sort(key=lambda item: (item["solves"] is False, item["figures"]["lut"] or 0))
+    return {
+        "task": directory.name,
+        "environment": policies[0]["environment"] if policies else f"task {explored['environment']}",
+        "solved_from": solved,
+        "policies": policies,
+        "trials": tried(explored),
+        "points": points(policies, explored, solved),
+        "energy_assumptions": list(words.ENERGY_ASSUMPTIONS),
+        "commands": [
+            {"figure": "this page", "command": "make report"},
+            {"figure": "the front", "command": f"make explore ENV={environment_word(directory.name, explored)}"},
+        ],
+    }
+
+
+def _policy(run: Path, environment: str) -> dict[str, Any]:
+    task, policy = task_of(run), load_policy(run / "policy" / "policy.safetensors")
+    training = read_json(run / "policy" / "training.json")
+    figures = {key: value for key, value in read_json(run / "report" / "summary.json").items() if key in KEYS}
+    if figures["bitstream"]:
+        figures["bitstream"] = f"{run.name}/{figures['part']}/{Path(figures['bitstream']).name}"
+    implementation = read_json(run / "report" / "ooc_synth_and_timing.json")
+    placed = read_if_there(run / task.hardware.part / "ooc_synth_and_timing.json")
+    board = read_if_there(run / "hil.json")
+    return {
+        "name": run.name,
+        "environment": task.environment,
+        "solved_from": task.solved,
+        "solves": None if task.solved is None else figures["return_software"] >= task.solved,
+        "spec": training["spec"],
+        "input_bits": task.observation.bits,
+        "scale": list(task.observation.scale),
+        "numbers": [words.number_format(name, kind) for name, kind in training["contract"].items()],
+        "figures": figures,
+        "skipped": read_json(run / "report" / "summary.json")["skipped"],
+        "training": _training(run),
+        "verification": [_verified(item) for item in read_json(run / "report" / "verification.json")],
+        "proof": _proof(read_if_there(run / f"proof-{figures['part']}" / "certificate.json")),
+        "resources": _resources(figures),
+        "clock_mhz": task.hardware.clock_mhz,
+        "critical_path": words.critical_path(implementation.get("critical_path") or ()),
+        "energy": read_json(run / "report" / "op_and_param_counts.json"),
+        "weights": _weights(policy),
+        "episode": record(task, policy, EVALUATION_SEED),
+        "board": {key: board[key] for key in _BOARD} if board else None,
+        "vendor": cross_check(run, placed, task.hardware),
+        "commands": commands(training["spec"], task, environment, board is not None),
+    }
+
+
+def _training(run: Path) -> dict[str, Any]:
+    seeds = {seed: read_json(path) for seed, path in sibling_seeds(run).items()}
+    deployed = int(read_json(run / "policy" / "training.json")["spec"]["seed"])
+    first = next(iter(seeds.values()))
+    block = max(1, len(first["training_returns"]) // CURVE_POINTS)
+    return {
+        "block": block,
+        "seeds": [
+            {
+                "seed": seed,
+                "deployed": seed == deployed,
+                "curve": block_means(training["training_returns"], block),
+                **{key: training[key] for key in
+                   ("validation_return", "greedy_return", "sampled_return", "steps", "steps_per_second")},
+            }
+            for seed, training in seeds.items()
+        ],
+    }
+
+
+def block_means(returns: list[float], block: int) -> list[float]:
+    """Means of each ``block`` of ``returns``; a rest at the end is left out."""
+    whole = np.asarray(returns[: len(returns) // block * block], dtype=np.float64)
+    return [round(float(value), 3) for value in whole.reshape(-1, block).mean(axis=1)]
+
+
+def _verified(item: Mapping[str, Any]) -> dict[str, Any]:
+    returns = item["returns"]
+    return {
+        "backend": item["backend"], "meaning": words.BACKENDS[item["backend"]], "episodes": len(returns),
+        "mean_return": item["mean_return"], "lowest": min(returns, default=None),
+        "highest": max(returns, default=None), "first": returns[0] if returns else None,
+        "steps": item["steps"], "mismatches": item["mismatches"], "logits_compared": item["logits_compared"],
+    }
+
+
+def _proof(certificate: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if certificate is None:
+        return None
+    keys = ("claim", "outputs", "status", "over", "method")
+    return {
+        "verdict": certificate["verdict"], "statement": certificate["statement"],
+        "claims": [{key: claim[key] for key in keys} for claim in certificate["claims"]],
+    }
+
+
+def _resources(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
+    capacity = load_part(figures["part"]).capacity if figures["part"] in part_names() else {}
+    return [
+        {
+            "name": name.upper(), "used": figures[name], "has": capacity.get(name),
+            "percent": round(100 * figures[name] / capacity[name], 3) if capacity.get(name) else None,
+        }
+        for name in _STATED if figures[name] is not None
+    ]
+
+
+def _weights(policy: Policy) -> dict[str, Any]:
+    """The network's parameters as the hardware has them, in real values: integers times their unit.
+
+    Of a wide first layer only the rows of :data:`UNITS_SHOWN` units, ``units``, that weigh most on the logits.
+    """
+    contract: Contract = policy.contract
+    layers: dict[str, Any] = {}
+    for name in ("hidden", "output"):
+        weight, bias = getattr(contract, f"{name}_weight"), getattr(contract, f"{name}_bias")
+        assert isinstance(weight, Binary | FixedPoint)
+        assert bias is not None
+        layers[name] = {
+            "weight": (weight.integers(getattr(policy, f"{name}_weight")) * weight.lsb).tolist(),
+            "bias": (bias.integers(getattr(policy, f"{name}_bias")) * bias.lsb).tolist(),
+        }
+    if policy.features > MOST_FEATURES:
+        heaviest = np.argsort(-np.ptp(layers["output"]["weight"], axis=0), kind="stable")[:UNITS_SHOWN]
+        layers["units"] = sorted(heaviest.tolist())
+        layers["hidden"]["weight"] = [layers["hidden"]["weight"][unit] for unit in layers["units"]]
+    return layers
+
+
+def overview(tasks: list[dict[str, Any]]) -> dict[str, Any]:
+    """The content of the page over all tasks.
+
+    Args:
+        tasks: what :func:`collect_task` found.
+    """
+    return {
+        "tasks": [
+            {
+                "task": item["task"], "environment": item["environment"], "solved_from": item["solved_from"],
+                "policies": len(item["policies"]), "trials": sum(item["trials"].values()),
+                "smallest": _best(item, "lut"), "fastest": _best(item, "latency_ns"),
+                "leanest": _best(item, "energy_pj"), "points": item["points"],
+            }
+            for item in tasks
+        ],
+        "rows": [
+            {"task": item["task"], "name": policy["name"], "solves": policy["solves"], "cells": policy["figures"]}
+            for item in tasks for policy in item["policies"]
+        ],
+        "commands": [{"figure": "this page", "command": "make report"}],
+    }
+
+
+def _best(task: Mapping[str, Any], key: str) -> dict[str, Any] | None:
+    # Without a bar, every policy counts as solving.
+    solving = [point for point in task["points"] if point["solved"] is not False]
+    return min(solving, key=lambda point: (point[key], point["label"]), default=None)

@@ -1,0 +1,89 @@
+"""The lines that make the figures of a run again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from hls4rl.errors import ProjectError
+from hls4rl.task import Task, load_task, task_names
+
+_OPTIONS = {"bits": 8, "clusters": 8, "percentile": 50.0, "activation_bits": 0}
+
+
+def commands(spec: Mapping[str, Any], task: Task, environment: str, board_tried: bool) -> list[dict[str, str]]:
+    """What to type for each kind of figure: ``figure`` and ``command``.
+
+    Args:
+        spec: of the policy, as its ``training.json`` has it.
+        task: with the settings that the run was made with.
+        environment: the task as a command line names it.
+        board_tried: whether a board, simulated or not, drove the environment.
+    """
+    policy = _policy(spec, task, environment)
+    part = f" PART={task.hardware.part}"
+    lines = [
+        ("all of them", f"make synth{policy}{_build(task, environment)}"),
+        ("training curve, all seeds", f"make train{_policy({**spec, 'seed': None}, task, environment)}"),
+        ("equality of the stages", f"make evaluate{policy}{part} BACKEND=all"),
+        *([] if task.hardware.word_inputs else [("proof", f"make prove{policy}{part}")]),
+        ("the vendor's figures", f"make synth{policy}{_build(task, environment)} TOOL=vitis"),
+    ]
+    if board_tried:
+        lines.append(("board in the loop", f"make hil{policy}"))
+    return [{"figure": figure, "command": command} for figure, command in lines]
+
+
+def environment_word(name: str, explored: Mapping[str, Any] | None) -> str:
+    """What ``ENV=`` is to be for the task ``name``."""
+    if name in task_names():
+        return name
+    return str(explored["environment"]) if explored else f"path/to/{name}.toml"
+
+
+def _policy(spec: Mapping[str, Any], task: Task, environment: str) -> str:
+    words = {"ENV": environment, "METHOD": spec["method"], "HIDDEN": spec["hidden"]}
+    words |= {key.upper(): f"{spec[key]:g}" for key, usual in _OPTIONS.items() if spec.get(key, usual) != usual}
+    if spec["seed"] is not None:
+        words["SEED"] = spec["seed"]
+    changed = _changes(task, environment)
+    if changed:
+        words["SET"] = changed
+    return "".join(f" {key}={shlex.quote(str(value))}" for key, value in words.items())
+
+
+def _build(task: Task, environment: str) -> str:
+    usual = _file(environment)
+    clock = "" if usual and usual.hardware.clock_mhz == task.hardware.clock_mhz \
+        else f" CLOCK_MHZ={task.hardware.clock_mhz:g}"
+    return f" PART={task.hardware.part}{clock}"
+
+
+def _changes(task: Task, environment: str) -> str:
+    """The settings in which ``task`` differs from its file, as ``SET=`` takes them."""
+    usual, words = _file(environment), []
+    if usual is None:
+        return ""
+    sections = ("observation", "network", "training", *(("pixels",) if task.pixels else ()), "hardware")
+    for section in sections:
+        for key, value in vars(getattr(task, section)).items():
+            told_otherwise = key in ("part", "clock_mhz") or (section == "training" and key == "seeds")
+            if value != getattr(getattr(usual, section), key) and not told_otherwise:
+                words.append(f"{section}.{key}={_toml(value)}")
+    return " ".join(words)
+
+
+def _file(environment: str) -> Task | None:
+    try:
+        return load_task(environment)
+    except ProjectError:  # the file of someone's own task lies where we cannot know
+        return None
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"[{','.join(map(repr, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else repr(value)

@@ -1,0 +1,152 @@
+"""What there is to choose: a point of the search space is a policy to train and a core to build from it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from hls4rl.policy import ALL_METHODS, PolicySpec
+from hls4rl.task import Task, change
+
+WIDTHS = (1, 2, 3, 4, 6, 8, 12, 16, 32)
+"""Units of the hidden layer."""
+SHIFTS = 2
+"""An input's scale is searched from the task's by so many powers of two up and down."""
+OWN_SHIFTS = 8
+"""Up to so many features each has a shift of its own; more share one."""
+GROUPS = 6
+"""Groups of seeds: a setting that is worth it can be tried again with other seeds."""
+MAXIMUM_STAGES = 3
+"""Stages of the pipeline; one alone is the quickest way through small cores."""
+
+
+class Trial(Protocol):
+    """What of Optuna's trials is used here."""
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        """One of ``choices``."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        """A number from ``low`` to ``high``."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One point of the space: everything but the seed, of which a trial tries a group."""
+
+    environment: str
+    """The task as a command line names it."""
+    spec: PolicySpec
+    """With the first seed of the group."""
+    settings: str
+    """Changes of the task's settings, for :func:`hls4rl.task.change`."""
+    part: str
+
+    def task(self, task: Task) -> Task:
+        """``task`` with the changes."""
+        return change(task, self.settings)[0]
+
+    def with_seed(self, seed: int) -> Candidate:
+        """The same with another seed."""
+        return replace(self, spec=replace(self.spec, seed=seed))
+
+    @property
+    def command(self) -> str:
+        """The line that builds it."""
+        spec = self.spec
+        words = {
+            "ENV": self.environment, "METHOD": spec.method, "HIDDEN": spec.hidden, "SEED": spec.seed,
+            **{key.upper(): f"{getattr(spec, key):g}" for key in _used(spec.method)}, "PART": self.part,
+            **({"SET": self.settings} if self.settings else {}),
+        }
+        return "make synth " + " ".join(f"{key}={shlex.quote(str(value))}" for key, value in words.items())
+
+
+def suggest(
+    trial: Trial, task: Task, environment: str, parts: tuple[str, ...], seeds: int, given: str = ""
+) -> Candidate:
+    """The candidate that ``trial`` stands for; seeds ``seeds``·group, … belong to it.
+
+    Args:
+        trial: draws the parameters.
+        task: as its file says.
+        environment: the task as a command line names it.
+        parts: to choose from.
+        seeds: in a group.
+        given: changes of the task's settings that hold for all candidates.
+    """
+    usual = change(task, given)[0]
+    method = trial.suggest_categorical("method", ALL_METHODS)
+    settings: dict[str, Any] = {"observation.bits": trial.suggest_int("input_bits", 2, max(4, usual.observation.bits))}
+    settings["observation.scale"] = _scale(trial, usual)
+    numbers: dict[str, Any] = {}
+    if "bits" in _used(method):
+        numbers["bits"] = trial.suggest_int("bits", 2, 8)
+        settings["network.weight_integer_bits"] = trial.suggest_int("weight_integer_bits", 1, 3)
+    if "activation_bits" in _used(method):
+        numbers["activation_bits"] = trial.suggest_int("activation_bits", 2, 8)
+        settings["network.activation_integer_bits"] = trial.suggest_int("activation_integer_bits", 0, 3)
+    if method == "compression":
+        numbers["clusters"] = trial.suggest_int("clusters", 2, 8)
+    if method == "pruning":
+        numbers["percentile"] = float(trial.suggest_int("percentile", 0, 90, step=10))
+    hidden = trial.suggest_categorical("hidden", WIDTHS)
+    group = trial.suggest_categorical("group", tuple(range(GROUPS)))
+    part = trial.suggest_categorical("part", parts)
+    settings["hardware.stages"] = trial.suggest_int("stages", 1, MAXIMUM_STAGES)
+    text = " ".join(item for item in (given, _changes(usual, settings)) if item)
+    spec = PolicySpec(task.name, method, hidden, seeds * group, **numbers, variant=change(task, text)[1])
+    return Candidate(environment, spec, text, part)
+
+
+def first_guesses(task: Task, parts: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Parameters of trials to begin with: small networks of few bits, and the task's own formats."""
+    bits = task.observation.bits
+    common = {"part": parts[0], "stages": 1, "group": 0, **{name: 0 for name in _shift_names(task)}}
+    guesses = [
+        {"method": method, "hidden": hidden, "input_bits": width}
+        for method, hidden in (("binarynet", 2), ("ternary", 2), ("binarynet", 4), ("ternary", 1))
+        for width in sorted({max(2, bits - 1), max(2, bits)}, reverse=True)
+    ]
+    few = {"bits": 3, "weight_integer_bits": 1, "activation_bits": 3, "activation_integer_bits": 1}
+    guesses += [
+        {"method": "binaryconnect", "hidden": 2, "input_bits": max(2, bits), "activation_bits": 3,
+         "activation_integer_bits": 1},
+        {"method": "pruning", "hidden": 4, "input_bits": max(2, bits), "percentile": 50, **few},
+        {"method": "compression", "hidden": 4, "input_bits": max(2, bits), "clusters": 3, **few},
+        {"method": "binarynet", "hidden": 16, "input_bits": max(2, bits)},
+    ]
+    return [{**common, **guess} for guess in guesses]
+
+
+def _used(method: str) -> tuple[str, ...]:
+    # Settings of a policy that mean something to its method.
+    widths = {
+        "fp": ("bits", "activation_bits"), "compression": ("bits", "activation_bits", "clusters"),
+        "pruning": ("bits", "activation_bits", "percentile"), "binaryconnect": ("activation_bits",),
+    }
+    return widths.get(method, ())
+
+
+def _shift_names(task: Task) -> list[str]:
+    count = len(task.observation.scale)
+    return [f"shift{index}" for index in range(count)] if count <= OWN_SHIFTS else ["shift"]
+
+
+def _scale(trial: Trial, task: Task) -> list[float]:
+    shifts = [trial.suggest_int(name, -SHIFTS, SHIFTS) for name in _shift_names(task)]
+    scale = task.observation.scale
+    return [value * 2.0**shift for value, shift in zip(scale, shifts * (len(scale) // len(shifts)), strict=True)]
+
+
+def _changes(task: Task, settings: Mapping[str, Any]) -> str:
+    """The settings that differ from the task's own, as :func:`hls4rl.task.change` reads them."""
+    words = []
+    for name, value in settings.items():
+        section, key = name.split(".")
+        old = getattr(getattr(task, section), key)
+        if (tuple(value) if isinstance(value, list) else value) != old:
+            words.append(f"{name}=[{','.join(map(repr, value))}]" if isinstance(value, list) else f"{name}={value}")
+    return " ".join(words)

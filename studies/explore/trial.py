@@ -1,0 +1,223 @@
+"""One trial: train a few seeds, estimate the core of the best, and place it if it may be on the front.
+
+A trial is a function of its job alone and answers with plain data, so that it can run on any machine.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hls4rl.network import IntegerNetwork, Layer
+
+from hls4rl.contract import ActivationType, Binary, FixedPoint, FloatArray, WeightType
+from hls4rl.gym_loop import play
+from hls4rl.hls_projects.cost import cost
+from hls4rl.hls_projects.fpga.parts import Part, load_part
+from hls4rl.hls_projects.fpga.place import build_for_clock
+from hls4rl.hls_projects.fpga.synthesis import FAMILIES, synthesise
+from hls4rl.hls_projects.rtl.pipelined import CORE, write_rtl
+from hls4rl.hls_projects.simulation.pipelined import NetlistBackend
+from hls4rl.integer_backend import IntegerBackend
+from hls4rl.policy import Policy
+from hls4rl.studies.explore.front import Point, dominated
+from hls4rl.studies.explore.space import Candidate
+from hls4rl.task import Task
+from hls4rl.train.greedy import greedy_returns
+from hls4rl.train.selection import EVALUATION_EPISODES, EVALUATION_SEED, VALIDATION_SEED
+from hls4rl.train.training import Standing, resolve_trainer, train_policy
+
+HOPE = 0.75
+"""A core is placed if three quarters of its estimates would be on the front: they are that rough."""
+_LOOK_UP_TABLES_A_BIT = 0.4
+"""Of an adder, where neighbours share logic: from small cores that were placed."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a trial needs to know."""
+
+    task: Task
+    """As its file says."""
+    candidate: Candidate
+    seeds: int
+    """How many, from the candidate's own on."""
+    front: tuple[Point, ...]
+    """What is placed so far and not dominated."""
+    floor: float
+    """Mean return from which a policy is worth a core."""
+    target: float
+    """Of the seeds that reach this mean return the smallest is taken; infinite where the task names none."""
+    seconds: float
+    """Time left, from the job's start."""
+
+
+class OutOfTimeError(Exception):
+    """The budget ended in the middle of a training run."""
+
+
+def run_trial(job: Job) -> dict[str, Any]:
+    """Train, estimate, place; the answer has the keys that ``explore.json`` lists, and never an exception.
+
+    ``status`` is ``placed``; ``dominated`` or ``unfit`` where the estimates or the return made placing pointless;
+    ``late`` where the budget ended first; or ``failed``, with a ``reason``.
+    """
+    started = time.perf_counter()
+    answer = dict.fromkeys(KEYS) | _settings(job)
+    try:
+        answer |= _run(job, started)
+    except OutOfTimeError:
+        answer |= {"status": "late"}
+    except Exception as error:  # one candidate that cannot be built must not end a search of hours
+        answer |= {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+    return answer | {"seconds": round(time.perf_counter() - started, 2)}
+
+
+KEYS = (
+    "status", "reason", "method", "hidden", "seed", "bits", "activation_bits", "input_bits", "input_scale",
+    "clusters", "percentile", "set", "part", "stages", "run", "validation_return", "return", "solved", "lut",
+    "lut_estimate", "ff", "dsp", "bram", "fmax_mhz", "cycles", "latency_ns", "latency_estimate_ns", "energy_pj",
+    "seconds", "command",
+)
+"""Of each trial; null where it did not come so far."""
+
+
+def _run(job: Job, started: float) -> dict[str, Any]:
+    deadline = started + job.seconds
+    candidate, policy, mean = _train(job, deadline)
+    part = load_part(candidate.part)
+    task = candidate.task(job.task)
+    network, stages = network_of(policy), task.hardware.stages
+    found: dict[str, Any] = {
+        **_settings(job, candidate),
+        "validation_return": mean,
+        "energy_pj": cost(network, policy.spec).energy_pj,
+        "lut_estimate": look_up_tables(network),
+        "latency_estimate_ns": latency_ns(network, part, stages),
+    }
+    if mean < job.floor:
+        return found | {"status": "unfit"}
+    if _hopeless(found, job):
+        return found | {"status": "dominated"}
+    with tempfile.TemporaryDirectory() as folder:
+        write_rtl(network, Path(folder), stages or 1)
+        recipe = next(iter(FAMILIES[part.family].recipes))
+        found["lut_estimate"] = synthesise(
+            [Path(folder) / f"{CORE}.v"], CORE, part, Path(folder), recipe
+        ).resources["lut"]
+    if _hopeless(found, job):
+        return found | {"status": "dominated"}
+    if time.perf_counter() > deadline:
+        raise OutOfTimeError
+    return found | _place(task, network, part)
+
+
+def _train(job: Job, deadline: float) -> tuple[Candidate, Policy, float]:
+    """The best of the seeds by validation; among those that reach the target, that of the smallest estimate."""
+
+    def watch(_: Standing) -> None:
+        if time.perf_counter() > deadline:
+            raise OutOfTimeError
+
+    task, trained = job.candidate.task(job.task), []
+    for seed in range(job.candidate.spec.seed, job.candidate.spec.seed + job.seeds):
+        candidate = job.candidate.with_seed(seed)
+        policy = train_policy(task, candidate.spec, watch).policy
+        mean = _validate(task, policy)
+        trained.append((candidate, policy, mean))
+    return max(trained, key=lambda item: (min(item[2], job.target), -look_up_tables(network_of(item[1]))))
+
+
+def _validate(task: Task, policy: Policy) -> float:
+    episodes = task.training.validation_episodes
+    if resolve_trainer(task, "auto") == "kernel":
+        return float(greedy_returns(task, policy, episodes, VALIDATION_SEED).mean())
+    return play(task, IntegerBackend(policy), episodes, VALIDATION_SEED).mean_return
+
+
+def _place(task: Task, network: IntegerNetwork, part: Part) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        hardware = task.hardware
+        built = build_for_clock(
+            network, part.name, hardware.clock_mhz, hardware.place_seeds, Path(folder), hardware.stages
+        )
+        found = {key: built[key] for key in ("lut", "ff", "dsp", "bram", "fmax_mhz", "cycles", "latency_ns")}
+        backend = NetlistBackend(Path(folder)) if FAMILIES[part.family].models else None
+        if backend is None or built["latency_ns"] is None:
+            return found | {"status": "counted"}
+        mean = play(task, backend, EVALUATION_EPISODES, EVALUATION_SEED).mean_return
+    solved = None if task.solved is None else mean >= task.solved
+    return found | {"return": mean, "solved": solved, "status": "placed"}
+
+
+def _hopeless(found: Mapping[str, Any], job: Job) -> bool:
+    point = Point(
+        found["validation_return"], HOPE * found["lut_estimate"],
+        HOPE * found["latency_estimate_ns"], found["energy_pj"],
+    )
+    return dominated(point, job.front)
+
+
+def _settings(job: Job, candidate: Candidate | None = None) -> dict[str, Any]:
+    candidate = candidate or job.candidate
+    spec, task = candidate.spec, candidate.task(job.task)
+    signs = spec.method in ("binarynet", "ternary")
+    return {
+        "method": spec.method, "hidden": spec.hidden, "seed": spec.seed,
+        "bits": {"binaryconnect": 1, "binarynet": 1, "ternary": 2}.get(spec.method, spec.bits),
+        "activation_bits": 1 if signs else spec.activation_bits or spec.bits,
+        "clusters": spec.clusters if spec.method == "compression" else None,
+        "percentile": spec.percentile if spec.method == "pruning" else None,
+        "input_bits": task.observation.bits, "input_scale": list(task.observation.scale), "set": candidate.settings,
+        "part": candidate.part, "stages": task.hardware.stages, "run": spec.directory_name,
+        "command": candidate.command,
+    }
+
+
+def look_up_tables(network: IntegerNetwork) -> float:
+    """A first guess at the size of the core: the bits of all adders, by the non-zero digits of each weight."""
+    total, width = 0.0, network.input.bits
+    for layer in network.layers:
+        for row in layer.weight.tolist():
+            digits = sum(_digits(value) for value in row)
+            total += digits * (width + math.log2(max(1, digits)) / 2)
+        width = layer.activation.bits if isinstance(layer.activation, FixedPoint) else 1
+    return round(1 + _LOOK_UP_TABLES_A_BIT * total, 1)
+
+
+def latency_ns(network: IntegerNetwork, part: Part, stages: int) -> float:
+    """A first guess at the time from input to action: the adder levels on the longest way."""
+    levels = 1.0
+    for layer in network.layers:
+        digits = max(sum(_digits(value) for value in row) for row in layer.weight.tolist())
+        levels += math.log2(max(1, digits)) + isinstance(layer.activation, FixedPoint)
+    return round(part.level_ns / 2 * (levels + max(0, stages - 1)), 2)
+
+
+def _digits(value: int) -> int:
+    # Of the signed-digit form with the fewest: 3·value and value differ in just those places.
+    return ((3 * abs(value)) ^ abs(value)).bit_count()
+
+
+def network_of(policy: Policy) -> IntegerNetwork:
+    """The integers of ``policy``, as its exported graph has them."""
+    contract = policy.contract
+    return IntegerNetwork(contract.observation, (
+        _layer(policy.hidden_weight, policy.hidden_bias, contract.hidden_weight, contract.hidden_bias,
+               contract.activation),
+        _layer(policy.output_weight, policy.output_bias, contract.output_weight, contract.output_bias, None),
+    ))
+
+
+def _layer(
+    weights: Any, biases: Any, weight: WeightType, bias: FixedPoint | None, activation: ActivationType
+) -> Layer:
+    assert isinstance(weight, Binary | FixedPoint)
+    assert bias is not None
+    values: FloatArray = weights
+    return Layer(weight.integers(values), weight.lsb, bias.integers(biases), bias.lsb, activation)

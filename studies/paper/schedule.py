@@ -1,0 +1,104 @@
+"""Run jobs in local processes, or on a Dask cluster; outcomes come in any order, each job's once."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+from typing import Any
+
+from hls4rl.cluster import connect
+from hls4rl.errors import ProjectError
+from hls4rl.studies.paper.jobs import Job, Outcome, run_job
+
+ATTEMPTS = 4
+"""A job whose worker dies this often is the cause itself."""
+
+
+def run_locally(jobs: list[Job], workers: int | None = None) -> Iterator[Outcome]:
+    """Yield each job's outcome from one of ``workers`` processes (default: one for each processor).
+
+    A process that is killed loses only its own job, which another one takes up.
+
+    Raises:
+        ProjectError: a job's process died :data:`ATTEMPTS` times.
+    """
+    waiting: SimpleQueue[Job] = SimpleQueue()
+    done: SimpleQueue[Outcome | BaseException] = SimpleQueue()
+    for job in jobs:
+        waiting.put(job)
+    stop = Event()
+    count = min(workers or os.cpu_count() or 1, max(1, len(jobs)))
+    for _ in range(count):
+        Thread(target=_serve, args=(waiting, done, stop), daemon=True).start()
+    try:
+        for _ in jobs:
+            outcome = done.get()
+            if isinstance(outcome, BaseException):
+                raise outcome
+            yield outcome
+    finally:
+        stop.set()
+        for child in multiprocessing.active_children():
+            child.terminate()
+
+
+def run_on_cluster(jobs: list[Job], scheduler: str) -> Iterator[Outcome]:
+    """Yield each job's outcome from the workers of the Dask cluster at ``scheduler`` (``tcp://host:port``).
+
+    Each worker needs this project installed; no file system is shared. A job of a lost worker runs again elsewhere.
+
+    Raises:
+        ProjectError: dask.distributed isn't installed, nothing answers there, or a job failed.
+    """
+    with connect(scheduler) as client:
+        as_completed: Any = importlib.import_module("distributed").as_completed
+        futures = client.map(run_job, jobs, retries=ATTEMPTS, pure=False, batch_size=64)
+        try:
+            for future in as_completed(futures):
+                if future.status != "finished":
+                    raise ProjectError(f"a job failed on the cluster: {future.exception()!r}; see the worker's log")
+                yield future.result()
+                future.release()
+        finally:
+            with contextlib.suppress(Exception):
+                client.cancel(futures)
+
+
+def _serve(waiting: SimpleQueue[Job], done: SimpleQueue[Outcome | BaseException], stop: Event) -> None:
+    # One thread drives one process, so that a dead process takes no other's work with it.
+    pool = _pool()
+    while not stop.is_set():
+        try:
+            job = waiting.get_nowait()
+        except Empty:
+            break
+        try:
+            for _ in range(ATTEMPTS):
+                try:
+                    done.put(pool.submit(run_job, job).result())
+                    break
+                except BrokenProcessPool:
+                    if stop.is_set():
+                        return
+                    pool = _pool()
+            else:
+                done.put(ProjectError(f"the process of {job} died {ATTEMPTS} times; is there enough memory?"))
+        except Exception as error:
+            done.put(error)
+    pool.shutdown(wait=False)
+
+
+def _pool() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_ignore_interrupts)
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

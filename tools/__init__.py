@@ -1,0 +1,1 @@
+"""Programs of the repository itself: faults, reproduction, the supply chain."""

@@ -1,1 +1,0 @@
-"""The paper's whole matrix of policies as a list of independent jobs, run here or on a cluster."""

@@ -1,0 +1,59 @@
+"""The reference trainer: Brevitas modules, autograd and Gymnasium. It is the specification of training.
+
+One episode, one update. The compiled kernel (:mod:`hls4rl.train.vpg.kernel`) means the same and is tested against this.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import torch
+
+from hls4rl.policy import PolicySpec
+from hls4rl.task import Task
+from hls4rl.train.course import Course, Streams
+from hls4rl.train.methods import method as create_method
+from hls4rl.train.network import PolicyNetwork
+from hls4rl.train.parameters import Parameters
+from hls4rl.train.vpg.advantage import Baseline, advantages
+from hls4rl.train.vpg.objective import parameters_of, quantised, update
+from hls4rl.train.vpg.rollout import play_episode
+
+
+def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
+    """Train one policy; yields its course after every episode, and the last one is the result.
+
+    Raises:
+        ProjectError: the task's environment cannot be made or is of another kind.
+    """
+    torch.set_num_threads(1)  # networks this small only lose by threads, and sums keep their order
+    settings, streams, method = task.training, Streams.of(spec.seed), create_method(spec)
+    features, actions = task.spaces
+    network = PolicyNetwork(method.training_contract(task), features, spec.hidden, actions).double()
+    _load(network, Parameters.uniform(features, spec.hidden, actions, streams.start))
+    course = Course(parameters_of(network), [])
+    method.initialise(course.parameters, settings.output_gain)
+    optimiser = torch.optim.Adam(network.parameters())
+    baseline = Baseline(settings.baseline_rate)
+    env = task.make()
+    env.reset(seed=streams.environment)
+    started = time.perf_counter()
+    for episode in range(settings.episodes):
+        if (method.switches or settings.reset_at_midpoint) and episode == settings.episodes // 2:
+            method.at_midpoint(course.parameters, streams.start)
+            optimiser = torch.optim.Adam(network.parameters())
+        trajectory = play_episode(env, task, network.contract, quantised(network), streams.actions)
+        advantage = advantages(settings.advantage, baseline, trajectory.rewards, settings.discount)
+        optimiser.param_groups[0]["lr"] = settings.rate(spec.hidden, episode)
+        update(network, optimiser, method, trajectory, advantage, settings.entropy)
+        course.returns.append(float(trajectory.rewards.sum()))
+        course.steps += len(trajectory.rewards)
+        course.seconds = time.perf_counter() - started
+        yield course
+    env.close()
+
+
+def _load(network: PolicyNetwork, parameters: Parameters) -> None:
+    for tensor, array in zip(parameters_of(network), parameters, strict=True):
+        tensor[...] = array
