@@ -18,119 +18,13 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from qonnx.custom_op.general.quant import quant
 
-from hls4rl.contract import ActivationType, FixedPoint, FloatArray, IntArray, Sign, is_power_of_two
+from hls4rl.contract import CutType, FixedPoint, FloatArray, IntArray, Sign, Table, is_power_of_two
 from hls4rl.errors import ProjectError
-from hls4rl.export.model_file import load_model
+from hls4rl.export.model_file import load_model, output_of
+from hls4rl.network import IntegerNetwork, Layer
 
 _LARGEST = 2.0**62
 """What 64-bit integers hold twice."""
-
-
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """One fully connected layer and the activation after it."""
-
-    weight: IntArray
-    """Shape (outputs, inputs), in units of ``weight_lsb``."""
-    weight_lsb: float
-    """Value of one unit of ``weight``: a power of two."""
-    bias: IntArray
-    """Shape (outputs,), in units of ``bias_lsb``."""
-    bias_lsb: float
-    """Value of one unit of ``bias``: a power of two."""
-    activation: ActivationType
-    """Type that the sums are cut to: floor and saturation for :class:`FixedPoint` (an unsigned one is the
-    quantised ReLU), ±1 for :class:`Sign`, None for sums left as they are."""
-    rounding: str = "FLOOR"
-    """How a :class:`FixedPoint` activation cuts: FLOOR, or ROUND (half to even; models from elsewhere have it)."""
-
-    def sum_lsb(self, input_lsb: float) -> float:
-        """Value of one unit of the layer's exact sums, for inputs in units of ``input_lsb``."""
-        return min(input_lsb * self.weight_lsb, self.bias_lsb)
-
-    def largest_sum(self, inputs: FixedPoint | Sign) -> float:
-        """Magnitude, in real units, that no sum exceeds, nor any part of one in whatever order it is added."""
-        largest = max(-inputs.minimum, inputs.maximum) if isinstance(inputs, FixedPoint) else 1
-        products = np.abs(self.weight.astype(np.float64)).sum(axis=1) * largest * inputs.lsb * self.weight_lsb
-        return float((products + np.abs(self.bias.astype(np.float64)) * self.bias_lsb).max())
-
-    def sums(self, inputs: IntArray, input_lsb: float) -> IntArray:
-        """Exact sums of products and bias, before the activation.
-
-        Args:
-            inputs: int64, shape (batch, inputs), in units of ``input_lsb``.
-            input_lsb: value of one unit of ``inputs``.
-
-        Returns:
-            int64, shape (batch, outputs), in units of :meth:`sum_lsb`.
-        """
-        unit = self.sum_lsb(input_lsb)
-        products = inputs @ self.weight.T
-        return products * _ratio(input_lsb * self.weight_lsb, unit) + self.bias * _ratio(self.bias_lsb, unit)
-
-
-@dataclass(frozen=True, eq=False)
-class IntegerNetwork:
-    """A chain of layers on integers; the last layer's results are the logits."""
-
-    input: FixedPoint
-    layers: tuple[Layer, ...]
-
-    @property
-    def features(self) -> int:
-        """Number of inputs."""
-        return int(self.layers[0].weight.shape[1])
-
-    @property
-    def actions(self) -> int:
-        """Number of logits."""
-        return int(self.layers[-1].weight.shape[0])
-
-    @property
-    def logit_lsb(self) -> float:
-        """Value of one unit of an integer logit: a power of two."""
-        lsb = self.input.lsb
-        for layer in self.layers:
-            lsb = layer.sum_lsb(lsb) if layer.activation is None else layer.activation.lsb
-        return lsb
-
-    def infer(self, observations: IntArray) -> IntArray:
-        """Logits of integer observations.
-
-        Args:
-            observations: int64, shape (batch, features), in units of ``input.lsb``.
-
-        Returns:
-            int64, shape (batch, actions), in units of ``logit_lsb``.
-        """
-        values, lsb = observations, self.input.lsb
-        for layer in self.layers:
-            sums, lsb = layer.sums(values, lsb), layer.sum_lsb(lsb)
-            values = activate(sums, lsb, layer.activation, layer.rounding)
-            lsb = lsb if layer.activation is None else layer.activation.lsb
-        return values
-
-
-def activate(sums: IntArray, lsb: float, kind: ActivationType, rounding: str = "FLOOR") -> IntArray:
-    """Cut ``sums`` (int64, any shape, in units of ``lsb``) to ``kind``; the result is in units of its lsb."""
-    if kind is None:
-        return sums
-    if isinstance(kind, Sign):
-        return np.where(sums >= 0, 1, -1).astype(np.int64)
-    if kind.lsb >= lsb:
-        cut = round_half_even(sums, _ratio(kind.lsb, lsb)) if rounding == "ROUND" else sums // _ratio(kind.lsb, lsb)
-    else:
-        # Saturate first, coarsely: the multiplication below must not leave 64 bits.
-        bound = (1 << kind.bits) // _ratio(lsb, kind.lsb) + 1
-        cut = np.clip(sums, -bound, bound) * _ratio(lsb, kind.lsb)
-    return np.clip(cut, kind.minimum, kind.maximum)
-
-
-def round_half_even(sums: IntArray, divisor: int) -> IntArray:
-    """``sums / divisor`` rounded to the nearest integer, ties to the even one; exact for every int64."""
-    below, rest = np.divmod(sums, divisor)
-    up: IntArray = ((2 * rest > divisor) | ((2 * rest == divisor) & (below % 2 == 1))).astype(np.int64)
-    return below + up
 
 
 def read_network(path: Path) -> IntegerNetwork:
@@ -142,7 +36,8 @@ def read_network(path: Path) -> IntegerNetwork:
     """
     model = load_model(path)
     try:
-        return _Reader(model.graph, path.name).network()
+        layers = _Reader(model.graph, path.name).network()
+        return IntegerNetwork(layers.input, layers.layers, output_of(model))
     except (IndexError, KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise ProjectError(
             f"{path.name}: not a well-formed QONNX graph ({' '.join(str(error).split())[:120]}); export it again"
@@ -172,7 +67,7 @@ class _Reader:
         lsb = input_type.lsb
         while self._chain:
             layers.append(self._layer(lsb))
-            lsb = layers[-1].sum_lsb(lsb) if layers[-1].activation is None else layers[-1].activation.lsb
+            lsb = layers[-1].result_lsb(lsb)
         if not layers:
             raise ProjectError(f"{self._name}: no Gemm or MatMul after the input; nothing to build")
         self._check_types(layers)
@@ -226,7 +121,7 @@ class _Reader:
         kind, rounding = self._activation()
         return Layer(np.ascontiguousarray(weight), weight_lsb, np.ascontiguousarray(bias), bias_lsb, kind, rounding)
 
-    def _activation(self) -> tuple[ActivationType, str]:
+    def _activation(self) -> tuple[CutType | None, str]:
         relu = self._next_is("Relu")
         if relu:
             _, node = self._next()
@@ -242,8 +137,40 @@ class _Reader:
         _, node = self._next()
         kind, rounding = self._fixed_point(node, roundings=("FLOOR", "ROUND")), _attributes(node)["rounding_mode"]
         if relu and kind.signed:  # the sign bit is never used
-            return FixedPoint(kind.bits - 1, kind.integer_bits - 1, signed=False), rounding
+            kind = FixedPoint(kind.bits - 1, kind.integer_bits - 1, signed=False)
+        if self._chain and self._chain[0][1].op_type in ("Div", "Mul", "Sub", "Add", "Cast"):
+            return self._table(kind), rounding
         return kind, rounding
+
+    def _table(self, kind: FixedPoint) -> Table:
+        """A look-up: (x / lsb - minimum) as an integer picks one of the constants, whose type a Quant says."""
+        factor, offset = 1.0, 0.0
+        tensor, node = self._next()
+        while node.op_type in ("Div", "Mul", "Sub", "Add"):
+            if node.input[0] != tensor:
+                raise self._refusal(node, "takes a constant on its left; a table's place is (x / scale - lowest)")
+            value = self._scalar(node, 1)
+            if node.op_type in ("Div", "Mul"):
+                factor, offset = (item * value if node.op_type == "Mul" else item / value for item in (factor, offset))
+            else:
+                offset += value if node.op_type == "Add" else -value
+            tensor, node = self._next()
+        if node.op_type != "Cast" or not self._next_is("Gather"):
+            raise self._refusal(node, "is not supported after a Quant; a table is Div, Sub, Cast and Gather")
+        tensor, node = self._next()
+        values = self._constants.get(node.input[0])
+        if values is None or node.input[1] != tensor or _attributes(node).get("axis", 0) or values.ndim != 1:
+            raise self._refusal(node, "is no look-up in a constant table of one axis")
+        if (factor * kind.lsb, offset) != (1.0, -kind.minimum) or len(values) != 1 << kind.bits:
+            raise self._refusal(node, "does not look up each integer of the Quant before it")
+        if not self._next_is("Quant"):
+            raise self._refusal(node, "is not followed by a Quant; the type of its results is unknown")
+        _, quantiser = self._next()
+        output = self._fixed_point(quantiser, roundings=("ROUND", "FLOOR"))
+        integers = np.rint(values / output.lsb)
+        if (integers * output.lsb != values).any():
+            raise self._refusal(node, "has values that the Quant after it would round; round them in the table")
+        return Table(kind, output, tuple(int(integer) for integer in integers))
 
     def _parameter(self, name: str, user: onnx.NodeProto) -> tuple[IntArray, float]:
         # Integers and unit of a weight or bias: a Quant or BipolarQuant on an initialiser.
@@ -294,11 +221,12 @@ class _Reader:
 
     def _check_range(self, input_type: FixedPoint, layers: Sequence[Layer]) -> None:
         """All that is computed fits 64-bit integers, whatever the observation: sums, and a step in their unit."""
-        kind: ActivationType = input_type
+        kind: CutType | None = input_type
         for number, layer in enumerate(layers):
             assert kind is not None
             unit = layer.sum_lsb(kind.lsb)
-            step = unit if layer.activation is None else layer.activation.lsb
+            cut = layer.activation.input if isinstance(layer.activation, Table) else layer.activation
+            step = unit if cut is None else cut.lsb
             if max(layer.largest_sum(kind), step) / unit >= _LARGEST:
                 raise ProjectError(
                     f"{self._name}: layer {number} needs integers of more than 62 bits; bring the scales of its "
@@ -316,8 +244,3 @@ def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
         value = onnx.helper.get_attribute_value(item)
         values[item.name] = value.decode().upper() if isinstance(value, bytes) else value
     return values
-
-
-def _ratio(larger: float, smaller: float) -> int:
-    # Both are powers of two, so that the quotient is exact.
-    return int(larger / smaller)

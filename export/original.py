@@ -117,7 +117,7 @@ class OriginalBackend:
             (logits,) = self._evaluator.run(None, {self._input: observations * self._scale})
         except Exception as error:
             raise _refused(self._path, error) from error
-        if logits.shape != (len(observations), self._folded.network.actions):
+        if logits.shape != (len(observations), self._folded.network.outputs):
             raise ProjectError(f"{self._path.name}: gives results of shape {logits.shape[1:]}; export plain logits")
         if not self._folded.logits_exact:
             return Answer(np.argmax(logits, axis=1).astype(np.int64), None)

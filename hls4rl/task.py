@@ -19,8 +19,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from hls4rl.contract import FixedPoint, FloatArray, IntArray, is_power_of_two
+from hls4rl.actions import SQUASHES, Action, Actions, actions_of
+from hls4rl.contract import CURVES, FloatArray, IntArray, is_power_of_two
 from hls4rl.errors import ProjectError
+from hls4rl.observations import AUTO, Converter, Observation, features_of, flatten
 from hls4rl.plain import build, read_toml
 
 TASK_DIRECTORY = Path(__file__).resolve().parent / "hls_projects" / "tasks"
@@ -30,33 +32,11 @@ ADVANTAGES = ("time-step", "trajectory", "return")
 
 
 @dataclass(frozen=True)
-class Observation:
-    """How the host turns the environment's floats into the integers that every backend gets."""
-
-    scale: tuple[float, ...]
-    """One power of two per feature, or one for all; the network sees ``feature × scale``."""
-    bits: int = 8
-    """Width of one feature, sign included."""
-    integer_bits: int = 1
-    """Bits before the binary point, sign included: the network sees [-2^(i-1), 2^(i-1))."""
-    active: int | None = None
-    """About how many features are not zero at a time, if these are few: the fan-in that scales binary weights."""
-
-    @property
-    def fan_in(self) -> int:
-        """Features that feed a unit at a time."""
-        return self.active or len(self.scale)
-
-    @property
-    def type(self) -> FixedPoint:
-        """The input type of the network."""
-        return FixedPoint(self.bits, self.integer_bits)
-
-
-@dataclass(frozen=True)
 class Network:
     """Number formats of the policies that are not binary, and of the biases."""
 
+    activation: str = "relu"
+    """Activation of hidden layers where it isn't a sign; one of :data:`hls4rl.contract.CURVES`."""
     weight_integer_bits: int = 3
     activation_integer_bits: int = 3
     bias_integer_bits: int = 3
@@ -95,10 +75,10 @@ class Training:
     evaluation_episodes: int | None = None
     """Episodes of the final evaluation; None: 100."""
 
-    def rate(self, hidden: int, episode: int) -> float:
-        """Adam's step size after ``episode`` (from 0), for a network of ``hidden`` units."""
+    def rate(self, hidden: tuple[int, ...], episode: int) -> float:
+        """Adam's step size after ``episode`` (from 0), for a network with ``hidden`` units in its layers."""
         fall = 1.0 - (1.0 - self.final_rate) * episode / self.episodes
-        return self.learning_rate * min(1.0, self.full_rate_hidden / hidden) * fall
+        return self.learning_rate * min(1.0, self.full_rate_hidden / max(hidden, default=1)) * fall
 
 
 @dataclass(frozen=True)
@@ -158,17 +138,20 @@ class Hardware:
 
 @dataclass(frozen=True)
 class Task:
-    """A Gymnasium environment with a Box observation and Discrete actions, and how to treat it."""
+    """A Gymnasium environment, and how to treat it."""
 
     name: str
     environment: str
-    observation: Observation
+    observation: Observation = field(default_factory=Observation)
+    action: Action = field(default_factory=Action)
     network: Network = field(default_factory=Network)
     training: Training = field(default_factory=Training)
     hardware: Hardware = field(default_factory=Hardware)
     pixels: Pixels | None = None
     """Settings of training from pixels; None for the tasks that see a few numbers."""
     environment_options: dict[str, Any] = field(default_factory=dict)
+    wrappers: tuple[Any, ...] = ()
+    """Gymnasium's own wrappers, from the inside out: names, or tables of a name and its arguments."""
     solved: float | None = None
     """Mean return over 100 episodes from which the task counts as solved."""
 
@@ -200,40 +183,73 @@ class Task:
                 ) from error
 
     @cached_property
-    def spaces(self) -> tuple[int, int]:
-        """Features of an observation, number of actions.
+    def features(self) -> int:
+        """Features of a flattened observation.
 
         Raises:
-            ProjectError: the environment's spaces are not Box and Discrete, or ``scale`` has another length.
+            ProjectError: the environment cannot be made, or gives another kind of observation.
         """
-        env = self.make()
-        box, actions = env.observation_space, env.action_space
-        env.close()
-        if not isinstance(box, gym.spaces.Box) or len(box.shape) != 1:
-            raise ProjectError(f"task '{self.name}': the observation is {box}; only a Box of one axis is supported")
-        if not isinstance(actions, gym.spaces.Discrete):
-            raise ProjectError(f"task '{self.name}': the action is {actions}; only Discrete is supported")
-        if len(self.observation.scale) not in (1, box.shape[0]):
-            raise ProjectError(
-                f"task '{self.name}': observation.scale has {len(self.observation.scale)} entries, "
-                f"but {self.environment} has {box.shape[0]} features; give one power of two for each, or one for all"
-            )
-        return box.shape[0], int(actions.n)
+        return features_of(self._gym_spaces[0], f"task '{self.name}'")
+
+    @cached_property
+    def actions(self) -> Actions:
+        """What the environment's actions are, and how they are read off the network's outputs.
+
+        Raises:
+            ProjectError: the environment cannot be made, or takes another kind of action.
+        """
+        return actions_of(self._gym_spaces[1], self.action, f"task '{self.name}'")
+
+    @property
+    def spaces(self) -> tuple[int, int]:
+        """Features of an observation, outputs of a network.
+
+        Raises:
+            ProjectError: the environment's spaces are of another kind, or ``scale`` has another length.
+        """
+        return len(self.converter.scale), self.actions.outputs
+
+    @property
+    def fan_in(self) -> int:
+        """Features that feed a unit at a time."""
+        return self.observation.active or self.features
+
+    @cached_property
+    def converter(self) -> Converter:
+        """The host's converter of observations.
+
+        Raises:
+            ProjectError: the observation is of another kind, or ``scale`` or ``offset`` has another length.
+        """
+        scale, offset = self.observation.scale, self.observation.offset
+        if isinstance(scale, str):
+            from hls4rl.ranges import measured
+
+            scale, offset = measured(self)
+        numbers = []
+        for key, values in (("scale", scale), ("offset", offset)):
+            if len(values) not in (1, self.features):
+                raise ProjectError(
+                    f"task '{self.name}': observation.{key} has {len(values)} entries, but {self.environment} has "
+                    f"{self.features} features; give one for each, or one for all"
+                )
+            numbers.append(np.broadcast_to(np.asarray(values, dtype=np.float64), (self.features,)).copy())
+        return Converter(self.observation.type, *numbers)
+
+    def flatten(self, observation: Any) -> FloatArray:
+        """One observation of the environment as floats, shape (features,); see :mod:`hls4rl.observations`."""
+        return flatten(self._gym_spaces[0], observation)
 
     def integers(self, observations: FloatArray, features: IntArray | None = None) -> IntArray:
-        """The host's converter: scale by powers of two, round half to even once, saturate.
+        """See :meth:`hls4rl.observations.Converter.integers`."""
+        return self.converter.integers(observations, features)
 
-        Args:
-            observations: the environment's floats, shape (..., features).
-            features: numbers of the features that ``observations`` has; None for all of them.
-
-        Returns:
-            int64 of the same shape, in units of ``observation.type.lsb``.
-        """
-        scale = np.asarray(self.observation.scale, dtype=np.float64)
-        if features is not None and len(scale) > 1:
-            scale = scale[features]
-        return self.observation.type.integers(np.asarray(observations, dtype=np.float64) * scale)
+    @cached_property
+    def _gym_spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
+        env = self.make()
+        spaces = env.observation_space, env.action_space
+        env.close()
+        return spaces
 
 
 def task_names() -> list[str]:
@@ -303,7 +319,7 @@ def change(task: Task, text: str | None) -> tuple[Task, str]:
     return new, digits if differing else ""
 
 
-_SECTIONS = ("observation", "network", "training", "pixels", "hardware")
+_SECTIONS = ("observation", "action", "network", "training", "pixels", "hardware")
 
 
 def _plain(section: Any) -> dict[str, Any]:
@@ -328,6 +344,9 @@ def _pairs(text: str, where: str) -> list[tuple[str, str, Any]]:
 _RANGES: dict[str, tuple[float, float]] = {
     "observation.bits": (2, 16),
     "observation.integer_bits": (-15, 16),
+    "action.bits": (2, 16),
+    "action.deviation": (1e-6, 10.0),
+    "action.final_deviation": (1e-6, 10.0),
     "network.weight_integer_bits": (-8, 8),
     "network.activation_integer_bits": (0, 8),
     "network.bias_integer_bits": (1, 8),
@@ -362,14 +381,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 def _check(task: Task, where: str) -> None:
     if not re.fullmatch(r"\w[\w. -]*", task.name):  # runs are kept in a folder of this name
         raise ProjectError(f"{where}: name is '{task.name}'; take letters, digits, spaces, '_', '-' and '.'")
-    if not task.observation.scale:
-        raise ProjectError(f"{where}: observation.scale is empty; give a power of two for each feature, or one for all")
-    for value in task.observation.scale:
-        if not is_power_of_two(value):
-            raise ProjectError(
-                f"{where}: observation.scale has {value}, which is no power of two; "
-                f"write {2.0 ** round(np.log2(value)) if value > 0 else 1.0} or another one"
-            )
+    _check_scale(task.observation, where)
     for key, (low, high) in _RANGES.items():
         section, name = key.split(".")
         if getattr(task, section) is None:
@@ -382,12 +394,31 @@ def _check(task: Task, where: str) -> None:
             f"{where}: pixels.midpoint is {task.pixels.midpoint} and pixels.cooling {task.pixels.cooling}; "
             "together they are 1 at most, for methods are one course up to the midpoint"
         )
-    if task.training.advantage not in ADVANTAGES:
-        raise ProjectError(
-            f"{where}: training.advantage is '{task.training.advantage}'; choose one of {', '.join(ADVANTAGES)}"
-        )
-    if task.hardware.strategy not in ("Latency", "Resource"):
-        raise ProjectError(f"{where}: hardware.strategy is '{task.hardware.strategy}'; choose Latency or Resource")
+    for key, value, choices in (
+        ("training.advantage", task.training.advantage, ADVANTAGES),
+        ("hardware.strategy", task.hardware.strategy, ("Latency", "Resource")),
+        ("network.activation", task.network.activation, CURVES),
+        ("action.squash", task.action.squash, SQUASHES),
+    ):
+        if value not in choices:
+            raise ProjectError(f"{where}: {key} is '{value}'; choose one of {', '.join(choices)}")
+
+
+def _check_scale(observation: Observation, where: str) -> None:
+    scale = observation.scale
+    if isinstance(scale, str):
+        if scale != AUTO:
+            raise ProjectError(f"{where}: observation.scale is '{scale}'; give powers of two in [ ], or \"{AUTO}\"")
+        return
+    if not scale or not observation.offset:
+        raise ProjectError(f"{where}: observation.scale or offset is empty; give a number for each feature, or one for "
+                           "all")
+    for value in scale:
+        if not is_power_of_two(value):
+            raise ProjectError(
+                f"{where}: observation.scale has {value}, which is no power of two; "
+                f"write {2.0 ** round(np.log2(value)) if value > 0 else 1.0} or another one"
+            )
 
 
 def _line(error: Exception) -> str:

@@ -46,7 +46,7 @@ def record(task: Task, policy: Policy, seed: int) -> dict[str, Any]:
         ``seed``, ``return``, ``steps``, ``features`` and ``action_names``, ``observations`` (one list a step, the
         environment's floats; see :data:`MOST_FEATURES`) and ``actions``.
     """
-    env, backend = task.make(), IntegerBackend(policy)
+    env, backend = task.make(), IntegerBackend(policy.network)
     observation, _ = env.reset(seed=seed)
     observations, actions, total, over = [], [], 0.0, False
     while not over:
@@ -62,7 +62,7 @@ def record(task: Task, policy: Policy, seed: int) -> dict[str, Any]:
     return {
         "seed": seed, "return": total, "steps": len(actions),
         "features": list(PIXELS if policy.features > MOST_FEATURES else FEATURES.get(family, numbered)),
-        "action_names": list(ACTIONS.get(family, [f"action {index}" for index in range(policy.actions)])),
+        "action_names": list(ACTIONS.get(family, [f"action {index}" for index in range(policy.outputs)])),
         "observations": observations, "actions": actions,
     }
 

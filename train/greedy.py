@@ -5,12 +5,12 @@ For choosing among many policies. What is reported of a policy comes from Gymnas
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from hls4rl.contract import FloatArray, IntArray
-from hls4rl.integer_backend import IntegerBackend
+from hls4rl.contract import FixedPoint, FloatArray, IntArray, Sign
 from hls4rl.policy import Policy
 from hls4rl.task import Task
 from hls4rl.train import environments
@@ -22,6 +22,8 @@ class Network(NamedTuple):
 
     scale: FloatArray
     """Of each feature, the observation type's unit divided out; shape (features,)."""
+    offset: FloatArray
+    """Of each feature; shape (features,)."""
     low: int
     high: int
     """Range of an input."""
@@ -63,11 +65,16 @@ def greedy_returns(task: Task, policy: Policy, episodes: int, first_seed: int) -
 
 
 def _network(task: Task, policy: Policy) -> Network:
-    kind, integers = policy.contract.observation, IntegerBackend(policy)
+    converter, integers = task.converter, policy.network
+    hidden, output = integers.layers
+    kind = hidden.activation
+    assert isinstance(kind, FixedPoint | Sign)
+    # Biases have the unit of the products, so that the sums are these integers alone.
+    shift = round(math.log2(kind.lsb / hidden.sum_lsb(integers.input.lsb)))
     return Network(
-        np.array(task.observation.scale) / kind.lsb, kind.minimum, kind.maximum,
-        integers.hidden_weight, integers.hidden_bias, integers.shift, integers.top,
-        integers.output_weight, integers.output_bias,
+        converter.scale / integers.input.lsb, converter.offset, integers.input.minimum, integers.input.maximum,
+        hidden.weight.T.copy(), hidden.bias, shift, kind.maximum if isinstance(kind, FixedPoint) else 0,
+        output.weight.T.copy(), output.bias,
     )
 
 
@@ -82,7 +89,7 @@ def play(environment: int, network: Network, rng: np.random.Generator, limit: in
     for _ in range(limit):
         environments.observe(environment, state, seen)
         for feature in range(features):
-            value = np.rint(seen[feature] * network.scale[feature])
+            value = np.rint((seen[feature] - network.offset[feature]) * network.scale[feature])
             inputs[feature] = int(min(max(value, float(network.low)), float(network.high)))
         reward, terminated = environments.step(environment, state, decide(network, inputs, units))
         total += reward

@@ -56,7 +56,7 @@ def policy_inputs(task: Task, spec: PolicySpec, trainer: str = "auto") -> dict[s
         "observation": asdict(task.observation),
         "network": asdict(task.network),
         "training": {key: value for key, value in asdict(task.training).items() if key != "seeds"},
-        "trainer": resolve_trainer(task, trainer),
+        "trainer": resolve_trainer(task, spec, trainer),
         **({} if task.pixels is None else {"pixels": asdict(task.pixels)}),
     }
 
@@ -80,7 +80,7 @@ def train_seed(
     """
     stage = policy_stage(task, spec, root, trainer)
     if not stage.is_current:
-        load_trainer(task, trainer)
+        load_trainer(task, spec, trainer)
     with exclusive(stage.directory.parent):
         if not stage.is_current:
             result = train_policy(task, spec, progress, trainer, stage.directory.parent)
@@ -133,7 +133,7 @@ def _report(task: Task, result: TrainingResult) -> dict[str, Any]:
     from hls4rl.gym_loop import Sampling, play
     from hls4rl.integer_backend import IntegerBackend  # equal to the Brevitas module, and needs no torch
 
-    backend = IntegerBackend(result.policy)
+    backend = IntegerBackend(result.policy.network)
     sampling = Sampling(backend, result.policy.contract.logit_lsb, np.random.default_rng(result.policy.spec.seed))
     validation = play(task, backend, task.training.validation_episodes, VALIDATION_SEED)
     episodes = task.training.evaluation_episodes or EVALUATION_EPISODES
@@ -161,7 +161,7 @@ def _write_selection(best: PolicySpec, results: dict[int, dict[str, Any]], root:
     write_json(path, {
         "task": best.task,
         "method": best.method,
-        "hidden": best.hidden,
+        "hidden": best.shape,
         "chosen_seed": best.seed,
         "chosen_directory": best.directory_name,
         "chosen_by": "mean greedy return over the validation episodes",

@@ -70,7 +70,7 @@ def train_policy(
     Raises:
         ProjectError: the task's environment cannot be made or is of another kind, or ``trainer`` cannot train on it.
     """
-    for course in _run(task, spec, resolve_trainer(task, trainer), directory):
+    for course in _run(task, spec, resolve_trainer(task, spec, trainer), directory):
         if progress is not None and course.returns:
             mean = float(np.mean(course.returns[-WINDOW:]))
             progress(Standing(len(course.returns), task.training.episodes, mean, course.steps_per_second))
@@ -79,41 +79,54 @@ def train_policy(
     return TrainingResult(policy, np.array(course.returns), course.steps, course.steps_per_second, ends)
 
 
-def resolve_trainer(task: Task, trainer: str) -> str:
-    """``reference``, ``kernel`` or ``pixels``, whichever ``trainer`` means for ``task``.
+def resolve_trainer(task: Task, spec: PolicySpec, trainer: str = "auto") -> str:
+    """``reference``, ``kernel`` or ``pixels``, whichever ``trainer`` means for ``task`` and ``spec``.
 
     Raises:
-        ProjectError: there is no such trainer, or it cannot train on ``task``.
+        ProjectError: there is no such trainer, or it cannot train this policy on ``task``.
     """
     if trainer not in TRAINERS:
         raise ProjectError(f"unknown trainer '{trainer}'; choose one of {', '.join(TRAINERS)}")
-    compiled = task.environment in COMPILED and not task.environment_options
-    if trainer == "kernel" and not compiled:
+    if trainer == "kernel" and not is_compiled(task, spec):
         raise ProjectError(
-            f"task '{task.name}': the kernel knows only {', '.join(COMPILED)} with their usual options; "
-            "use the reference trainer"
+            f"task '{task.name}': the kernel knows only {', '.join(COMPILED)} with their usual options, and networks "
+            "with one hidden layer of ReLUs or signs; use the reference trainer"
         )
     if trainer == "pixels" and task.pixels is None:
         raise ProjectError(f"task '{task.name}': its file has no [pixels]; use another trainer, or see pong.toml")
+    if trainer in ("auto", "pixels") and task.pixels is not None:
+        if len(spec.hidden) != 1:
+            raise ProjectError(
+                f"task '{task.name}': the trainer from pixels has one hidden layer; give HIDDEN a single number, "
+                "or use the reference trainer"
+            )
+        return "pixels"
     if trainer != "auto":
         return trainer
-    if task.pixels is not None:
-        return "pixels"
-    return "kernel" if compiled else "reference"
+    return "kernel" if is_compiled(task, spec) else "reference"
 
 
-def load_trainer(task: Task, trainer: str = "auto") -> ModuleType:
+def is_compiled(task: Task, spec: PolicySpec) -> bool:
+    """Whether the kernel can train this policy: it knows the environment and the network's form."""
+    usual = not task.environment_options and not task.wrappers
+    return (
+        task.environment in COMPILED and usual and len(spec.hidden) == 1
+        and (task.network.activation == "relu" or spec.method in ("binarynet", "ternary"))
+    )
+
+
+def load_trainer(task: Task, spec: PolicySpec, trainer: str = "auto") -> ModuleType:
     """The module that trains, with all that it needs imported.
 
     Call it before the work begins: libraries may swallow a Ctrl-C while they are imported.
 
     Raises:
-        ProjectError: there is no such trainer, or it cannot train on ``task``.
+        ProjectError: there is no such trainer, or it cannot train this policy on ``task``.
     """
-    modules = {"pixels": "hls4rl.train.pixels.trainer", "kernel": "hls4rl.train.vpg.kernel", "reference": "hls4rl.train.vpg.reference"}
-    return importlib.import_module(modules[resolve_trainer(task, trainer)])
+    modules = {"pixels": "pixels.trainer", "kernel": "vpg.kernel", "reference": "vpg.reference"}
+    return importlib.import_module(f"hls4rl.train.{modules[resolve_trainer(task, spec, trainer)]}")
 
 
 def _run(task: Task, spec: PolicySpec, trainer: str, directory: Path | None) -> Iterator[Course]:
-    run: Callable[..., Iterator[Course]] = load_trainer(task, trainer).run
+    run: Callable[..., Iterator[Course]] = load_trainer(task, spec, trainer).run
     return run(task, spec, directory) if trainer == "pixels" else run(task, spec)

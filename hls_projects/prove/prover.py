@@ -171,7 +171,7 @@ class _Proof:
         left, right = self._logic(claim.left), self._logic(claim.right)
         # A wrong design is mostly found out at once by trying.
         claim.covered = 0
-        self._sample(claim, Gates(left, self.subject.info.actions), Gates(right, self.subject.info.actions))
+        self._sample(claim, Gates(left, self.subject.info.outputs), Gates(right, self.subject.info.outputs))
         if claim.status == OPEN:
             finding = sat.compare(left, right, "action", seconds)
             if finding.equal:
@@ -183,7 +183,7 @@ class _Proof:
         claim.seconds = time.monotonic() - start
 
     def _refute(self, claim: Claim, bits: NDArray[np.uint8]) -> None:
-        network, actions = self.subject.network, self.subject.info.actions
+        network, actions = self.subject.network, self.subject.info.outputs
         fields = bits.astype(np.int64).reshape(network.features, network.input.bits)
         numbers = (fields << np.arange(network.input.bits)).sum(axis=1)
         observation = np.where(numbers > network.input.maximum, numbers - (1 << network.input.bits), numbers)
@@ -219,7 +219,7 @@ class _Proof:
         return True
 
     def _gates(self, side: Side) -> Checked:
-        return Gates(self._logic(side), self.subject.info.actions)
+        return Gates(self._logic(side), self.subject.info.outputs)
 
     def _logic(self, side: Side) -> Logic:
         if side.name not in self._known:

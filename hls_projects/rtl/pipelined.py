@@ -70,12 +70,12 @@ def write_rtl(network: IntegerNetwork, directory: Path, stages: int) -> RtlInfo:
     if stages < 1:
         raise ValueError(f"a pipeline has at least 1 stage, not {stages}")
     layers = _affine_layers(network)
-    action_bits = max(1, (network.actions - 1).bit_length())
+    action_bits = max(1, (network.outputs - 1).bit_length())
     core = _Core(network, stages, lambda replay, inputs: replay.action(_difference_layers(layers), inputs, action_bits))
     check = _Core(network, stages, lambda replay, inputs: replay.logits_and_action(layers, inputs, action_bits))
     (directory / f"{CORE}.v").write_text(core.verilog(CORE, action_bits, 0), encoding="utf-8")
-    (directory / f"{LOGITS}.v").write_text(check.verilog(LOGITS, action_bits, network.actions), encoding="utf-8")
-    info = RtlInfo(network.features, network.input.bits, network.actions, action_bits, stages)
+    (directory / f"{LOGITS}.v").write_text(check.verilog(LOGITS, action_bits, network.outputs), encoding="utf-8")
+    info = RtlInfo(network.features, network.input.bits, network.outputs, action_bits, stages)
     write_json(directory / INFO, asdict(info))
     return info
 

@@ -73,7 +73,7 @@ class _Core:
         info, ports = self._info, self._circuit.ports
         widths = {
             "in_valid": 1, "out_valid": 1, "observation": info.features * info.observation_bits,
-            "action": info.action_bits, "logits": info.actions * LOGIT_BITS,
+            "action": info.action_bits, "logits": info.outputs * LOGIT_BITS,
         }
         if any(len(ports[name]) != width if name in ports else name != "logits" for name, width in widths.items()):
             raise ProjectError(f"{path}: its ports do not fit {INFO}; build it again with `make synth`")
@@ -102,7 +102,7 @@ class _Core:
         actions = integers_of(outputs["action"])[info.cycles:].reshape(-1)[:count]
         if "logits" not in outputs:
             return actions, None
-        fields = np.split(outputs["logits"][info.cycles:], info.actions, axis=1)
+        fields = np.split(outputs["logits"][info.cycles:], info.outputs, axis=1)
         return actions, np.stack([integers_of(field).reshape(-1)[:count] for field in fields], axis=1)
 
 

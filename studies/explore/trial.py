@@ -30,7 +30,7 @@ from hls4rl.studies.explore.space import Candidate
 from hls4rl.task import Task
 from hls4rl.train.greedy import greedy_returns
 from hls4rl.train.selection import EVALUATION_EPISODES, EVALUATION_SEED, VALIDATION_SEED
-from hls4rl.train.training import Standing, resolve_trainer, train_policy
+from hls4rl.train.training import Standing, is_compiled, train_policy
 
 HOPE = 0.75
 """A core is placed if three quarters of its estimates would be on the front: they are that rough."""
@@ -135,9 +135,9 @@ def _train(job: Job, deadline: float) -> tuple[Candidate, Policy, float]:
 
 def _validate(task: Task, policy: Policy) -> float:
     episodes = task.training.validation_episodes
-    if resolve_trainer(task, "auto") == "kernel":
+    if is_compiled(task, policy.spec):
         return float(greedy_returns(task, policy, episodes, VALIDATION_SEED).mean())
-    return play(task, IntegerBackend(policy), episodes, VALIDATION_SEED).mean_return
+    return play(task, IntegerBackend(policy.network), episodes, VALIDATION_SEED).mean_return
 
 
 def _place(task: Task, network: IntegerNetwork, part: Part) -> dict[str, Any]:

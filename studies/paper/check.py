@@ -56,7 +56,7 @@ def compare(policy: Policy) -> dict[str, Any]:
     from hls4rl.hls_projects.hls.convert import write_project
     from hls4rl.hls_projects.hls.csim import CsimBackend, build_csim
 
-    task, reference = load_task(policy.spec.task), IntegerBackend(policy)
+    task, reference = load_task(policy.spec.task), IntegerBackend(policy.network)
     observations = _observations(task, reference)
     with tempfile.TemporaryDirectory() as directory:
         onnx, project = Path(directory) / "onnx", Path(directory) / "hls4ml"

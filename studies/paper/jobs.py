@@ -140,7 +140,7 @@ def run_job(job: Job) -> Outcome:
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     task = job.task
     trained = train_policy(task, job.spec)
-    played = play(task, IntegerBackend(trained.policy), EVALUATION_EPISODES, EVALUATION_SEED)
+    played = play(task, IntegerBackend(trained.policy.network), EVALUATION_EPISODES, EVALUATION_SEED)
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "policy.safetensors"
         trained.policy.save(path)

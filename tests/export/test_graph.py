@@ -30,7 +30,7 @@ def test_the_contract_is_read_back(method: str, tmp_path: Path) -> None:
     assert network.input == contract.observation
     assert [layer.activation for layer in network.layers] == [contract.activation, None]
     assert network.logit_lsb == contract.logit_lsb
-    assert (network.features, network.actions) == (policy.features, policy.actions)
+    assert (network.features, network.outputs) == (policy.features, policy.outputs)
     assert contract.hidden_weight is not None
     assert contract.output_bias is not None
     assert np.array_equal(network.layers[0].weight, contract.hidden_weight.integers(policy.hidden_weight))

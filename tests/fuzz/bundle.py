@@ -77,7 +77,7 @@ def compile_bundle(projects: Sequence[Path]) -> list[Infer]:
         description = read_description(project)
         parts.append(_ONE.format(
             guards="\n".join(f"#undef {name.split('.')[0].upper()}_H_" for name in description.weights),
-            firmware=project / "firmware", top=TOP, features=description.features, actions=description.actions,
+            firmware=project / "firmware", top=TOP, features=description.features, actions=description.outputs,
             exponent=round(math.log2(description.logit_lsb)), index=index, entry=ENTRY,
         ))
     source.write_text("".join(parts), encoding="utf-8")

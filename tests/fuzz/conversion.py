@@ -49,7 +49,7 @@ def rtl_keeps_the_integers(network: IntegerNetwork) -> None:
     """Both cores' traces, which the Verilog is written from, in alkaid's exact interpreter."""
     rows = observations(network)
     expected = network.infer(rows)
-    layers, bits = _affine_layers(network), max(1, (network.actions - 1).bit_length())
+    layers, bits = _affine_layers(network), max(1, (network.outputs - 1).bit_length())
     core = _Core(network, 1, lambda replay, inputs: replay.action(_difference_layers(layers), inputs, bits))
     check = _Core(network, 1, lambda replay, inputs: replay.logits_and_action(layers, inputs, bits))
     actions = np.argmax(expected, axis=1)
@@ -82,7 +82,7 @@ def csim_keeps_the_integers(networks: Sequence[IntegerNetwork]) -> None:
             projects.append(place / "project")
         for network, infer in zip(networks, compile_bundle(projects), strict=True):
             rows = observations(network)
-            assert np.array_equal(_called(infer, rows, network.actions), network.infer(rows))
+            assert np.array_equal(_called(infer, rows, network.outputs), network.infer(rows))
 
 
 def foreign_models_keep_their_integers(graph: QonnxGraph) -> None:

@@ -23,7 +23,7 @@ def test_equal_logits(name: str, method: str, bits: int) -> None:
     policy = parameters.policy(spec, create_method(spec).deployed_contract(task))
     kind = task.observation.type
     observations = rng.integers(kind.minimum, kind.maximum + 1, (3000, features))
-    left, right = IntegerBackend(policy).infer(observations), TorchBackend(policy).infer(observations)
+    left, right = IntegerBackend(policy.network).infer(observations), TorchBackend(policy).infer(observations)
     assert np.array_equal(left.logits, right.logits)
     assert np.array_equal(left.actions, right.actions)
     assert len(np.unique(left.logits)) > 10

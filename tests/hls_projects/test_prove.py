@@ -357,13 +357,13 @@ NETWORKS = [
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_reference_in_verilog_is_the_network(network: IntegerNetwork, tmp_path: Path) -> None:
-    bits = max(1, (network.actions - 1).bit_length())
+    bits = max(1, (network.outputs - 1).bit_length())
     source = tmp_path / "reference.v"
     source.write_text(reference_verilog(network, bits, LOGIT_BITS), encoding="utf-8")
     elaborate(verilog_commands([source]), REFERENCE, tmp_path / "reference.json")
     logic = combinational(Circuit.load(tmp_path / "reference.json"), ["action", "logits"])
     chunk = chunk_of(check_observations(network.input, network.features), network.input)
-    answer, expected = Gates(logic, network.actions).answer(chunk), Reference(network).answer(chunk)
+    answer, expected = Gates(logic, network.outputs).answer(chunk), Reference(network).answer(chunk)
     assert np.array_equal(answer.actions, expected.actions)
     assert answer.logits is not None
     assert np.array_equal(answer.logits, expected.logits)

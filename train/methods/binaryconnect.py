@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from hls4rl.contract import Contract
 from hls4rl.task import Task
-from hls4rl.train.methods.base import Method, binary_contract, relu_type
+from hls4rl.train.methods.base import Method, binary_contract, hidden_type
 
 
 class BinaryConnect(Method):
-    """Signs for weights, ReLU for activations."""
+    """Signs for weights, ReLU (or what the task has) for activations."""
 
     latent_limit = 1.0
 
     def training_contract(self, task: Task) -> Contract:
         """Weights of one bit, so that what is trained is what is deployed."""
-        return binary_contract(task, self.spec, relu_type(task, self.spec))
+        return binary_contract(task, self.spec, hidden_type(task, self.spec))

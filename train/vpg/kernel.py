@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hls4rl.contract import ActivationType, Contract, FixedPoint, FloatArray, IntArray, WeightType
+from hls4rl.contract import ActivationType, Contract, FixedPoint, FloatArray, IntArray, Real, Table, WeightType
 from hls4rl.policy import PolicySpec
 from hls4rl.task import ADVANTAGES, Task
 from hls4rl.train import environments
@@ -48,10 +48,11 @@ class Format(NamedTuple):
     @classmethod
     def of(cls, value: WeightType | ActivationType) -> Format:
         """The format of ``value``; None is real."""
-        if value is None:
+        if value is None or isinstance(value, Real):
             return cls(REAL, 1.0, 0.0, 0.0)
         if isinstance(value, FixedPoint):
             return cls(FIXED, value.lsb, float(value.minimum), float(value.maximum))
+        assert not isinstance(value, Table)
         return cls(SIGN, value.lsb, -1.0, 1.0)
 
 
@@ -67,8 +68,11 @@ class Formats(NamedTuple):
 
     @classmethod
     def of(cls, contract: Contract) -> Formats:
-        """The formats of ``contract``."""
-        return cls(*(Format.of(value) for value in vars(contract).values()))
+        """The formats of ``contract``, which has one hidden layer."""
+        hidden, output = contract.layers
+        return cls(*(Format.of(value) for value in (
+            contract.observation, hidden.weight, hidden.bias, hidden.activation, output.weight, output.bias
+        )))
 
 
 class Arrays(NamedTuple):
@@ -157,6 +161,8 @@ class World(NamedTuple):
     environment: int
     scale: FloatArray
     """Shape (features,)."""
+    offset: FloatArray
+    """Shape (features,)."""
     rng: np.random.Generator
     """The environment's own stream."""
 
@@ -169,10 +175,11 @@ def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
     """
     settings, streams, method = task.training, Streams.of(spec.seed), create_method(spec)
     features, actions = task.spaces
-    course = Course(Parameters.uniform(features, spec.hidden, actions, streams.start), [])
+    (hidden,) = spec.hidden
+    course = Course(Parameters.uniform((features, hidden, actions), streams.start), [])
     method.initialise(course.parameters, settings.output_gain)
     limit = _time_limit(task)
-    world, buffers, passes = _world(task, streams), _buffers(limit, features), Passes.of(limit, spec.hidden, actions)
+    world, buffers, passes = _world(task, streams), _buffers(limit, features), Passes.of(limit, hidden, actions)
     formats, latent = Formats.of(method.training_contract(task)), Arrays(*course.parameters)
     moments = _zeros(latent), _zeros(latent)
     kind = ADVANTAGES.index(settings.advantage)
@@ -277,7 +284,7 @@ def play(
     for step in range(len(buffers.rewards)):
         environments.observe(world.environment, state, seen)
         for feature in range(len(seen)):
-            seen[feature] *= world.scale[feature]
+            seen[feature] = (seen[feature] - world.offset[feature]) * world.scale[feature]
         quantise(seen, formats.observation, buffers.observations[step])
         forward(formats.activation, columns, network, buffers.observations[step], passes, step)
         action = draw(passes.policy[step], rng)
@@ -534,7 +541,7 @@ def _world(task: Task, streams: Streams) -> World:
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(streams.environment)))
     number = environments.COMPILED[task.environment]
     environments.reset(number, rng, np.empty(environments.STATE_SIZE))
-    return World(number, np.array(task.observation.scale), rng)
+    return World(number, task.converter.scale, task.converter.offset, rng)
 
 
 def _time_limit(task: Task) -> int:
