@@ -10,13 +10,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hls4rl.network import IntegerNetwork, Layer
-
     from hls4rl.export.check import MismatchError
     from hls4rl.export.graph import read_network
     from hls4rl.export.onnxruntime_backend import OnnxRuntimeBackend
     from hls4rl.export.qonnx_backend import QonnxBackend
     from hls4rl.export.writer import export_policy
+    from hls4rl.network import IntegerNetwork, Layer
 
 __all__ = [
     "IntegerNetwork", "Layer", "MismatchError", "OnnxRuntimeBackend", "QonnxBackend", "export_policy", "read_network",

@@ -18,11 +18,11 @@ from fractions import Fraction
 from functools import cache
 
 import numpy as np
-from hls4rl.network import IntegerNetwork, Layer
 
-from hls4rl.contract import ActivationType, FixedPoint, IntArray, Sign, is_power_of_two
+from hls4rl.contract import CutType, FixedPoint, IntArray, Sign, is_power_of_two
 from hls4rl.errors import ProjectError
 from hls4rl.export.exact import SIGN, AmbiguousError, Clip, ExactLayer, ExactNetwork, Levels
+from hls4rl.network import IntegerNetwork, Layer
 
 MAXIMUM_UNITS = 1024
 """Sign units that the thermometer of one layer may take."""
@@ -196,7 +196,7 @@ class _Folder:
         raise self._refusal(layer, "has biases that no 32 bits hold beside its weights' scale; quantise the bias")
 
     def _add(
-        self, layer: ExactLayer, weight: IntArray, shift: int, bias: IntArray, fraction: int, kind: ActivationType,
+        self, layer: ExactLayer, weight: IntArray, shift: int, bias: IntArray, fraction: int, kind: CutType | None,
         rounding: str, way: str,
     ) -> None:
         first, last = replace(layer, weight=weight).range(*self._reach)

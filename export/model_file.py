@@ -9,7 +9,7 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from hls4rl.contract import Argmax, Output, describe, read_output
+from hls4rl.contract import ONE_CHOICE, Output, describe, read_output
 from hls4rl.errors import ProjectError
 
 MAXIMUM_BYTES = 1 << 28
@@ -21,7 +21,7 @@ class Units:
 
     observation_lsb: float
     logit_lsb: float
-    output: Output = Argmax()
+    output: Output = ONE_CHOICE
     """How the action is read off the outputs."""
 
     @property
@@ -88,4 +88,4 @@ def output_of(model: onnx.ModelProto) -> Output:
         KeyError, TypeError, ValueError: it says something else.
     """
     texts = [item.value for item in model.metadata_props if item.key == "output"]
-    return read_output(json.loads(texts[0])) if texts else Argmax()
+    return read_output(json.loads(texts[0])) if texts else ONE_CHOICE

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import onnx
-from hls4rl.network import IntegerNetwork
 from onnx import TensorProto, helper, numpy_helper
 
 from hls4rl.contract import FixedPoint, FloatArray, IntArray, Sign, Table
 from hls4rl.export.lowering import IR_VERSION, OPSET
 from hls4rl.export.operators import QONNX_DOMAIN
+from hls4rl.network import IntegerNetwork
 
 
 def network_model(network: IntegerNetwork) -> onnx.ModelProto:

@@ -40,7 +40,7 @@ Faults = Annotated[float, typer.Option(min=0.0, max=0.5, help="Share of all byte
 
 @app.command()
 def hil(
-    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
+    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = "16", seed: Seed = None, bits: Bits = 8,
     clusters: Clusters = 8, percentile: Percentile = 50.0, activation_bits: ActivationBits = 0,
     settings: Settings = None, part: Part = None, board: BoardName = None,
     port: Port = "sim", episodes: Episodes = None, faults: Faults = 0.0, root: Root = None,
@@ -80,7 +80,7 @@ def hil(
 
 @app.command()
 def watch(
-    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
+    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = "16", seed: Seed = None, bits: Bits = 8,
     clusters: Clusters = 8, percentile: Percentile = 50.0, activation_bits: ActivationBits = 0,
     settings: Settings = None, part: Part = None, board: BoardName = None,
     port: Port = "sim", episode: Annotated[int, typer.Option(min=0, help="Seed of the episode.")] = 0,
@@ -109,7 +109,7 @@ def watch(
 
 @app.command()
 def bitstream(
-    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
+    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = "16", seed: Seed = None, bits: Bits = 8,
     clusters: Clusters = 8, percentile: Percentile = 50.0, activation_bits: ActivationBits = 0,
     settings: Settings = None, part: Part = None, board: BoardName = None,
     root: Root = None,
@@ -144,7 +144,7 @@ def bitstream(
 
 @app.command()
 def endure(
-    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
+    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = "16", seed: Seed = None, bits: Bits = 8,
     clusters: Clusters = 8, percentile: Percentile = 50.0, activation_bits: ActivationBits = 0,
     settings: Settings = None, part: Part = None,
     minutes: Annotated[float, typer.Option(min=0.0, help="Of the soak over a bad wire.")] = 10.0,

@@ -95,7 +95,7 @@ def load_design(rtl: Path, policy: Path) -> Design:
             stream.pixels, tuple(sorted(rtl.glob("*.hex"))),
         )
     info = read_info(rtl)
-    return Design(rtl / f"{CORE}.v", info.features, info.observation_bits, info.actions, policy_hash(policy))
+    return Design(rtl / f"{CORE}.v", info.features, info.observation_bits, info.outputs, policy_hash(policy))
 
 
 def policy_hash(policy: Path) -> int:

@@ -15,7 +15,17 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from hls4rl.contract import Argmax, FixedPoint, FloatArray, IntArray, Output, Table, Values, activation_type
+from hls4rl.contract import (
+    CONTINUOUS,
+    ONE_CHOICE,
+    Argmax,
+    FixedPoint,
+    FloatArray,
+    IntArray,
+    Output,
+    Table,
+    activation_type,
+)
 from hls4rl.errors import ProjectError
 
 SQUASHES = ("hard-tanh", "tanh")
@@ -70,7 +80,7 @@ class DiscreteActions:
 
     outputs: int
     start: int
-    output: Output = Argmax()
+    output: Output = ONE_CHOICE
     activation: None = None
     is_continuous: bool = False
 
@@ -142,7 +152,7 @@ class BoxActions:
     high: FloatArray
     dtype: Any
     activation: FixedPoint | Table
-    output: Output = Values()
+    output: Output = CONTINUOUS
     is_continuous: bool = True
 
     @property
@@ -213,3 +223,14 @@ def _box(space: gym.spaces.Box, settings: Action, where: str) -> BoxActions:
         raise ProjectError(f"{where}: an action's low end is not below its high end; correct action.range")
     kind = activation_type(settings.squash, settings.bits, 0)
     return BoxActions(low, high, space.dtype, kind)
+
+
+def random_actions(actions: Actions, count: int, rng: np.random.Generator) -> IntArray:
+    """Actions drawn evenly, int64, shape (count, action dimensions)."""
+    if isinstance(actions.output, Argmax):
+        sizes = actions.output.sizes(actions.outputs)
+        columns = [rng.integers(max(size, 2), size=count) for size in sizes]
+        return np.stack(columns, axis=1)
+    kind = actions.activation
+    assert kind is not None
+    return rng.integers(-kind.maximum, kind.maximum, size=(count, actions.outputs), endpoint=True)

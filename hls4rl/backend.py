@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from hls4rl.contract import Argmax, IntArray, Output
+from hls4rl.contract import ONE_CHOICE, IntArray, Output
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class Answer:
     leaves the chip."""
 
     @classmethod
-    def of_logits(cls, logits: IntArray, output: Output = Argmax()) -> Answer:
+    def of_logits(cls, logits: IntArray, output: Output = ONE_CHOICE) -> Answer:
         """The answer of a backend that computes the network's outputs and leaves the decision to Python."""
         return cls(actions=output.decide(logits), logits=logits)
 

@@ -185,12 +185,16 @@ class Argmax:
             raise ValueError(f"groups of {sizes} logits for a network with {outputs}")
         return sizes
 
-    def decide(self, outputs: IntArray) -> IntArray:
+    def decide(self, outputs: NDArray[Any]) -> IntArray:
         """Actions, int64, shape (batch, groups), of logits, shape (batch, outputs)."""
         parts = np.split(outputs, np.cumsum(self.sizes(outputs.shape[1]))[:-1], axis=1)
         return np.stack([
             np.argmax(part, axis=1) if part.shape[1] > 1 else (part[:, 0] > 0) for part in parts
         ], axis=1).astype(np.int64)
+
+
+ONE_CHOICE = Argmax()
+"""All logits are one group: a Discrete action."""
 
 
 @dataclass(frozen=True)
@@ -206,6 +210,8 @@ class Values:
         return outputs
 
 
+CONTINUOUS = Values()
+"""A Box action."""
 Output = Argmax | Values
 """What becomes of the last layer's results: how a policy's answer is read off them."""
 
@@ -231,7 +237,7 @@ class Contract:
     observation: FixedPoint
     layers: tuple[LayerType, ...]
     """In order; all but the last have an activation."""
-    output: Output = Argmax()
+    output: Output = ONE_CHOICE
 
     def __post_init__(self) -> None:
         if not self.layers or any(layer.activation is None for layer in self.layers[:-1]):

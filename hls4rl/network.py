@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hls4rl.contract import Argmax, CutType, FixedPoint, IntArray, Output, Sign, Table, Values
+from hls4rl.contract import ONE_CHOICE, Argmax, CutType, FixedPoint, IntArray, Output, Sign, Table, Values
 
 _EXACT_IN_FLOAT64 = 2.0**53
 
@@ -66,7 +66,7 @@ class IntegerNetwork:
 
     input: FixedPoint
     layers: tuple[Layer, ...]
-    output: Output = Argmax()
+    output: Output = ONE_CHOICE
 
     def __post_init__(self) -> None:
         self.output.sizes(self.outputs)
@@ -93,7 +93,7 @@ class IntegerNetwork:
 
     @property
     def action_types(self) -> tuple[FixedPoint, ...]:
-        """The type of each integer of the action, in units of 1: what the hardware's port carries, lowest bits first."""
+        """The type of each integer of the action, in units of 1: what the port of the hardware carries, lowest first."""
         if isinstance(self.output, Argmax):
             return tuple(
                 FixedPoint(bits, bits, signed=False)

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-from hls4rl.policy import ALL_METHODS, PolicySpec
+from hls4rl.policy import ALL_METHODS, PolicySpec, read_hidden
 from hls4rl.task import Task, change, load_task
 
 Env = Annotated[str, typer.Option(help="Task: the name of a shipped one, or the path of a TOML file of your own.")]
 Method = Annotated[str, typer.Option(help=f"One of {', '.join(ALL_METHODS)}.")]
-Hidden = Annotated[int, typer.Option(help="Units of the hidden layer.")]
+Hidden = Annotated[
+    str, typer.Option(help="Units of each hidden layer: 16, 64x64, 128x64x32; 0 for one matrix without a hidden layer.")
+]
 Seed = Annotated[int | None, typer.Option(help="Seed of the policy. Without it the best of several is taken.")]
 Bits = Annotated[int, typer.Option(help="Width of weights and activations where they are not binary, 2 to 16.")]
 Clusters = Annotated[int, typer.Option(help="compression: groups of weights per layer (k).")]
@@ -27,7 +29,7 @@ Root = Annotated[Path | None, typer.Option(help="Where the runs are kept. Defaul
 
 
 def choose(
-    env: str, method: str, hidden: int, seed: int | None, bits: int, clusters: int, percentile: float,
+    env: str, method: str, hidden: str, seed: int | None, bits: int, clusters: int, percentile: float,
     activation_bits: int, settings: str | None,
 ) -> tuple[Task, PolicySpec]:
     """The task and the policy that the options above mean; ``seed`` None stands for 0 in the latter.
@@ -36,4 +38,4 @@ def choose(
         ProjectError: an option is wrong; the message says which.
     """
     task, variant = change(load_task(env), settings)
-    return task, PolicySpec(task.name, method, hidden, seed or 0, bits, clusters, percentile, activation_bits, variant)
+    return task, PolicySpec(task.name, method, read_hidden(hidden), seed or 0, bits, clusters, percentile, activation_bits, variant)

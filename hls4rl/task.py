@@ -22,7 +22,7 @@ import numpy as np
 from hls4rl.actions import SQUASHES, Action, Actions, actions_of
 from hls4rl.contract import CURVES, FloatArray, IntArray, is_power_of_two
 from hls4rl.errors import ProjectError
-from hls4rl.observations import AUTO, Converter, Observation, features_of, flatten
+from hls4rl.observations import AUTO, Converter, Observation, feature_names, features_of, flatten
 from hls4rl.plain import build, read_toml
 
 TASK_DIRECTORY = Path(__file__).resolve().parent / "hls_projects" / "tasks"
@@ -236,6 +236,19 @@ class Task:
             numbers.append(np.broadcast_to(np.asarray(values, dtype=np.float64), (self.features,)).copy())
         return Converter(self.observation.type, *numbers)
 
+    @property
+    def feature_names(self) -> list[str]:
+        """What each feature of a flattened observation is; see :func:`hls4rl.observations.feature_names`."""
+        return feature_names(self._gym_spaces[0])
+
+    @property
+    def resolved(self) -> Task:
+        """This task with numbers for scales and offsets, where it has them measured."""
+        if not isinstance(self.observation.scale, str):
+            return self
+        scale, offset = (tuple(values.tolist()) for values in (self.converter.scale, self.converter.offset))
+        return dataclasses.replace(self, observation=dataclasses.replace(self.observation, scale=scale, offset=offset))
+
     def flatten(self, observation: Any) -> FloatArray:
         """One observation of the environment as floats, shape (features,); see :mod:`hls4rl.observations`."""
         return flatten(self._gym_spaces[0], observation)
@@ -269,9 +282,17 @@ def load_task(name: str) -> Task:
             f"unknown task '{name}'; shipped tasks are {', '.join(task_names())}; "
             "for one of your own give the path of its TOML file"
         )
-    data = read_toml(path, "task file")
-    task: Task = build(Task, {"name": path.stem, **data}, str(path))
-    _check(task, str(path))
+    return read_task({"name": path.stem, **read_toml(path, "task file")}, str(path))
+
+
+def read_task(data: dict[str, Any], where: str) -> Task:
+    """The task of plain values, as :func:`dataclasses.asdict` gives them.
+
+    Raises:
+        ProjectError: they are no such values; the message begins with ``where``.
+    """
+    task: Task = build(Task, data, where)
+    _check(task, where)
     return task
 
 

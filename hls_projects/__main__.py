@@ -43,7 +43,7 @@ MATRIX_STEPS = 100_000
 
 @app.command()
 def synth(
-    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
+    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = "16", seed: Seed = None, bits: Bits = 8,
     clusters: Clusters = 8, percentile: Percentile = 50.0, activation_bits: ActivationBits = 0,
     settings: Settings = None, part: Part = None, clock_mhz: Clock = None,
     tool: Tool = "open", episodes: Episodes = None, root: Root = None,
@@ -63,7 +63,7 @@ def synth(
 
 @app.command(name="evaluate")
 def evaluate_command(
-    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
+    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = "16", seed: Seed = None, bits: Bits = 8,
     clusters: Clusters = 8, percentile: Percentile = 50.0, activation_bits: ActivationBits = 0,
     settings: Settings = None, part: Part = None, clock_mhz: Clock = None,
     backend: BackendName = "all", episodes: Episodes = None, root: Root = None,
@@ -109,7 +109,7 @@ def matrix(root: Root = None, part: Part = None) -> None:
         for method in METHODS:
             for hidden in MATRIX_HIDDEN:
                 CONSOLE.rule(f"{name} {method} {hidden}")
-                spec = PolicySpec(name, method, hidden, 0)
+                spec = PolicySpec(name, method, (hidden,), 0)
                 result = pipeline.synthesise(
                     task, spec, choose_seed=True, root=root, minimum_steps=MATRIX_STEPS, console=CONSOLE
                 )

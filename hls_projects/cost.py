@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from hls4rl.network import IntegerNetwork, Layer
 
 from hls4rl.contract import FixedPoint, IntArray
+from hls4rl.network import IntegerNetwork, Layer
 from hls4rl.policy import PolicySpec
 
 ADD_PJ = {8: 0.03, 16: 0.05, 32: 0.1}

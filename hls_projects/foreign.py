@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hls4rl.backend import Backend
-from hls4rl.contract import FixedPoint, IntArray, Sign
+from hls4rl.contract import CutType, IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.export.check import check_observations
 from hls4rl.export.lowering import lower
@@ -206,5 +206,5 @@ def print_foreign(path: Path, console: Console) -> None:
     console.print(table)
 
 
-def _named(kind: FixedPoint | Sign | None) -> dict[str, Any] | None:
+def _named(kind: CutType | None) -> dict[str, Any] | None:
     return None if kind is None else {"type": type(kind).__name__, **asdict(kind)}

@@ -95,7 +95,7 @@ def summarise(
         **hardware,
         "task": run.spec.task,
         "method": run.spec.method,
-        "hidden": run.spec.hidden,
+        "hidden": run.spec.shape,
         "seed": run.spec.seed,
         "bits": {"binaryconnect": 1, "binarynet": 1, "ternary": 2}.get(run.spec.method, run.spec.bits),
         "tool": tool,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hls4rl.errors import ProjectError
-from hls4rl.task import Hardware, Network, Observation, Pixels, Task, Training
+from hls4rl.task import Task, read_task
 
 EXPLORED = Path("explore") / "explore.json"
 """Below a task's directory: what ``make explore`` found."""
@@ -59,19 +59,7 @@ def task_of(run: Path) -> Task:
         ProjectError: the run's ``metadata.json`` is missing or of another version.
     """
     path = run / "metadata.json"
-    data = dict(read_json(path)["task"])
-    try:
-        observation = dict(data.pop("observation"))
-        return Task(
-            observation=Observation(**{**observation, "scale": tuple(observation["scale"])}),
-            network=Network(**data.pop("network")),
-            training=Training(**data.pop("training")),
-            hardware=Hardware(**data.pop("hardware")),
-            pixels=Pixels(**pixels) if (pixels := data.pop("pixels", None)) else None,
-            **data,
-        )
-    except (KeyError, TypeError) as error:
-        raise ProjectError(f"{path}: of another version ({error}); run its `make synth` again") from error
+    return read_task(read_json(path)["task"], f"{path}: of another version; run its `make synth` again")
 
 
 def _without_seed(training: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def train(
     env: Env = "cartpole",
     method: Method = "binarynet",
-    hidden: Hidden = 16,
+    hidden: Hidden = "16",
     seed: Seed = None,
     bits: Bits = 8,
     clusters: Clusters = 8,
@@ -46,7 +46,7 @@ def train(
     from hls4rl.train.progress import TrainingProgress
     from hls4rl.train.selection import train_seed, train_seeds
 
-    with TrainingProgress(f"{task.name} {method}-h{hidden}") as progress:
+    with TrainingProgress(f"{task.name} {spec.method}-h{spec.shape}") as progress:
         if seed is None:
             path = train_seeds(task, spec, root or RUNS, progress, trainer).path
         else:

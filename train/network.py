@@ -60,11 +60,13 @@ class PolicyNetwork(nn.Module):
         self.observation = QuantIdentity(
             act_quant=_activation_quantiser(contract.observation, FloatToIntImplType.ROUND), return_quant_tensor=True
         )
-        self.layers = nn.ModuleList(
+        self.layers: list[Any] = nn.ModuleList(  # type: ignore[assignment]
             _linear(inputs, outputs, types.weight, types.bias)
             for (inputs, outputs), types in zip(itertools.pairwise(sizes), contract.layers, strict=True)
         )
-        self.activations = nn.ModuleList(_activation(types.activation) for types in contract.layers)
+        self.activations: list[Any] = nn.ModuleList(  # type: ignore[assignment]
+            _activation(types.activation) for types in contract.layers
+        )
 
     def forward(self, observations: Tensor) -> Tensor:
         """Outputs, shape (batch, outputs), of real-valued ``observations``, shape (batch, features)."""

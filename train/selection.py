@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from hls4rl.contract import Argmax
 from hls4rl.policy import Policy, PolicySpec, load_policy
 from hls4rl.run import RUNS
 from hls4rl.stage import Stage, exclusive, write_json
@@ -52,8 +53,11 @@ def policy_inputs(task: Task, spec: PolicySpec, trainer: str = "auto") -> dict[s
     """
     return {
         "spec": spec.to_json(),
-        "environment": [task.environment, task.environment_options],
-        "observation": asdict(task.observation),
+        "environment": task.environment,
+        "environment_options": task.environment_options,
+        "wrappers": list(task.wrappers),
+        "observation": asdict(task.resolved.observation),
+        "action": asdict(task.action),
         "network": asdict(task.network),
         "training": {key: value for key, value in asdict(task.training).items() if key != "seeds"},
         "trainer": resolve_trainer(task, spec, trainer),
@@ -134,17 +138,20 @@ def _report(task: Task, result: TrainingResult) -> dict[str, Any]:
     from hls4rl.integer_backend import IntegerBackend  # equal to the Brevitas module, and needs no torch
 
     backend = IntegerBackend(result.policy.network)
-    sampling = Sampling(backend, result.policy.contract.logit_lsb, np.random.default_rng(result.policy.spec.seed))
     validation = play(task, backend, task.training.validation_episodes, VALIDATION_SEED)
     episodes = task.training.evaluation_episodes or EVALUATION_EPISODES
     greedy = play(task, backend, episodes, EVALUATION_SEED)
-    sampled = play(task, sampling, episodes, EVALUATION_SEED)
+    sampled, output = None, result.policy.contract.output
+    if isinstance(output, Argmax):
+        rng = np.random.default_rng(result.policy.spec.seed)
+        sampling = Sampling(backend, result.policy.contract.logit_lsb, rng, output)
+        sampled = play(task, sampling, episodes, EVALUATION_SEED).mean_return
     return {
         "spec": result.policy.spec.to_json(),
         "contract": result.policy.contract.to_json(),
         "validation_return": validation.mean_return,
         "greedy_return": greedy.mean_return,
-        "sampled_return": sampled.mean_return,
+        "sampled_return": sampled,
         "solved": None if task.solved is None else greedy.mean_return >= task.solved,
         "steps": result.steps,
         "steps_per_second": round(result.steps_per_second, 1),

@@ -19,14 +19,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hls4rl.network import IntegerNetwork
-
 from hls4rl.contract import FixedPoint
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.parts import Part, load_part
 from hls4rl.hls_projects.fpga.synthesis import FAMILIES, NETLIST, Synthesis, synthesise
 from hls4rl.hls_projects.rtl.pipelined import CORE, INFO, LOGITS, RtlInfo, write_rtl
 from hls4rl.hls_projects.simulation.pipelined import build_netlist_model, build_rtl_model
+from hls4rl.network import IntegerNetwork
 from hls4rl.stage import write_json
 
 RESULT = "ooc_synth_and_timing.json"

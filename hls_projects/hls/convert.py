@@ -15,8 +15,6 @@ from typing import Any
 
 import numpy as np
 import yaml  # type: ignore[import-untyped]
-from hls4rl.hls_projects.hls.tables import OPERATOR, register, tables_as_lookups
-from hls4rl.network import IntegerNetwork, Layer
 from onnx import helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.gemm_to_matmul import GemmToMatMul
@@ -27,6 +25,8 @@ from hls4rl.errors import ProjectError
 from hls4rl.export.graph import read_network
 from hls4rl.export.model_file import load_model
 from hls4rl.export.operators import QONNX_DOMAIN
+from hls4rl.hls_projects.hls.tables import OPERATOR, register, tables_as_lookups
+from hls4rl.network import IntegerNetwork, Layer
 from hls4rl.plain import build, read_json
 from hls4rl.stage import write_json
 from hls4rl.task import Hardware

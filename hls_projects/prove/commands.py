@@ -32,7 +32,7 @@ _CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
 
 
 def prove(
-    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
+    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = "16", seed: Seed = None, bits: Bits = 8,
     clusters: Clusters = 8, percentile: Percentile = 50.0, activation_bits: ActivationBits = 0,
     settings: Settings = None, part: Part = None, minutes: Minutes = 60.0, mutations: Mutations = 0, root: Root = None,
 ) -> None:

@@ -139,8 +139,8 @@ class _Trial:
         subject, network = self._subject, self._subject.network
         total = 1 << (network.input.bits * network.features)
         claim = Claim(subject.netlist, subject.netlist, "action", "", "", total)
-        sides: list[tuple[Claim, Checked]] = [(claim, Gates(logic, network.outputs))]
-        original = Gates(self._original, network.outputs)
+        sides: list[tuple[Claim, Checked]] = [(claim, Gates(logic, subject.info))]
+        original = Gates(self._original, subject.info)
         exhaust(sides, original, network.input, network.features, self._deadline, lambda: None)
         by = claim.counterexample["observation"] if claim.counterexample else None
         return {REFUTED: CAUGHT, PROVEN: EQUIVALENT, OPEN: UNDECIDED}[claim.status], by

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from hls4rl.network import IntegerNetwork
-
 from hls4rl.backend import Backend
 from hls4rl.errors import ProjectError
 from hls4rl.export.graph import read_network
@@ -20,10 +18,11 @@ from hls4rl.hls_projects.hls.csim import LIBRARY
 from hls4rl.hls_projects.prove.claims import Side
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGITS, RtlInfo, read_info
 from hls4rl.hls_projects.simulation.streaming import is_stream
+from hls4rl.network import IntegerNetwork
 from hls4rl.policy import load_policy
 from hls4rl.run import Run
 from hls4rl.stage import METADATA, digest
-from hls4rl.task import Observation, Task
+from hls4rl.task import Task, read_task
 
 
 @dataclass(frozen=True)
@@ -63,9 +62,8 @@ class Subject:
     def task(self) -> Task:
         """The environment and the converter of observations that the policy was trained with."""
         made = json.loads((self.run.policy.parent / METADATA).read_text(encoding="utf-8"))["inputs"]
-        (name, options), observation = made["environment"], made["observation"]
-        scale = tuple(observation.pop("scale"))
-        return Task(self.run.spec.task, name, Observation(scale, **observation), environment_options=options)
+        kept = {key: made[key] for key in ("environment", "environment_options", "wrappers", "observation", "action")}
+        return read_task({"name": self.run.spec.task, **kept}, str(self.run.policy.parent / METADATA))
 
     @cached_property
     def info(self) -> RtlInfo:

@@ -16,12 +16,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from hls4rl.network import IntegerNetwork, Layer
 from numpy.typing import NDArray
 
-from hls4rl.contract import FixedPoint, IntArray, Sign
+from hls4rl.contract import Argmax, FixedPoint, IntArray, Sign, Table
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGITS
+from hls4rl.network import IntegerNetwork, Layer
 from hls4rl.plain import build, read_json
 from hls4rl.stage import write_json
 
@@ -102,6 +102,12 @@ def read_stream_info(directory: Path) -> StreamInfo:
 def _check(network: IntegerNetwork, pixels: int) -> None:
     if len(network.layers) != 2 or network.layers[1].activation is not None or network.layers[0].activation is None:
         raise ProjectError("the streaming core computes one hidden layer and logits; give it such a network")
+    kind = network.layers[0].activation
+    if not isinstance(kind, Sign) and (isinstance(kind, Table) or kind.signed):
+        raise ProjectError("the streaming core computes ReLUs and signs; set network.activation to \"relu\"")
+    if not isinstance(network.output, Argmax) or len(network.output.sizes(network.outputs)) > 1:
+        raise ProjectError("the streaming core chooses one action of several; other action spaces need all features at "
+                           "once: set hardware.word_inputs to 0")
     if any(layer.rounding != "FLOOR" for layer in network.layers):
         raise ProjectError("the streaming core truncates activations; export the policy with rounding mode FLOOR")
     if (network.input.bits, network.input.signed) not in ((1, False), (2, True)):

@@ -28,12 +28,14 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from hls4rl.actions import random_actions
 from hls4rl.backend import Answer
 from hls4rl.cluster import connect
 from hls4rl.contract import IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.gym_loop import play
 from hls4rl.hls_projects.fpga.parts import load_part
+from hls4rl.policy import PolicySpec
 from hls4rl.run import RUNS
 from hls4rl.stage import exclusive, write_json
 from hls4rl.studies.explore.front import front, point_of
@@ -114,7 +116,7 @@ def random_return(task: Task) -> float:
         rng = np.random.default_rng(0)
 
         def infer(self, observations: IntArray) -> Answer:
-            return Answer(self.rng.integers(task.spaces[1], size=len(observations)), None)
+            return Answer(random_actions(task.actions, len(observations), self.rng), None)
 
     return play(task, Dice(), BASELINE_EPISODES, 0).mean_return
 
@@ -129,7 +131,7 @@ class _Search:
         self._file, self._environment, self._settings, self._parts = task, environment, settings, parts
         self._task, self._watch = change(task, settings)[0], watch
         self._path, self._end = directory / RESULT, time.monotonic() + seconds
-        self._seeds = SEEDS[resolve_trainer(task, "auto")]
+        self._seeds = SEEDS[resolve_trainer(task, PolicySpec(task.name, "fp", (1,), 0))]
         self._study = _open_study(directory / JOURNAL, self._task, parts)
         self._baseline = self._constant("baseline", lambda: random_return(self._task))
         self._written = 0.0

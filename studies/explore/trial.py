@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hls4rl.network import IntegerNetwork, Layer
-
-from hls4rl.contract import ActivationType, Binary, FixedPoint, FloatArray, WeightType
+from hls4rl.contract import FixedPoint
 from hls4rl.gym_loop import play
 from hls4rl.hls_projects.cost import cost
 from hls4rl.hls_projects.fpga.parts import Part, load_part
@@ -24,6 +22,7 @@ from hls4rl.hls_projects.fpga.synthesis import FAMILIES, synthesise
 from hls4rl.hls_projects.rtl.pipelined import CORE, write_rtl
 from hls4rl.hls_projects.simulation.pipelined import NetlistBackend
 from hls4rl.integer_backend import IntegerBackend
+from hls4rl.network import IntegerNetwork
 from hls4rl.policy import Policy
 from hls4rl.studies.explore.front import Point, dominated
 from hls4rl.studies.explore.space import Candidate
@@ -92,7 +91,7 @@ def _run(job: Job, started: float) -> dict[str, Any]:
     candidate, policy, mean = _train(job, deadline)
     part = load_part(candidate.part)
     task = candidate.task(job.task)
-    network, stages = network_of(policy), task.hardware.stages
+    network, stages = policy.network, task.hardware.stages
     found: dict[str, Any] = {
         **_settings(job, candidate),
         "validation_return": mean,
@@ -130,7 +129,7 @@ def _train(job: Job, deadline: float) -> tuple[Candidate, Policy, float]:
         policy = train_policy(task, candidate.spec, watch).policy
         mean = _validate(task, policy)
         trained.append((candidate, policy, mean))
-    return max(trained, key=lambda item: (min(item[2], job.target), -look_up_tables(network_of(item[1]))))
+    return max(trained, key=lambda item: (min(item[2], job.target), -look_up_tables(item[1].network)))
 
 
 def _validate(task: Task, policy: Policy) -> float:
@@ -168,12 +167,12 @@ def _settings(job: Job, candidate: Candidate | None = None) -> dict[str, Any]:
     spec, task = candidate.spec, candidate.task(job.task)
     signs = spec.method in ("binarynet", "ternary")
     return {
-        "method": spec.method, "hidden": spec.hidden, "seed": spec.seed,
+        "method": spec.method, "hidden": spec.shape, "seed": spec.seed,
         "bits": {"binaryconnect": 1, "binarynet": 1, "ternary": 2}.get(spec.method, spec.bits),
         "activation_bits": 1 if signs else spec.activation_bits or spec.bits,
         "clusters": spec.clusters if spec.method == "compression" else None,
         "percentile": spec.percentile if spec.method == "pruning" else None,
-        "input_bits": task.observation.bits, "input_scale": list(task.observation.scale), "set": candidate.settings,
+        "input_bits": task.observation.bits, "input_scale": task.converter.scale.tolist(), "set": candidate.settings,
         "part": candidate.part, "stages": task.hardware.stages, "run": spec.directory_name,
         "command": candidate.command,
     }
@@ -202,22 +201,3 @@ def latency_ns(network: IntegerNetwork, part: Part, stages: int) -> float:
 def _digits(value: int) -> int:
     # Of the signed-digit form with the fewest: 3·value and value differ in just those places.
     return ((3 * abs(value)) ^ abs(value)).bit_count()
-
-
-def network_of(policy: Policy) -> IntegerNetwork:
-    """The integers of ``policy``, as its exported graph has them."""
-    contract = policy.contract
-    return IntegerNetwork(contract.observation, (
-        _layer(policy.hidden_weight, policy.hidden_bias, contract.hidden_weight, contract.hidden_bias,
-               contract.activation),
-        _layer(policy.output_weight, policy.output_bias, contract.output_weight, contract.output_bias, None),
-    ))
-
-
-def _layer(
-    weights: Any, biases: Any, weight: WeightType, bias: FixedPoint | None, activation: ActivationType
-) -> Layer:
-    assert isinstance(weight, Binary | FixedPoint)
-    assert bias is not None
-    values: FloatArray = weights
-    return Layer(weight.integers(values), weight.lsb, bias.integers(biases), bias.lsb, activation)

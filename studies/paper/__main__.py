@@ -90,7 +90,7 @@ def _tell(outcome: Outcome, waiting: dict[Job, set[Job]], found: dict[Job, list[
     if not waiting[key]:
         spec, values = key.spec, found[key]
         mean = sum(values) / len(values)
-        cell = f"{key.variant:18} {spec.task:9} {spec.method:14} {spec.hidden:4d}"
+        cell = f"{key.variant:18} {spec.task:9} {spec.method:14} {spec.shape:>4}"
         console.print(f"{cell}: return {mean:7.1f}", highlight=False)
 
 

@@ -67,7 +67,7 @@ def compare(policy: Policy) -> dict[str, Any]:
         build_csim(project)
         wrong = differing(CsimBackend(project).infer(observations), reference.infer(observations))
     return {
-        "task": policy.spec.task, "method": policy.spec.method, "hidden": policy.spec.hidden,
+        "task": policy.spec.task, "method": policy.spec.method, "hidden": policy.spec.hidden[0],
         "seed": policy.spec.seed, "observations": len(observations), "mismatches": int(np.count_nonzero(wrong)),
     }
 
@@ -84,7 +84,7 @@ def _observations(task: Task, backend: IntegerBackend) -> IntArray:
         visited.append(observations)
 
     play(task, backend, EPISODES, EVALUATION_SEED, watch)
-    features = len(task.observation.scale)
+    features = task.features
     extremes = np.array([[kind.minimum] * features, [kind.maximum] * features, [0] * features, [1] * features])
     random = np.random.default_rng(0).integers(kind.minimum, kind.maximum + 1, (RANDOM_OBSERVATIONS, features))
     return np.concatenate([*visited, extremes, random])

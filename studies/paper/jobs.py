@@ -130,7 +130,7 @@ def task_jobs(task: str, *, quick: bool = False) -> list[Job]:
     if quick:
         return [Job(OWN.name, PolicySpec(name, method, 16, 0), 16) for method in METHODS]
     return [
-        Job(OWN.name, PolicySpec(name, method, hidden, seed))
+        Job(OWN.name, PolicySpec(name, method, (hidden,), seed))
         for method in METHODS for hidden in PONG_WIDTHS for seed in range(POLICIES)
     ]
 
@@ -160,7 +160,7 @@ def run_job(job: Job) -> Outcome:
 
 def _jobs(widths: tuple[int, ...], policies: int, episodes: int | None) -> list[Job]:
     return [
-        Job(variant.name, PolicySpec(task, method, hidden, seed), episodes)
+        Job(variant.name, PolicySpec(task, method, (hidden,), seed), episodes)
         for variant in PAPER
         for task in TASKS
         for method in variant.methods

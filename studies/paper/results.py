@@ -39,7 +39,7 @@ class Results:
             stage = job.stage(root)
             if not stage.is_current:
                 raise ProjectError(f"{stage.directory}: not trained yet; run: make paper")
-            cell = Cell(job.variant, job.spec.task, job.spec.method, job.spec.hidden)
+            cell = Cell(job.variant, job.spec.task, job.spec.method, job.spec.hidden[0])
             self._rows[cell].append(json.loads((stage.directory / "result.json").read_text(encoding="utf-8")))
             self._policies[cell].append(stage.directory / "policy.safetensors")
 

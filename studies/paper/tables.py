@@ -54,7 +54,7 @@ def _costs(results: Results, variant: str) -> str:
     ]
     for cell in (item for item in results.cells if item.variant == variant):
         policy = results.best_policy(cell)
-        item, weights = cost_of(policy), policy.hidden_weight.size + policy.output_weight.size
+        item, weights = cost_of(policy), sum(weight.size for weight in policy.weights)
         rate = f"{compression_rate(weights, 32, policy.spec.clusters):.1f}" if cell.method == "compression" else "–"
         lines.append(
             f"| {cell.task} | {cell.method} | {cell.hidden} | {item.multiplications} | {item.additions} "

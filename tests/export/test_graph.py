@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from hls4rl.network import activate
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
@@ -19,6 +18,7 @@ from hls4rl.errors import ProjectError
 from hls4rl.export import export_policy, read_network
 from hls4rl.export.operators import QONNX_DOMAIN
 from hls4rl.export.writer import QONNX_FILE
+from hls4rl.network import activate
 
 
 @pytest.mark.parametrize("method", ["fp", "binaryconnect", "binarynet"])

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hls4rl.network import IntegerNetwork, Layer
 
 from hls4rl.contract import FixedPoint, IntArray
 from hls4rl.firmware import protocol
@@ -13,6 +12,7 @@ from hls4rl.firmware.model import BoardModel, build_board_model, exchange
 from hls4rl.firmware.protocol import Action, Identity
 from hls4rl.hls_projects.rtl.pipelined import CORE
 from hls4rl.hls_projects.rtl.streaming import write_stream
+from hls4rl.network import IntegerNetwork, Layer
 
 pytestmark = pytest.mark.xdist_group("firmware")
 

@@ -13,7 +13,6 @@ import numpy as np
 from foreign_models import QonnxGraph
 from fuzz.bundle import compile_bundle
 from fuzz.networks import foreign_graphs, integer_networks, observations
-from hls4rl.network import IntegerNetwork
 from hypothesis import strategies as st
 
 from hls4rl.contract import FixedPoint, IntArray, Sign
@@ -28,6 +27,7 @@ from hls4rl.export.qonnx_backend import QonnxBackend
 from hls4rl.hls_projects.hls.convert import write_project
 from hls4rl.hls_projects.rtl.pipelined import _affine_layers, _Core, _difference_layers, write_rtl
 from hls4rl.hls_projects.simulation.pipelined import RtlBackend, build_rtl_model
+from hls4rl.network import IntegerNetwork
 from hls4rl.task import Hardware
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 from foreign_models import QonnxGraph
-from hls4rl.network import IntegerNetwork, Layer
 from hypothesis import strategies as st
 
 from hls4rl.contract import ActivationType, FixedPoint, IntArray, Sign
 from hls4rl.export.check import corner_observations
+from hls4rl.network import IntegerNetwork, Layer
 
 FLAVOURS = ("random", "extreme", "zero", "pruned", "twins", "binary")
 """How a layer's weights are drawn; twins are equal rows, whose logits tie."""

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import onnx
 from foreign_models import QonnxGraph, keras_model
-from hls4rl.network import IntegerNetwork, Layer
 from random_policies import random_policy
 
 import hls4rl.hls_projects.fpga.parts
@@ -32,6 +31,7 @@ from hls4rl.hls_projects.hls.vitis import read_report
 from hls4rl.hls_projects.rtl.pipelined import INFO, read_info
 from hls4rl.hls_projects.simulation.gates import Circuit
 from hls4rl.hls_projects.summary import KEYS, load_summary
+from hls4rl.network import IntegerNetwork, Layer
 from hls4rl.policy import load_policy
 from hls4rl.stage import METADATA, Stage
 from hls4rl.task import TASK_DIRECTORY, load_task

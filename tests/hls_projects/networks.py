@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hls4rl.network import IntegerNetwork, Layer
 
 from hls4rl.contract import ActivationType, Binary, FixedPoint, FloatArray, IntArray, Sign
+from hls4rl.network import IntegerNetwork, Layer
 from hls4rl.policy import Policy
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hls4rl.network import IntegerNetwork, Layer
 from random_policies import DESIGNS, random_policy
 
 from hls4rl.contract import FixedPoint
@@ -17,6 +16,7 @@ from hls4rl.export.model_file import save_model
 from hls4rl.export.network_writer import network_model
 from hls4rl.hls_projects.hls import convert
 from hls4rl.hls_projects.hls.convert import read_description, write_project
+from hls4rl.network import IntegerNetwork, Layer
 from hls4rl.task import Hardware
 
 HARDWARE = Hardware()

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hls4rl.network import IntegerNetwork, Layer
 
 from hls4rl.contract import FixedPoint, IntArray, Sign
 from hls4rl.hls_projects.cost import cost
+from hls4rl.network import IntegerNetwork, Layer
 from hls4rl.policy import PolicySpec
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fuzz.conversion import csim_keeps_the_integers
-from hls4rl.network import IntegerNetwork, Layer
 from random_policies import random_policy
 
 from hls4rl.contract import FixedPoint, IntArray
@@ -18,6 +17,7 @@ from hls4rl.export.model_file import save_model
 from hls4rl.export.network_writer import network_model
 from hls4rl.hls_projects.hls.convert import write_project
 from hls4rl.hls_projects.hls.csim import LIBRARY, VOLATILE, CsimBackend, build_csim
+from hls4rl.network import IntegerNetwork, Layer
 from hls4rl.policy import Policy
 from hls4rl.task import Hardware, load_task
 from hls4rl.train.network import TorchBackend

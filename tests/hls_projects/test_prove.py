@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hls4rl.network import IntegerNetwork
 from networks import network_of, small_network
 from random_policies import random_policy
 
@@ -41,6 +40,7 @@ from hls4rl.hls_projects.prove.subject import Subject, find_subjects
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGIT_BITS, write_rtl
 from hls4rl.hls_projects.simulation.gates import Circuit, elaborate
 from hls4rl.hls_projects.simulation.pipelined import build_netlist_model, build_rtl_model
+from hls4rl.network import IntegerNetwork
 from hls4rl.run import Run
 from hls4rl.stage import METADATA, digest, write_json
 from hls4rl.task import load_task

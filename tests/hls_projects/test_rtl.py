@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hls4rl.network import IntegerNetwork, Layer
 from networks import network_of, small_network
 from random_policies import DESIGNS, random_policy
 
@@ -16,6 +15,7 @@ from hls4rl.export.check import check_observations
 from hls4rl.hls_projects.rtl.pipelined import read_info, write_rtl
 from hls4rl.hls_projects.simulation.gates import LANES, Circuit, elaborate, integers_of, lanes_of
 from hls4rl.hls_projects.simulation.pipelined import NetlistBackend, RtlBackend, build_rtl_model
+from hls4rl.network import IntegerNetwork, Layer
 
 
 def built(network: IntegerNetwork, directory: Path, stages: int = 2) -> RtlBackend:

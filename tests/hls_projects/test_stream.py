@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hls4rl.network import IntegerNetwork, Layer
 
 from hls4rl.contract import FixedPoint, IntArray, Sign
 from hls4rl.errors import ProjectError
@@ -22,6 +21,7 @@ from hls4rl.hls_projects.simulation.streaming import (
     build_netlist_model,
     build_rtl_model,
 )
+from hls4rl.network import IntegerNetwork, Layer
 
 RECIPE = "adders to 4 bits in gates, no wide look-up tables"
 

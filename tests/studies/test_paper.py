@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hls4rl.network import IntegerNetwork
 
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.cost import cost
+from hls4rl.network import IntegerNetwork
 from hls4rl.policy import METHODS, PolicySpec
 from hls4rl.studies.paper import claims, figures, learning, statistics, tables
 from hls4rl.studies.paper import jobs as matrix

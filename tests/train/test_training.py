@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hls4rl.backend import Answer
-from hls4rl.contract import IntArray
+from hls4rl.contract import Argmax, IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.gym_loop import Sampling, play
 from hls4rl.policy import METHODS, Policy, PolicySpec, load_policy
@@ -109,7 +109,7 @@ def test_play_is_gymnasium_itself() -> None:
 
 
 def test_sampling_draws_from_the_softmax() -> None:
-    answer = Sampling(Constant(), 1.0, np.random.default_rng(0)).infer(np.zeros((20_000, 4), dtype=np.int64))
+    answer = Sampling(Constant(), 1.0, np.random.default_rng(0), Argmax()).infer(np.zeros((20_000, 4), dtype=np.int64))
     assert answer.actions.mean() == pytest.approx(1 / (1 + np.exp(-1)), abs=0.015)
 
 

@@ -105,7 +105,7 @@ class Rules(NamedTuple):
         hidden_limit, output_limit = method.latent_limits
         return cls(
             float(hidden_limit), float(output_limit),
-            *(groups or (no_group, no_group)),
+            *((groups[0], groups[1]) if groups else (no_group, no_group)),
             *((kept[0].astype(np.float64), kept[1].astype(np.float64)) if kept else (none_kept, none_kept)),
         )
 

@@ -57,7 +57,7 @@ def play_episode(
 
 def outputs(quantised: Parameters, contract: Contract, observation: NDArray[np.floating[Any]]) -> FloatArray:
     """The network of one observation, shape (features,), in real units; returns shape (outputs,)."""
-    values: FloatArray = observation
+    values: NDArray[Any] = observation
     for weight, bias, types in zip(quantised.weights, quantised.biases, contract.layers, strict=True):
         values = activate(weight @ values + bias, types.activation)
     return values
