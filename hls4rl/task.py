@@ -24,6 +24,7 @@ from hls4rl.contract import CURVES, FloatArray, IntArray, is_power_of_two
 from hls4rl.errors import ProjectError
 from hls4rl.observations import AUTO, Converter, Observation, feature_names, features_of, flatten
 from hls4rl.plain import build, read_toml
+from hls4rl.wrappers import missing_extra, wrapped
 
 TASK_DIRECTORY = Path(__file__).resolve().parent / "hls_projects" / "tasks"
 """Where the shipped tasks' TOML files lie, and where runs are written."""
@@ -170,16 +171,12 @@ class Task:
             warnings.filterwarnings("ignore", message=".*is out of date.*", category=DeprecationWarning)
             warnings.filterwarnings("ignore", message=".*Overriding environment.*")
             try:
-                return gym.make(self.environment, **self.environment_options)
+                env = gym.make(self.environment, **self.environment_options)
+                return wrapped(env, self.wrappers, f"task '{self.name}'")
             except (gym.error.Error, ImportError, TypeError) as error:
-                remedy = {
-                    ImportError: "install it, or put its directory on PYTHONPATH",
-                    TypeError: "correct 'environment_options' in its TOML file",
-                }
                 raise ProjectError(
                     f"task '{self.name}': Gymnasium cannot make environment '{self.environment}': {_line(error)}; "
-                    + next((text for kind, text in remedy.items() if isinstance(error, kind)),
-                           "correct 'environment' in its TOML file")
+                    f"{_remedy(error)}"
                 ) from error
 
     @cached_property
@@ -440,6 +437,16 @@ def _check_scale(observation: Observation, where: str) -> None:
                 f"{where}: observation.scale has {value}, which is no power of two; "
                 f"write {2.0 ** round(np.log2(value)) if value > 0 else 1.0} or another one"
             )
+
+
+def _remedy(error: Exception) -> str:
+    extra = missing_extra(str(error))
+    if extra is not None:
+        return f"install what it needs: {extra}"
+    if isinstance(error, ImportError):
+        return "install it, or put its directory on PYTHONPATH"
+    key = "environment_options" if isinstance(error, TypeError) else "environment"
+    return f"correct '{key}' in its TOML file"
 
 
 def _line(error: Exception) -> str:
