@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from networks import network_of, small_network
+from networks import small_network
 from random_policies import random_policy
 
 from hls4rl.backend import Answer, Backend
@@ -347,10 +347,10 @@ def test_an_executor_that_fails_ends_the_proof(monkeypatch: pytest.MonkeyPatch) 
 
 
 NETWORKS = [
-    network_of(random_policy("acrobot", "fp", hidden=3)),
-    network_of(random_policy("acrobot", "binarynet", hidden=4)),
-    network_of(random_policy("cartpole", "binaryconnect", hidden=4)),
-    network_of(random_policy("cartpole", "compression", bits=16, hidden=1)),
+    random_policy("acrobot", "fp", hidden=3).network,
+    random_policy("acrobot", "binarynet", hidden=4).network,
+    random_policy("cartpole", "binaryconnect", hidden=4).network,
+    random_policy("cartpole", "compression", bits=16, hidden=1).network,
     small_network([[1, 2], [-3, 1]], [[1, 2], [2, -1], [1, 2]], [0, 0, 0]),  # logits that tie
 ]
 

@@ -24,7 +24,7 @@ from hls4rl.studies.explore import search
 from hls4rl.studies.explore.__main__ import seconds_of
 from hls4rl.studies.explore.front import Point, dominated, front
 from hls4rl.studies.explore.space import Candidate, first_guesses, suggest
-from hls4rl.studies.explore.trial import KEYS, Job, look_up_tables, network_of, run_trial
+from hls4rl.studies.explore.trial import KEYS, Job, look_up_tables, run_trial
 from hls4rl.task import Task, change, load_task
 from hls4rl.train.greedy import greedy_returns
 
@@ -121,8 +121,8 @@ def test_the_network_of_a_policy_has_its_integers(method: str) -> None:
     kind = policy.contract.observation
     observations = np.random.default_rng(0).integers(kind.minimum, kind.maximum + 1, (200, 6))
     expected = IntegerBackend(policy.network).infer(observations).logits
-    assert np.array_equal(network_of(policy).infer(observations), expected)
-    assert look_up_tables(network_of(policy)) > 1
+    assert np.array_equal(policy.network.infer(observations), expected)
+    assert look_up_tables(policy.network) > 1
 
 
 def test_a_task_never_seen_before_is_trained_and_placed_from_its_file_alone(tmp_path: Path) -> None:

@@ -35,9 +35,9 @@ def test_each_method_learns_cartpole(method: str) -> None:
     assert result.returns[:20].mean() < 60
     assert play(task, TorchBackend(result.policy), 20, 0).mean_return >= 190
     if method == "compression":
-        assert len(np.unique(result.policy.hidden_weight)) <= 8
+        assert len(np.unique(result.policy.weights[0])) <= 8
     if method == "pruning":
-        assert (result.policy.hidden_weight == 0).mean() == 0.5
+        assert (result.policy.weights[0] == 0).mean() == 0.5
 
 
 def test_the_reference_trains_a_task_that_is_not_compiled() -> None:
@@ -124,8 +124,8 @@ def command(*arguments: str) -> tuple[int, str]:
 @pytest.mark.parametrize(("arguments", "cause"), [
     (("--env", "nosuch"), "unknown task 'nosuch'"),
     (("--method", "magic"), "unknown method 'magic'"),
-    (("--hidden", "0"), "HIDDEN=0"),
-    (("--hidden", "wide"), "--hidden"),
+    (("--hidden", "8x"), "HIDDEN=8x"),
+    (("--hidden", "wide"), "HIDDEN=wide"),
     (("--bits", "1"), "BITS=1"),
     (("--trainer", "gpu"), "unknown trainer 'gpu'"),
     (("--env", "mountaincar", "--trainer", "kernel"), "the kernel knows only"),
