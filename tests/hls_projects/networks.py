@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from hls4rl.contract import ActivationType, Binary, FixedPoint, FloatArray, IntArray, Sign
+from hls4rl.contract import FixedPoint, Sign
 from hls4rl.network import IntegerNetwork, Layer
-from hls4rl.policy import Policy
 
 
 def small_network(hidden_weight: Any, output_weight: Any, output_bias: Any, signs: bool = False) -> IntegerNetwork:
