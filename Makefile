@@ -50,6 +50,8 @@ foreign = $(call flag,ONNX,--onnx) $(call flag,PART,--part) $(call flag,CLOCK_MH
 .DEFAULT_GOAL := help
 .PHONY: help venv train synth evaluate curves matrix report parts hil watch bitstream boards endure paper explore bench-train prove equality fuzz kill-test reproduce audit licences lock test coverage lint clean
 .SUFFIXES:
+# A command that make started ends with it, however make ends.
+export HLS4RL_MAKE := $(shell echo $$PPID)
 
 help: ## print this list
 	@echo "hls4rl: a reinforcement-learning policy, from the Gym to the gates"
@@ -93,8 +95,9 @@ equality: $(READY) ## all executors of all built policies on STEPS (10 million) 
 fuzz: $(READY) ## random networks through every conversion, and 110,000 damaged files and frames into every parser
 	@PYTHONPATH=. $(RUN) tests/fuzz/run.py
 
-kill-test: $(READY) ## SIGKILL make synth and make paper at 50 random moments each; reruns must end in the same bytes
+kill-test: $(READY) ## SIGKILL make synth and make paper at 50 random moments each; end each command in 9 ways and count orphans
 	@PYTHONPATH=. $(RUN) tools/faults.py
+	@PYTHONPATH=. $(RUN) tools/orphans.py
 
 reproduce: $(READY) ## run make synth twice, in two places, and compare every artefact by its hash
 	@PYTHONPATH=. $(RUN) tools/reproduce.py $(build)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sysconfig
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from hls4rl.firmware.boards import Board
 from hls4rl.firmware.design import Design
 from hls4rl.firmware.families import FAMILIES, Family
 from hls4rl.hls_projects.fpga.yosys import quoted, run_yosys
+from hls4rl.processes import run
 from hls4rl.stage import write_json
 
 REPORT = "bitstream.json"
@@ -89,7 +89,7 @@ def _fmax(report: dict[str, Any]) -> float:
 def _tool(command: list[str], directory: Path) -> None:
     # YoWASP's tools see the working directory under its own name only: all paths are relative to it.
     program = Path(sysconfig.get_path("scripts")) / command[0]
-    done = subprocess.run([program, *command[1:]], cwd=directory, capture_output=True, text=True, check=False)
+    done = run([program, *command[1:]], directory)
     if done.returncode:
         lines = [line for line in (done.stderr + done.stdout).splitlines() if "ERROR" in line]
         reason = lines[0].strip() if lines else done.stderr.strip()[-300:] or f"status {done.returncode}"

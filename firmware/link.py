@@ -3,35 +3,39 @@
 Many requests are in flight at once, so that the wire and not the round trip sets the speed. Every request has a
 number, answers come in order: a number that is skipped was lost and is sent again under a new number; a number
 that nobody waits for is a doubled or late answer and is dropped. After a silence, or when the port came back, the
-board is identified again before anything else is believed.
+board is identified again before anything else is believed. A board that gives no answer of use for the patience's time
+is given up, whatever else it sends.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import random
+import termios
 import time
 from collections import deque
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 import serial
-from serial.tools import list_ports
 
 from hls4rl.backend import Answer
 from hls4rl.contract import IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.firmware import protocol
-from hls4rl.firmware.protocol import Action, FrameError, Identity
+from hls4rl.firmware.patience import Counters, Patience, port_error
+from hls4rl.firmware.protocol import Action, EchoError, FrameError, Identity
 
 _MAXIMUM_FRAME = 1 << 10
 """No answer is as long as this; a flood without a delimiter is dropped at this length."""
 
 _POLL = 0.02
 """Seconds between attempts to open a port that went away."""
+
+_KERNEL_BUFFER = 4096
+"""Bytes that an operating system keeps for a port, which must drain before it takes more."""
 
 
 @dataclass(frozen=True)
@@ -54,41 +58,6 @@ class Expected:
         if self.word_inputs:
             return protocol.code_observations(observations, self.bits, self.word_inputs)
         return protocol.pack_observations(observations, self.bits)
-
-
-@dataclass
-class Counters:
-    """What happened on the link since it was opened."""
-
-    requests: int = 0
-    """Inference frames sent, repeated ones included."""
-    answers: int = 0
-    """Actions received and used."""
-    retries: int = 0
-    """Requests sent again: they or their answers were lost."""
-    damaged_answers: int = 0
-    """Frames from the board that failed a check."""
-    damaged_requests: int = 0
-    """Frames that the board dropped because they failed a check, as far as it could tell us."""
-    surplus_answers: int = 0
-    """Good answers that nobody waited for: doubled or late."""
-    silences: int = 0
-    """Times that answers were due and nothing came."""
-    reconnections: int = 0
-    """Times that the port went away and came back."""
-    power_cycles: int = 0
-    """Times that the board had forgotten what it had counted."""
-    bytes_sent: int = 0
-    bytes_received: int = 0
-
-    @property
-    def faults(self) -> int:
-        """Faults noticed: each lost request or answer, each surplus answer, each reconnection and power cycle."""
-        return self.retries + self.surplus_answers + self.reconnections + self.power_cycles
-
-    def to_json(self) -> dict[str, int]:
-        """The counters by name."""
-        return {item.name: int(getattr(self, item.name)) for item in fields(self)}
 
 
 class Link:
@@ -114,7 +83,8 @@ class Link:
             expected: the policy that must answer.
             timeout: seconds of silence after which answers count as lost, at most; while all goes well the limit
                 falls to a twenty-fifth of it, or to more where answers counted as lost turned out to be late.
-            patience: seconds without one good frame after which the board is given up.
+            patience: seconds from one action (or asked-for identity) to the next after which the board is given up,
+                whatever it sends meanwhile. So :meth:`infer` takes at most this for each observation.
             window: requests in flight, 1 to :data:`hls4rl.firmware.protocol.WINDOW`.
             attempts: how often one request is sent at most.
         """
@@ -125,14 +95,15 @@ class Link:
         self._port, self._baud, self._expected = port, baud, expected
         if expected.word_inputs:
             window = 1  # the board keeps one such observation
-        self._timeout, self._patience, self._window, self._attempts = timeout, patience, window, attempts
+        self._timeout, self._window, self._attempts = timeout, window, attempts
+        self._write_timeout = timeout + _KERNEL_BUFFER * protocol.BITS_PER_BYTE / baud
+        self._patience = Patience(patience, self.counters)
         self._silence = timeout  # the limit now
         self._shortest = timeout / 25
         self._serial: Any = None
         self._buffer = b""
         self._sequence = random.randrange(1 << 16)
         self._seen = 0  # good answers since the last identity
-        self._deadline = 0.0
 
     def __enter__(self) -> Link:
         """Open the port and identify the board.
@@ -143,7 +114,7 @@ class Link:
         try:
             self._serial = self._open()
         except (OSError, ValueError) as error:
-            raise _port_error(self._port, error) from error
+            raise port_error(self._port, error) from error
         try:
             self.identify()
         except BaseException:
@@ -159,6 +130,8 @@ class Link:
     def close(self) -> None:
         """Close the port."""
         if self._serial is not None:
+            with contextlib.suppress(OSError, termios.error):
+                self._serial.reset_output_buffer()  # what a board doesn't take would hold the close up
             with contextlib.suppress(OSError):
                 self._serial.close()
             self._serial = None
@@ -169,16 +142,18 @@ class Link:
         Raises:
             ProjectError: no answer within the patience, or not the expected policy.
         """
-        self._be_patient()
-        while True:
+        self._patience.renew()
+        return self._identify()
+
+    def _identify(self) -> Identity:
+        identity = None
+        while identity is None:
+            self._check_patience()
             try:
                 identity = self._ask_identity()
             except OSError:
                 self._reopen()
-                continue
-            if identity is not None:
-                break
-            self._check_patience()
+        self.counters.identities += 1
         self._judge(identity)
         self._account(identity)
         return identity
@@ -187,14 +162,15 @@ class Link:
         """See :class:`hls4rl.backend.Backend`; only actions come from a board.
 
         Raises:
-            ProjectError: the board is gone for longer than the patience, or holds another policy now.
+            ProjectError: no action came for longer than the patience, or one that the policy doesn't have, or the board
+                holds another policy now.
         """
         packed = self._expected.pack(observations)
         actions = np.full(len(packed), -1, dtype=np.int64)
         waiting = deque(range(len(packed)))
         flight: dict[int, int] = {}  # sequence number: row, oldest first
         tries = [0] * len(packed)
-        self._be_patient()
+        self._patience.renew()
         while waiting or flight:
             try:
                 self._send(waiting, flight, packed, tries)
@@ -205,7 +181,7 @@ class Link:
             if lost is None:  # silence, or a new port: what was in flight is gone
                 self._give_back(list(flight.values()), waiting, tries)
                 flight.clear()
-                self.identify()
+                self._identify()
             else:
                 self._give_back(lost, waiting, tries)
         self._pace(0.7)
@@ -237,16 +213,17 @@ class Link:
             if answer is None:
                 continue
             number, content = answer
-            if not isinstance(content, Action) or number not in flight or content.action >= self._expected.actions:
+            if not isinstance(content, Action) or number not in flight:
                 self.counters.surplus_answers += 1
                 continue
+            self._judge_action(content.action)
             for older in list(flight):  # answers come in the order of the requests
                 if older == number:
                     break
                 lost.append(flight.pop(older))
             actions[flight.pop(number)] = content.action
             self.counters.answers += 1
-            self._be_patient()
+            self._patience.renew()
         self._check_patience()
         return lost
 
@@ -271,9 +248,16 @@ class Link:
                         self._shortest = min(2 * self._shortest, self._timeout)
                     return answer[1]
                 self.counters.surplus_answers += answer is not None
-            if time.monotonic() > self._deadline:
+            if self._patience.is_over:
                 return None
         return None
+
+    def _judge_action(self, action: int) -> None:
+        if action >= self._expected.actions:
+            raise ProjectError(
+                f"{self._port}: the board answered action {action}, and its policy has {self._expected.actions}; load "
+                "its bitstream anew (make bitstream)"
+            )
 
     def _judge(self, identity: Identity) -> None:
         if identity.version != protocol.VERSION:
@@ -308,6 +292,9 @@ class Link:
     def _good_answer(self, frame: bytes) -> tuple[int, Identity | Action] | None:
         try:
             answer = protocol.read_answer(frame)
+        except EchoError:
+            self.counters.echoes += 1
+            return None
         except FrameError:
             self.counters.damaged_answers += 1
             return None
@@ -326,6 +313,9 @@ class Link:
         return self._sequence
 
     def _read(self) -> bytes:
+        limit = min(self._silence, self._patience.remaining)
+        if self._serial.timeout != limit:
+            self._serial.timeout = limit
         data: bytes = self._serial.read(1)
         if data:
             data += self._serial.read(self._serial.in_waiting)
@@ -333,16 +323,20 @@ class Link:
         return data
 
     def _write(self, data: bytes) -> None:
-        self._serial.write(data)
-        self.counters.bytes_sent += len(data)
+        limit = min(self._write_timeout, self._patience.remaining)
+        if self._serial.write_timeout != limit:
+            self._serial.write_timeout = limit
+        try:
+            self._serial.write(data)
+            self.counters.bytes_sent += len(data)
+        except serial.SerialTimeoutException:  # what was lost is sent again, as after a silence
+            self.counters.blocked_writes += 1
 
     def _pace(self, factor: float) -> None:
-        silence = min(max(self._silence * factor, self._shortest), self._timeout)
-        if silence != self._silence:
-            self._silence = self._serial.timeout = silence
+        self._silence = min(max(self._silence * factor, self._shortest), self._timeout)
 
     def _open(self) -> Any:
-        return serial.Serial(self._port, self._baud, timeout=self._silence, write_timeout=self._patience)
+        return serial.Serial(self._port, self._baud, timeout=self._silence, write_timeout=self._write_timeout)
 
     def _reopen(self) -> None:
         self.close()
@@ -351,31 +345,11 @@ class Link:
                 self._serial = self._open()
                 break
             except (OSError, ValueError) as error:
-                if time.monotonic() > self._deadline:
-                    raise _port_error(self._port, error) from error
+                if self._patience.is_over:
+                    raise port_error(self._port, error) from error
                 time.sleep(_POLL)
         self.counters.reconnections += 1
 
-    def _be_patient(self) -> None:
-        self._deadline = time.monotonic() + self._patience
-
     def _check_patience(self) -> None:
-        if time.monotonic() > self._deadline:
-            raise ProjectError(
-                f"{self._port}: the board is silent for {self._patience:g} s; check that it has power, that its "
-                f"bitstream is loaded (make bitstream) and that it runs at {self._baud} baud"
-            )
-
-
-def _port_error(port: str, error: Exception) -> ProjectError:
-    code = getattr(error, "errno", None)
-    if code == errno.EACCES:
-        return ProjectError(f"{port}: no permission; add yourself to the group that owns it (sudo usermod -aG dialout "
-                            "$USER, then log in again)")
-    if code == errno.EBUSY:
-        return ProjectError(f"{port}: another program has it open; close that one")
-    if code in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
-        found = ", ".join(sorted(item.device for item in list_ports.comports())) or "none"
-        return ProjectError(f"{port}: no such port; plug the board in or choose another one (found: {found}), "
-                            "or PORT=sim for the simulated board")
-    return ProjectError(f"{port}: cannot be opened as a serial port ({' '.join(str(error).split())}); choose another")
+        if self._patience.is_over:
+            raise ProjectError(f"{self._port}: {self._patience.cause(self._baud)}")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import shutil
-import subprocess
 from pathlib import Path
 
 from hls4rl.errors import ProjectError
 from hls4rl.firmware.design import Design
 from hls4rl.hls_projects.fpga.yosys import SHARE, quoted, run_yosys
+from hls4rl.processes import run
 
 CLOCKS_PER_BIT = 8
 """In simulation: the fewer the faster; boards have more."""
@@ -42,9 +42,8 @@ def build_board_model(design: Design, directory: Path) -> Path:
     )
     bench = _BENCH.read_text(encoding="utf-8").replace("@CLOCKS_PER_BIT@", str(CLOCKS_PER_BIT))
     (directory / "bench.cc").write_text(bench, encoding="utf-8")
-    done = subprocess.run(
-        [compiler, "-std=c++17", "-O2", "-shared", "-fPIC", f"-I{_HEADERS}", "bench.cc", "-o", LIBRARY],
-        cwd=directory, capture_output=True, text=True, check=False,
+    done = run(
+        [compiler, "-std=c++17", "-O2", "-shared", "-fPIC", f"-I{_HEADERS}", "bench.cc", "-o", LIBRARY], directory
     )
     if done.returncode:
         raise RuntimeError(f"g++ failed on the board's model: {done.stderr.strip()[-2000:]}")

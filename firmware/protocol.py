@@ -62,6 +62,10 @@ class FrameError(ValueError):
     """A frame that is damaged, or none of ours."""
 
 
+class EchoError(FrameError):
+    """A whole frame of a host, not of a board: the port gives back what it's sent."""
+
+
 def identify_request(sequence: int) -> bytes:
     """The frame that asks for an :class:`Identity`; ``sequence`` is 0 to 65535."""
     return seal(_HEADER.pack(_IDENTIFY, sequence))
@@ -151,10 +155,10 @@ def read_answer(frame: bytes) -> tuple[int, Identity | Action]:
     """Sequence number and content of an answer frame (without its delimiter).
 
     Raises:
-        FrameError: the frame is damaged, or no answer of this protocol.
+        FrameError: the frame is damaged, or no answer of this protocol; EchoError: it is a request.
     """
     payload = unseal(frame)
-    if len(payload) <= _HEADER.size:
+    if len(payload) < _HEADER.size:
         raise FrameError("too short")
     kind, sequence = _HEADER.unpack_from(payload)
     body = payload[_HEADER.size:]
@@ -163,4 +167,6 @@ def read_answer(frame: bytes) -> tuple[int, Identity | Action]:
     if kind == _IDENTITY and len(body) == _IDENTITY_BODY.size:
         version, features, bits, last_action, *rest = _IDENTITY_BODY.unpack(body)
         return sequence, Identity(version, features, bits, last_action + 1, *rest)
+    if kind in (_IDENTIFY, _INFER, _INFER_CODED):
+        raise EchoError("a request, not an answer")
     raise FrameError("unknown kind or length")

@@ -1,7 +1,7 @@
 """A process that is a board on a serial port: the whole top level, simulated clock by clock, behind a pseudo-terminal.
 
 ``python -m hls4rl.firmware.simulated_board <library> <port>`` makes the symbolic link <port>, which any serial program can
-open. On SIGTERM, or when its parent is gone, it writes what it did to the report file and ends.
+open. On SIGTERM it writes what it did to the report file and ends.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import numpy as np
 from hls4rl.errors import ProjectError
 from hls4rl.firmware.faults import Wire
 from hls4rl.firmware.model import BoardModel
+from hls4rl.processes import started
 from hls4rl.stage import write_json
 
 IDLE_CLOCKS = 2000
@@ -80,9 +81,9 @@ class SimulatedBoard:
         }
 
     def run(self) -> None:
-        """Serve the port until the process that started this one is gone, or SIGTERM ends it."""
-        busy, parent, quiet = False, os.getppid(), 0
-        while os.getppid() == parent:
+        """Serve the port until SIGTERM ends this process."""
+        busy, quiet = False, 0
+        while True:
             data = self._read(wait=not busy)
             if data:
                 self._bytes += len(data)
@@ -169,13 +170,9 @@ def simulated_board(
         for name, value in asdict(trouble or Trouble()).items():
             for item in value if isinstance(value, tuple) else (value,):
                 command += [f"--{name.replace('_', '-')}", str(item)]
-        process = subprocess.Popen(command, cwd=Path(__file__).resolve().parent.parent)
-        try:
+        with started(command, cwd=Path(__file__).resolve().parent.parent) as process:
             _await_port(process, port)
             yield str(port)
-        finally:
-            process.terminate()
-            process.wait()
 
 
 def _await_port(process: subprocess.Popen[bytes], port: Path) -> None:
@@ -200,7 +197,6 @@ def _main() -> None:
     parser.add_argument("--power-cycle-after", type=int, action="append", default=[])
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the host, which then stops this process
     trouble = Trouble(options.rate, options.seed, tuple(options.unplug_after), tuple(options.power_cycle_after))
     board = SimulatedBoard(options.library, options.port, trouble, options.idle_clocks)
     try:

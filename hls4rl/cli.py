@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import signal
 import sys
 from pathlib import Path
 
 import typer
 
 from hls4rl.errors import ProjectError
-from hls4rl.interruption import listen
+from hls4rl.interruption import listen, received
+from hls4rl.processes import follow_make
 
-INTERRUPTED = 130
-"""Exit status of a command stopped by Ctrl-C, as shells have it (128 + SIGINT)."""
+_INTERRUPTED = 128 + signal.SIGINT
 
 
 def run(app: typer.Typer, program: str) -> None:
     """Run ``app`` and end the process.
 
     Whatever the user can mend (a bad option, a :class:`ProjectError`, a full disk, Ctrl-C) ends in one
-    line on standard error and a status other than 0; a traceback means a bug of ours.
+    line on standard error and a status other than 0; a traceback means a bug of ours. One that was asked to end by
+    a signal has the status that shells give to it: 128 and the signal's number.
     """
     listen()
+    follow_make()
     try:
-        status = app(prog_name=program, standalone_mode=False)
-        if status == INTERRUPTED:  # typer turns Ctrl-C into this status
-            raise KeyboardInterrupt
+        status = _call(app, program)
     except (typer.Abort, KeyboardInterrupt):
-        _stop("interrupted; finished stages are kept, run the same command again to go on", INTERRUPTED)
+        number = received() or signal.SIGINT
+        _stop("interrupted; finished stages are kept, run the same command again to go on", 128 + number)
     except typer.TyperException as error:
         _stop(f"{' '.join(error.format_message().split())} (see '{program} --help')", error.exit_code)
     except ProjectError as error:
@@ -44,6 +47,19 @@ def print_result(path: Path) -> None:
     print(path, flush=True)
 
 
+def _call(app: typer.Typer, program: str) -> object:
+    try:
+        status = app(prog_name=program, standalone_mode=False)
+    except Exception as error:
+        if received() is not None:  # a worker or a tool got the signal too, and its end was noticed first
+            raise KeyboardInterrupt from error
+        raise
+    if status == _INTERRUPTED:  # typer turns Ctrl-C into this status
+        raise KeyboardInterrupt
+    return status
+
+
 def _stop(message: str, status: int) -> None:
-    print(f"error: {message}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        print(f"error: {message}", file=sys.stderr, flush=True)
     sys.exit(status)

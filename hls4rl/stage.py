@@ -20,6 +20,7 @@ from filelock import FileLock
 
 from hls4rl.errors import ProjectError
 from hls4rl.interruption import heed
+from hls4rl.processes import run
 
 METADATA = "metadata.json"
 _PACKAGES = (
@@ -148,14 +149,7 @@ def _versions() -> dict[str, str]:
 @cache
 def _source_revision() -> str | None:
     try:
-        answer = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except OSError:
+        answer = run(["git", "rev-parse", "HEAD"], Path(__file__).parent, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
         return None
     return answer.stdout.strip() or None

@@ -50,6 +50,7 @@ _ROWS = (
     ("memory bits", "memory_bits", "{:,}"),
     ("energy per action, pJ (Table I)", "energy_pj", "{:,.2f}"),
     ("… with the weights in block RAM", "energy_on_chip_pj", "{:,.0f}"),
+    ("… float32, weights in block RAM", "energy_float32_block_ram_pj", "{:,.0f}"),
     ("… float32, weights in SRAM", "energy_float32_sram_pj", "{:,.0f}"),
     ("… float32, weights in DRAM", "energy_float32_dram_pj", "{:,.0f}"),
     ("bitstream", "bitstream", "{}"),

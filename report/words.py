@@ -9,10 +9,11 @@ from typing import Any
 ENERGY_ASSUMPTIONS = (
     "An estimate from counted operations, not a measurement.",
     "Energy of one integer or float operation and of one memory access by Table I of the paper (45 nm class).",
-    "The accelerator: arithmetic alone, at the width of each adder rounded up to 8, 16 or 32 bits; its weights are "
-    "constants in the logic, so that nothing is fetched. Clock, registers, wires, leakage and pins are left out.",
-    "The comparison: the same network in float32, one multiplication and one addition for each weight, each parameter "
-    "read once as a 32-bit word.",
+    "Arithmetic at the widths that meet in each adder and multiplier, rounded up to those of the table: 8, 16 or 32 "
+    "bits. Clock, registers, wires, leakage and pins are left out.",
+    "The accelerator's weights are constants in the logic, so that nothing is fetched. What fetching them would cost "
+    "stands beside it, for the policy and for the same network in float32 (one multiplication and one addition for "
+    "each weight): each parameter read once, packed in words of 32 bits; block RAM is priced as the table's SRAM.",
 )
 
 BACKENDS = {

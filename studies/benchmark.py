@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import importlib
 import json
-import multiprocessing
 import os
 import time
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,6 +30,7 @@ from torch import nn
 from hls4rl.cli import print_result, run
 from hls4rl.errors import ProjectError
 from hls4rl.policy import PolicySpec
+from hls4rl.processes import worker_pool
 from hls4rl.run import RUNS
 from hls4rl.stage import write_json
 from hls4rl.task import Task, load_task
@@ -204,7 +204,7 @@ def bench(
     """
     task = load_task("cartpole")
     found = []
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+    with worker_pool(1) as pool:
         for index in range(3):
             found.append(pool.submit(_peer, index, task, seconds).result())
     own = measure_kernel(task)

@@ -6,9 +6,8 @@ import dataclasses
 import json
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
 from multiprocessing.queues import Queue
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 
 from hls4rl.contract import Argmax
 from hls4rl.policy import Policy, PolicySpec, load_policy
+from hls4rl.processes import worker_pool
 from hls4rl.run import RUNS
 from hls4rl.stage import Stage, exclusive, write_json
 from hls4rl.task import Task
@@ -189,21 +189,14 @@ def _train_in_processes(
     listener = Thread(target=_listen, args=(messages, progress), daemon=True)
     listener.start()
     workers = min(len(specs), os.cpu_count() or 1)
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker, initargs=(messages,))
     try:
-        for future in as_completed([pool.submit(_work, task, spec, root, trainer) for spec in specs]):
-            future.result()
-    except BaseException:
-        # A worker ignores Ctrl-C, and its stage is written whole or not at all: end it here and now.
-        for child in multiprocessing.active_children():
-            child.terminate()
-        raise
-    else:
+        with worker_pool(workers, _prepare_worker, messages) as pool:
+            for future in as_completed([pool.submit(_work, task, spec, root, trainer) for spec in specs]):
+                future.result()
         messages.put(None)
         listener.join()
     finally:
         messages.cancel_join_thread()
-        pool.shutdown(cancel_futures=True)
 
 
 _messages: Queue[tuple[int, Standing] | None] | None = None
@@ -212,7 +205,6 @@ _messages: Queue[tuple[int, Standing] | None] | None = None
 def _prepare_worker(messages: Queue[tuple[int, Standing] | None]) -> None:
     global _messages
     _messages = messages
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _work(task: Task, spec: PolicySpec, root: Path, trainer: str) -> None:

@@ -53,11 +53,40 @@ static size_t decode(uint8_t *frame, size_t count) {
     return to;
 }
 
+/* Milliseconds that the call may still take. */
+static uint32_t remaining(hls4rl_link *link) {
+    uint32_t passed = link->clock_ms(link->port) - link->began_ms;
+    return passed < link->patience_ms ? link->patience_ms - passed : 0;
+}
+
+static uint32_t wait_ms(hls4rl_link *link) {
+    uint32_t left = remaining(link);
+    return left < link->silence_ms ? left : link->silence_ms;
+}
+
+static hls4rl_status begin(hls4rl_link *link) {
+    if (!link->write || !link->read || !link->clock_ms || !link->silence_ms || !link->attempts || !link->patience_ms ||
+        link->patience_ms >> 31 || !link->features || !link->bits || link->bits > 32 || !link->actions ||
+        link->actions > 256)
+        return HLS4RL_SETUP;
+    link->began_ms = link->clock_ms(link->port);
+    link->surplus_before = link->surplus;
+    link->heard = 0;
+    return HLS4RL_OK;
+}
+
+/* Why no answer came since the call began. */
+static hls4rl_status cause(const hls4rl_link *link) {
+    if (link->surplus != link->surplus_before) return HLS4RL_UNASKED;
+    return link->heard ? HLS4RL_GARBAGE : HLS4RL_SILENT;
+}
+
 static hls4rl_status send(hls4rl_link *link, uint8_t *payload, size_t count) {
     uint8_t out[HLS4RL_FRAME_BYTES];
     uint32_t crc = hls4rl_crc32(payload, count);
     for (int i = 0; i < CHECK; i++) payload[count + (size_t)i] = (uint8_t)(crc >> (8 * i));
-    return link->write(link->port, out, encode(payload, count + CHECK, out)) < 0 ? HLS4RL_PORT : HLS4RL_OK;
+    count = encode(payload, count + CHECK, out);
+    return link->write(link->port, out, count, remaining(link)) < 0 ? HLS4RL_PORT : HLS4RL_OK;
 }
 
 static size_t header(hls4rl_link *link, uint8_t kind, uint8_t *payload) {
@@ -68,44 +97,54 @@ static size_t header(hls4rl_link *link, uint8_t kind, uint8_t *payload) {
     return HEADER;
 }
 
-/* Waits for the answer to the last request; its body is left at link->frame + HEADER. */
-static hls4rl_status await(hls4rl_link *link, uint8_t kind, size_t body) {
-    for (;;) {
-        uint8_t byte;
-        int got = link->read(link->port, &byte, 1, link->silence_ms);
-        if (got < 0) return HLS4RL_PORT;
-        if (got == 0) return HLS4RL_SILENT;
-        if (byte) { /* what is too long is cut, and fails the checks below */
-            if (link->length < sizeof link->frame) link->frame[link->length++] = byte;
-            continue;
-        }
-        size_t raw = link->length, count = decode(link->frame, raw);
-        link->length = 0;
-        if (!raw) continue;
-        if (count < HEADER + CHECK ||
-            hls4rl_crc32(link->frame, count - CHECK) != number(link->frame + count - CHECK, CHECK)) {
-            link->damaged++;
-        } else if (link->frame[0] == kind && number(link->frame + 1, 2) == link->sequence &&
-                   count == HEADER + body + CHECK) {
-            return HLS4RL_OK;
-        } else {
-            link->surplus++;
-        }
+/* Whether the frame that ended is the answer to the last request; others are counted. */
+static int is_answer(hls4rl_link *link, uint8_t kind, size_t body) {
+    size_t count = decode(link->frame, link->length);
+    link->length = 0;
+    if (count < HEADER + CHECK ||
+        hls4rl_crc32(link->frame, count - CHECK) != number(link->frame + count - CHECK, CHECK)) {
+        link->damaged++;
+        return 0;
     }
+    if (link->frame[0] == kind && number(link->frame + 1, 2) == link->sequence && count == HEADER + body + CHECK)
+        return 1;
+    link->surplus++;
+    return 0;
 }
 
-hls4rl_status hls4rl_identify(hls4rl_link *link, hls4rl_identity *identity) {
+/* Waits for the answer to the last request; its body is left at link->frame + HEADER. Without one: HLS4RL_SILENT. */
+static hls4rl_status await(hls4rl_link *link, uint8_t kind, size_t body) {
+    for (uint32_t count = 0; count < HLS4RL_WAIT_BYTES; count++) {
+        uint8_t byte;
+        int got = link->read(link->port, &byte, 1, wait_ms(link));
+        if (got < 0) return HLS4RL_PORT;
+        if (got == 0) break;
+        link->heard = 1;
+        if (byte) { /* what is too long is cut, and fails the checks */
+            if (link->length < sizeof link->frame) link->frame[link->length++] = byte;
+        } else if (link->length && is_answer(link, kind, body)) {
+            return HLS4RL_OK;
+        }
+        if (!remaining(link)) break;
+    }
+    return HLS4RL_SILENT;
+}
+
+/* As hls4rl_identify, within the time of the call that began. */
+static hls4rl_status identify(hls4rl_link *link, hls4rl_identity *identity) {
     static const uint8_t delimiter = 0;
     uint8_t payload[HEADER + CHECK];
     hls4rl_identity found;
     hls4rl_status status = HLS4RL_SILENT;
-    for (uint32_t attempt = 0; attempt < link->attempts && status == HLS4RL_SILENT; attempt++) {
+    for (uint32_t attempt = 0; attempt < link->attempts && status != HLS4RL_OK; attempt++) {
+        if (attempt && !remaining(link)) break;
         link->length = 0;
-        if (link->write(link->port, &delimiter, 1) < 0) return HLS4RL_PORT;
+        if (link->write(link->port, &delimiter, 1, remaining(link)) < 0) return HLS4RL_PORT;
         if (send(link, payload, header(link, IDENTIFY, payload))) return HLS4RL_PORT;
         status = await(link, IDENTITY, IDENTITY_BODY);
+        if (status == HLS4RL_PORT) return status;
     }
-    if (status) return status;
+    if (status) return cause(link);
     const uint8_t *body = link->frame + HEADER;
     found.version = body[0];
     found.features = (uint16_t)number(body + 1, 2);
@@ -124,9 +163,17 @@ hls4rl_status hls4rl_identify(hls4rl_link *link, hls4rl_identity *identity) {
     return HLS4RL_OK;
 }
 
+hls4rl_status hls4rl_identify(hls4rl_link *link, hls4rl_identity *identity) {
+    hls4rl_status status = begin(link);
+    return status ? status : identify(link, identity);
+}
+
 hls4rl_status hls4rl_infer(hls4rl_link *link, const int32_t *observation, uint8_t *action) {
     uint8_t payload[HLS4RL_PAYLOAD_BYTES];
     size_t bytes = ((size_t)link->features * link->bits + 7) / 8;
+    hls4rl_status status = begin(link);
+    int known = 0; /* the board has said who it is in this call */
+    if (status) return status;
     if (bytes > HLS4RL_OBSERVATION_BYTES) return HLS4RL_TOO_LARGE;
     for (uint32_t attempt = 0; attempt < link->attempts; attempt++) {
         uint8_t *packed = payload + header(link, INFER, payload);
@@ -136,15 +183,19 @@ hls4rl_status hls4rl_infer(hls4rl_link *link, const int32_t *observation, uint8_
             for (uint8_t bit = 0; bit < link->bits; bit++, place++)
                 packed[place / 8] |= (uint8_t)((((uint32_t)observation[feature] >> bit) & 1u) << (place % 8));
         if (send(link, payload, HEADER + bytes)) return HLS4RL_PORT;
-        hls4rl_status status = await(link, ACTION, ACTION_BODY);
-        if (status == HLS4RL_OK && link->frame[HEADER] < link->actions) {
+        status = await(link, ACTION, ACTION_BODY);
+        if (status == HLS4RL_OK) {
+            if (link->frame[HEADER] >= link->actions) return HLS4RL_BAD_ACTION;
             *action = link->frame[HEADER];
             return HLS4RL_OK;
         }
         if (status == HLS4RL_PORT) return status;
+        if (!remaining(link)) break;
         link->retries++;
-        status = hls4rl_identify(link, NULL); /* another board may have been plugged in */
-        if (status) return status;
+        status = identify(link, NULL); /* another board may have been plugged in */
+        if (status == HLS4RL_PORT || status == HLS4RL_WRONG_POLICY) return status;
+        if (status) break;
+        known = 1;
     }
-    return HLS4RL_SILENT;
+    return known ? HLS4RL_UNANSWERED : cause(link);
 }

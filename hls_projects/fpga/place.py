@@ -26,6 +26,7 @@ from hls4rl.hls_projects.fpga.synthesis import FAMILIES, NETLIST, Synthesis, syn
 from hls4rl.hls_projects.rtl.pipelined import CORE, INFO, LOGITS, RtlInfo, write_rtl
 from hls4rl.hls_projects.simulation.pipelined import build_netlist_model, build_rtl_model
 from hls4rl.network import IntegerNetwork
+from hls4rl.processes import run
 from hls4rl.stage import write_json
 
 RESULT = "ooc_synth_and_timing.json"
@@ -309,7 +310,7 @@ def _run(tool: str, arguments: Sequence[str], directory: Path) -> subprocess.Com
     program = Path(sys.executable).parent / tool  # beside the interpreter, whether or not its folder is on the PATH
     if not program.is_file():
         raise ProjectError(f"{tool} is not installed beside {sys.executable}; run `make` to install the tools")
-    return subprocess.run([str(program), *arguments], cwd=directory, capture_output=True, text=True, check=False)
+    return run([program, *arguments], directory)
 
 
 def _last_line(text: str) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from hls4rl.hls_projects.fpga.read_only import BLOCK_RAM
+from hls4rl.processes import run
 
 # Found, not imported: the import makes the symbols of all libraries loaded later global, and pygame then crashes.
 _PYOSYS = importlib.util.find_spec("pyosys")
@@ -36,10 +36,7 @@ def run_yosys(commands: Sequence[str], directory: Path, log: Path) -> None:
         RuntimeError: a command failed; Yosys' own error line is in the message.
     """
     with log.open("w", encoding="utf-8") as output:
-        done = subprocess.run(
-            [sys.executable, "-c", _RUNNER], input="\n".join(commands), text=True, cwd=directory,
-            stdout=output, stderr=subprocess.STDOUT, check=False,
-        )
+        done = run([sys.executable, "-c", _RUNNER], directory, text="\n".join(commands), log=output)
     if done.returncode:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         reason = next((line for line in lines if "ERROR" in line), lines[-1] if lines else "no output")

@@ -8,7 +8,6 @@ import json
 import math
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from hls4rl.backend import Answer
 from hls4rl.contract import IntArray, read_output
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.hls.convert import TOP, Description, read_description
+from hls4rl.processes import run
 from hls4rl.stage import digest, write_json
 
 ENTRY = Path(__file__).with_name("csim_entry.cpp")
@@ -63,7 +63,7 @@ def build_csim(project: Path) -> Path:
             # Its random name must not get into the library, which would then differ from run to run.
             command += [f"-I{types}", f"-ffile-prefix-map={types}=ap_types", str(ENTRY)]
             command += ["-o", str(partial.relative_to(project))]
-            done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+            done = run(command, project)
         if done.returncode != 0:
             log = library.with_name("compile.log")
             log.write_text(done.stdout + done.stderr, encoding="utf-8")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import re
 import shutil
+import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.hls.convert import Description, read_description
+from hls4rl.processes import run
 from hls4rl.stage import write_json
 
 TOOLS = {"Vitis": "vitis-run", "Vivado": "vivado_hls"}
@@ -27,6 +30,13 @@ _CAUSES = (  # what the tools write, and what it means to whoever reads it
     (r"Common 17-345|^ERROR:.*[Ll]icen[cs]e", "no licence for its part: set hardware.hls_part to a free one"),
 )
 
+_BUILDER = """
+import json, sys
+import hls4ml
+model = hls4ml.converters.link_existing_project(sys.argv[1])
+model.config.config["OutputDir"] = sys.argv[1]
+model.build(**json.loads(sys.argv[2]))
+"""
 
 REPORT = "ooc_synth_and_timing.json"
 
@@ -65,26 +75,24 @@ def synthesize(project: Path, logic_synthesis: bool = False) -> dict[str, Any]:
     Raises:
         ProjectError: the tool is missing, failed, was killed or left no report; the message names its log.
     """
-    import hls4ml
-
     description = read_description(project)
     tool = _tool(description)
     if shutil.which(tool) is None:
         raise ProjectError(
             f"{tool} is not on PATH; source the vendor's settings64.sh, or leave TOOL=vitis away for the open flow"
         )
-    model = hls4ml.converters.link_existing_project(project)
-    model.config.config["OutputDir"] = str(project.resolve())
     # hls4ml's own default runs a C simulation on empty test data first; ours has been compared already.
     options: dict[str, Any] = {"csim": False, "synth": True, "vsynth": logic_synthesis, "reset": True}
     if description.backend == "Vitis":
         options["log_to_stdout"] = False
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            model.build(**options)
-    except Exception as error:  # hls4ml raises bare Exceptions, and its parser stumbles where a report is missing
-        raise ProjectError(_failure(project, description, tool)) from error
+    if build(project, **options):  # hls4ml raises bare Exceptions, and its parser stumbles where a report is missing
+        raise ProjectError(_failure(project, description, tool))
     return read_report(project)
+
+
+def build(project: Path, **options: Any) -> int:
+    """The status of hls4ml's ``build`` of ``project``, in a process whose end is the end of the vendor's tools."""
+    return run([sys.executable, "-c", _BUILDER, str(project.resolve()), json.dumps(options)], project).returncode
 
 
 def read_report(project: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.yosys import ABC
 from hls4rl.hls_projects.prove.logic import AND, MUX, NOT, OR, XNOR, Logic
+from hls4rl.processes import run
 
 TOOL = f"ABC's &cec (SAT sweeping), from pyosys {importlib.metadata.version('pyosys')}"
 _CONFLICTS = 100_000
@@ -116,10 +117,7 @@ def _abc(commands: str, directory: Path, seconds: float) -> str:
     if not ABC.is_file():
         raise ProjectError(f"{ABC} is missing; install pyosys again")
     try:
-        done = subprocess.run(
-            [str(ABC), "-c", commands], cwd=directory, capture_output=True, text=True, timeout=max(1.0, seconds),
-            check=False,
-        )
+        done = run([ABC, "-c", commands], directory, timeout=max(1.0, seconds))
     except subprocess.TimeoutExpired:
         return ""
     return done.stdout

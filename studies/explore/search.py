@@ -9,14 +9,11 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import multiprocessing
 import os
-import signal
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,6 +33,7 @@ from hls4rl.errors import ProjectError
 from hls4rl.gym_loop import play
 from hls4rl.hls_projects.fpga.parts import load_part
 from hls4rl.policy import PolicySpec
+from hls4rl.processes import end_workers, worker_pool
 from hls4rl.run import RUNS
 from hls4rl.stage import exclusive, write_json
 from hls4rl.studies.explore.front import front, point_of
@@ -284,15 +282,11 @@ def _executor(workers: int | None, scheduler: str | None) -> Iterator[tuple[Exec
             yield executor, workers or count
         return
     count = workers or os.cpu_count() or 1
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, context, initializer=_prepare, initargs=(os.getpid(),))
-    try:
-        yield pool, count
-    finally:
-        # What is still running is out of time, or nobody waits for it any more.
-        for child in multiprocessing.active_children():
-            child.terminate()
-        pool.shutdown(wait=False, cancel_futures=True)
+    with worker_pool(count, _prepare) as pool:
+        try:
+            yield pool, count
+        finally:
+            end_workers()  # what is still running is out of time, or nobody waits for it any more
 
 
 @contextlib.contextmanager
@@ -304,14 +298,5 @@ def _cluster(scheduler: str) -> Iterator[tuple[Executor, int]]:
         yield client.get_executor(pure=False), count
 
 
-def _prepare(parent: int) -> None:
-    """Of a worker: leave Ctrl-C to the parent, and end when it is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _prepare() -> None:
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-
-    def follow() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from hls4rl.gym_loop import play
 from hls4rl.hls_projects.evaluate import differing
 from hls4rl.integer_backend import IntegerBackend
 from hls4rl.policy import Policy
+from hls4rl.processes import worker_pool
 from hls4rl.stage import Stage, digest, write_json
 from hls4rl.studies.paper.results import Cell, Results
 from hls4rl.task import Task, load_task
@@ -39,8 +38,7 @@ def check_best(results: Results, place: Path) -> Iterator[dict[str, Any]]:
     cells = [cell for cell in results.cells if cell.variant == "steady"]
     stages = {cell: _stage(results, cell, place) for cell in cells}
     missing = [cell for cell in cells if not stages[cell].is_current]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(os.cpu_count() or 1, max(1, len(missing))), context) as pool:
+    with worker_pool(min(os.cpu_count() or 1, max(1, len(missing)))) as pool:
         made = {cell: pool.submit(compare, results.best_policy(cell)) for cell in missing}
         for cell in cells:
             if cell in made:

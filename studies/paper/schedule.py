@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import multiprocessing
 import os
-import signal
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
@@ -16,6 +13,7 @@ from typing import Any
 
 from hls4rl.cluster import connect
 from hls4rl.errors import ProjectError
+from hls4rl.processes import end_workers, new_pool
 from hls4rl.studies.paper.jobs import Job, Outcome, run_job
 
 ATTEMPTS = 4
@@ -46,8 +44,7 @@ def run_locally(jobs: list[Job], workers: int | None = None) -> Iterator[Outcome
             yield outcome
     finally:
         stop.set()
-        for child in multiprocessing.active_children():
-            child.terminate()
+        end_workers()
 
 
 def run_on_cluster(jobs: list[Job], scheduler: str) -> Iterator[Outcome]:
@@ -74,7 +71,7 @@ def run_on_cluster(jobs: list[Job], scheduler: str) -> Iterator[Outcome]:
 
 def _serve(waiting: SimpleQueue[Job], done: SimpleQueue[Outcome | BaseException], stop: Event) -> None:
     # One thread drives one process, so that a dead process takes no other's work with it.
-    pool = _pool()
+    pool = new_pool(1)
     while not stop.is_set():
         try:
             job = waiting.get_nowait()
@@ -88,17 +85,9 @@ def _serve(waiting: SimpleQueue[Job], done: SimpleQueue[Outcome | BaseException]
                 except BrokenProcessPool:
                     if stop.is_set():
                         return
-                    pool = _pool()
+                    pool = new_pool(1)
             else:
                 done.put(ProjectError(f"the process of {job} died {ATTEMPTS} times; is there enough memory?"))
         except Exception as error:
             done.put(error)
     pool.shutdown(wait=False)
-
-
-def _pool() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_ignore_interrupts)
-
-
-def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

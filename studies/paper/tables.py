@@ -47,31 +47,28 @@ def _returns(results: Results, variant: str) -> str:
 def _costs(results: Results, variant: str) -> str:
     lines = [
         f"## Cost per action of the best deployed `{variant}` policy\n",
-        "Energy by the paper's Table I, arithmetic alone; the last two columns are the same network in 32-bit floating "
-        "point with each parameter fetched once from SRAM or DRAM. Rate: eq. 5, both layers' weights together.\n",
-        "| task | method | hidden | × | + | parameter bits | pJ | float32 + SRAM, pJ | float32 + DRAM, pJ | rate |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "Energy by the paper's Table I, in pJ, by where the parameters lie: constants in the logic or registers "
+        "(nothing is read), block RAM (priced as SRAM), SRAM, DRAM; behind each the same network in float32 from the "
+        "same place. Rate: eq. 5, a codebook for each layer.\n",
+        "| task | method | hidden | × | + | parameter bits | logic | block RAM | SRAM | DRAM | rate |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for cell in (item for item in results.cells if item.variant == variant):
         policy = results.best_policy(cell)
-        item, weights = cost_of(policy), sum(weight.size for weight in policy.weights)
-        rate = f"{compression_rate(weights, 32, policy.spec.clusters):.1f}" if cell.method == "compression" else "–"
+        item = cost_of(policy)
+        sizes = [weight.size for weight in policy.weights]
+        rate = f"{compression_rate(sizes, 32, policy.spec.clusters):.2f}" if cell.method == "compression" else "–"
         lines.append(
             f"| {cell.task} | {cell.method} | {cell.hidden} | {item.multiplications} | {item.additions} "
-            f"| {item.parameter_bits} | {item.energy_pj:.1f} | {item.energy_float32_sram_pj:.0f} "
-            f"| {item.energy_float32_dram_pj:.0f} | {rate} |"
+            f"| {item.parameter_bits} | {item.energy_pj:.1f} ({item.energy_float32_pj:.0f}) "
+            f"| {item.energy_block_ram_pj:.1f} ({item.energy_float32_block_ram_pj:.0f}) "
+            f"| {item.energy_sram_pj:.1f} ({item.energy_float32_sram_pj:.0f}) "
+            f"| {item.energy_dram_pj:.0f} ({item.energy_float32_dram_pj:.0f}) | {rate} |"
         )
     return "\n".join([*lines, ""])
 
 
 def _table_1() -> str:
-    rows = [
-        *((f"{width}-bit addition", value) for width, value in prices.ADD_PJ.items()),
-        *((f"{width}-bit multiplication", value) for width, value in prices.MULTIPLY_PJ.items()),
-        ("32-bit floating-point addition", prices.FLOAT32_ADD_PJ),
-        ("32-bit floating-point multiplication", prices.FLOAT32_MULTIPLY_PJ),
-        ("32-bit read, 8 KB SRAM", prices.SRAM_READ_PJ),
-        ("32-bit read, DRAM", prices.DRAM_READ_PJ),
-    ]
-    lines = ["## Table I of the paper, as used here (45 nm class)\n", "| operation | pJ |", "|---|---|"]
-    return "\n".join([*lines, *(f"| {name} | {value:g} |" for name, value in rows), ""])
+    lines = ["## Table I of the paper (45 nm class)\n", "| operation | pJ | µm² |", "|---|--:|--:|"]
+    rows = [f"| {name} | {energy:g} | {'–' if area is None else area} |" for name, energy, area in prices.TABLE_I]
+    return "\n".join([*lines, *rows, ""])

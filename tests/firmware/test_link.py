@@ -122,7 +122,8 @@ def test_a_babbling_port_is_given_up(session: Session, silent_port: tuple[int, s
     thread = threading.Thread(target=babble)
     thread.start()
     try:
-        with pytest.raises(ProjectError, match="silent"), Link(silent_port[1], BAUD, session.expected, patience=0.5):
+        with pytest.raises(ProjectError, match="not one whole frame"), \
+                Link(silent_port[1], BAUD, session.expected, patience=0.5):
             pass
     finally:
         over.set()

@@ -295,7 +295,7 @@ def _answers(data: bytes) -> object:
     link: Any = Link("none", 115200, Expected(4, 3, 2, 77))
     link._serial = _Wire(data)
     actions = np.full(4, -1, dtype=np.int64)
-    link._be_patient()
+    link._patience.renew()
     flight = {1: 0, 2: 1}
     while link._serial.in_waiting:
         link._receive(flight, actions)

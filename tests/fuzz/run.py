@@ -15,6 +15,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fuzz.conversion import PROPERTIES
+from fuzz.hostile import SUITES
 from fuzz.parsers import SHARES, fuzz_parser
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
@@ -63,6 +64,9 @@ def main() -> None:
         if chosen.only in name:
             wanted = round(share * 1000 * chosen.fraction)
             results[name] = _timed(name, lambda: fuzz_parser(name, chosen.output, wanted, chosen.seed))  # noqa: B023
+    for name, suite in SUITES.items():
+        if chosen.only in name:
+            results[name] = _timed(name, lambda: suite(chosen.fraction, chosen.seed))  # noqa: B023
     path = chosen.output / "fuzz.json"
     write_json(path, results)
     print(path)

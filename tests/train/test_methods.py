@@ -99,4 +99,7 @@ def test_the_deployed_contract_is_integer(name: str) -> None:
 
 
 def test_compression_rate_of_equation_5() -> None:
-    assert compression_rate(1024, 32, 8) == pytest.approx(1024 * 32 / (1024 * 3 + 8 * 32))
+    # One layer of 1,024 weights of 32 bits, k = 8: 32768 bits over 3072 of indices and 256 of centroids.
+    assert compression_rate([1024], 32, 8) == 32768 / 3328
+    # CartPole with 16 units has layers of 64 and 32 weights, each with a codebook: 96·32 / (96·3 + 2·8·32).
+    assert compression_rate([64, 32], 32, 8) == 3072 / (288 + 512) == 3.84

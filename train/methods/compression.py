@@ -7,7 +7,7 @@ group's centroid. From then on the k centroids are trained, each by the *sum* of
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -74,6 +74,13 @@ def share_values(weight: FloatArray, clusters: int, seed: int) -> NDArray[np.int
     return group
 
 
-def compression_rate(weights: int, bits: int, clusters: int) -> float:
-    """Paper eq. 5: bits of ``weights`` numbers of ``bits`` bits, over bits of their group indices and centroids."""
-    return weights * bits / (weights * math.log2(clusters) + clusters * bits)
+def compression_rate(layers: Sequence[int], bits: int, clusters: int) -> float:
+    """Paper eq. 5: bits of all weights, over bits of their group indices and of one codebook a layer.
+
+    Args:
+        layers: number of weights of each layer.
+        bits: width of a weight (b).
+        clusters: groups in a layer (k).
+    """
+    weights = sum(layers)
+    return weights * bits / (weights * math.log2(clusters) + len(layers) * clusters * bits)

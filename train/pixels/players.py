@@ -11,7 +11,6 @@ import contextlib
 import ctypes
 import multiprocessing
 import os
-import signal
 from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from hls4rl.contract import FloatArray
 from hls4rl.errors import ProjectError
+from hls4rl.processes import follow_owner
 from hls4rl.task import Task
 from hls4rl.train.parameters import Parameters
 from hls4rl.train.pixels.checkpoint import below
@@ -109,7 +109,7 @@ def _serve(
     line: Connection, task: Task, rngs: list[np.random.Generator], memory: Any, sizes: tuple[int, int, int]
 ) -> None:
     """Play a share of the games until the line is closed; a failure is told, and is the end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one at the other end, who closes the line
+    follow_owner()
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         try:
             network, games = _network(memory, *sizes), [Game(task, rng) for rng in rngs]
