@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.orphans import Case, leftovers
 
 from hls4rl.processes import run, started
+from tools.orphans import Case, leftovers
 
 GRANDCHILD = "sleep 600 & echo $!; {}"
 """A shell's script that starts a process of its own, and says which."""
