@@ -96,17 +96,17 @@ fuzz: $(READY) ## random networks through every conversion, and 110,000 damaged 
 	@PYTHONPATH=. $(RUN) tests/fuzz/run.py
 
 kill-test: $(READY) ## SIGKILL make synth and make paper at 50 random moments each; end each command in 9 ways and count orphans
-	@PYTHONPATH=. $(RUN) tools/faults.py
-	@PYTHONPATH=. $(RUN) tools/orphans.py
+	@$(RUN) -m tools.faults
+	@$(RUN) -m tools.orphans
 
 reproduce: $(READY) ## run make synth twice, in two places, and compare every artefact by its hash
-	@PYTHONPATH=. $(RUN) tools/reproduce.py $(build)
+	@$(RUN) -m tools.reproduce $(build)
 
 matrix: $(READY) ## every method × {cartpole, acrobot} × hidden 16 and 64, each verified on 100,000 steps: one table
-	@$(RUN) -m hls4rl.hls_projects matrix $(call flag,ROOT,--root) $(call flag,PART,--part)
+	@$(RUN) -m hls4rl.studies.matrix $(call flag,ROOT,--root) $(call flag,PART,--part)
 
 report: $(READY) ## one self-contained page for each task, and one over all: figures, plots, commands; as JSON and Markdown too
-	@$(RUN) -m hls4rl.hls_projects report $(call flag,ROOT,--root)
+	@$(RUN) -m hls4rl.report $(call flag,ROOT,--root)
 
 parts: $(READY) ## list the parts that can be built for
 	@$(RUN) -m hls4rl.hls_projects parts
@@ -144,19 +144,20 @@ coverage: $(READY) ## the tests, and which lines of our own code they ran, in su
 	@mkdir -p build/coverage
 	@$(RUN) -m pytest --cov --cov-report=term-missing
 
-lint: $(READY) ## ruff and mypy
+lint: $(READY) ## ruff, mypy, and which package may import which
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-cache
 
 $(TOOLS)/bin/pip-audit: constraints.txt
 	@$(PYTHON) -m venv $(TOOLS)
 	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt pip-audit pip-licenses uv
 
 audit: $(READY) $(TOOLS)/bin/pip-audit ## ask the index for known weaknesses of the pinned versions
-	@PYTHONPATH=. $(RUN) tools/supply_chain.py audit $(TOOLS)/bin
+	@$(RUN) -m tools.supply_chain audit $(TOOLS)/bin
 
 licences: $(READY) $(TOOLS)/bin/pip-audit ## list the licences of what we depend on: docs/licences.md
-	@PYTHONPATH=. $(RUN) tools/supply_chain.py licences $(TOOLS)/bin
+	@$(RUN) -m tools.supply_chain licences $(TOOLS)/bin
 
 lock: $(TOOLS)/bin/pip-audit ## write requirements.lock, the hashes of all files of the versions in constraints.txt
 	@$(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
@@ -164,4 +165,4 @@ lock: $(TOOLS)/bin/pip-audit ## write requirements.lock, the hashes of all files
 	  $(addprefix --no-emit-package ,$(UNLOCKED)) pyproject.toml -o requirements.lock
 
 clean: ## remove generated runs (not the virtual environment)
-	rm -rf hls_projects/*/*-h*-s* $(foreach kind,html json md,runs/report.$(kind) hls_projects/*/report.$(kind)) build
+	rm -rf runs/*/*-h*-s* $(foreach kind,html json md,runs/report.$(kind) runs/*/report.$(kind)) build

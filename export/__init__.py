@@ -15,14 +15,11 @@ if TYPE_CHECKING:
     from hls4rl.export.onnxruntime_backend import OnnxRuntimeBackend
     from hls4rl.export.qonnx_backend import QonnxBackend
     from hls4rl.export.writer import export_policy
-    from hls4rl.network import IntegerNetwork, Layer
 
-__all__ = [
-    "IntegerNetwork", "Layer", "MismatchError", "OnnxRuntimeBackend", "QonnxBackend", "export_policy", "read_network",
-]
+__all__ = ["MismatchError", "OnnxRuntimeBackend", "QonnxBackend", "export_policy", "read_network"]
 
 _HOMES = {
-    "IntegerNetwork": "graph", "Layer": "graph", "read_network": "graph", "MismatchError": "check",
+    "read_network": "graph", "MismatchError": "check",
     "OnnxRuntimeBackend": "onnxruntime_backend", "QonnxBackend": "qonnx_backend", "export_policy": "writer",
 }
 

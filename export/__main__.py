@@ -10,7 +10,7 @@ import typer
 from hls4rl.cli import print_result, run
 from hls4rl.errors import ProjectError
 from hls4rl.policy import load_policy
-from hls4rl.stage import METADATA, Stage, digest
+from hls4rl.stage import METADATA, Stage, digest, verified
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -33,6 +33,8 @@ def main(
     # torch, Brevitas and QONNX take seconds to import; --help and mistakes need none of them.
     from hls4rl.export.writer import export_policy
 
+    if (policy.parent / METADATA).is_file():
+        verified(policy.parent, "train it again with `make train`")
     loaded = load_policy(policy)
     directory = output if output is not None else policy.resolve().parent.parent / "onnx"
     if directory.exists() and not directory.is_dir():

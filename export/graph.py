@@ -1,8 +1,4 @@
-"""Reads a QONNX graph back as integers: the network that RTL is traced from and whose operations are counted.
-
-Only the integers and the powers of two that they stand for leave this module, so that whoever builds on
-it cannot round a second time.
-"""
+"""Reads a QONNX graph back as integers: as the :class:`hls4rl.network.IntegerNetwork` that all else is built from."""
 
 from __future__ import annotations
 

@@ -11,12 +11,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from hls4rl.checked import read_if_whole, write_checked
 from hls4rl.cli import print_result, run
 from hls4rl.errors import ProjectError
 from hls4rl.firmware.boards import board_names, load_board
-from hls4rl.firmware.design import load_design
+from hls4rl.firmware.design import load_design, load_netlist
 from hls4rl.hls_projects import pipeline
 from hls4rl.hls_projects.evaluate import EPISODES
+from hls4rl.hls_projects.fpga.parts import load_part
+from hls4rl.hls_projects.prove.claims import CERTIFICATE
 from hls4rl.options import ActivationBits, Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed, Settings, choose
 from hls4rl.policy import PolicySpec
 from hls4rl.run import RUNS, Run
@@ -60,7 +63,7 @@ def hil(
     with console.status(f"{episodes} episodes on {port} …"):
         result = run_hil(session, episodes, faults)
     path = chosen.directory / "hil.json"
-    write_json(path, result)
+    write_checked(path, {"policy": digest(chosen.policy), **result})
     table = Table(show_header=False)
     table.add_column()
     table.add_column(justify="right")
@@ -89,7 +92,6 @@ def watch(
     """Draw one episode while the board drives it, and keep it as a GIF."""
     from hls4rl.firmware.hil import Session, open_board
     from hls4rl.firmware.picture import film
-    from hls4rl.policy import load_policy
     from hls4rl.train.network import TorchBackend
 
     console = Console(highlight=False)
@@ -100,7 +102,7 @@ def watch(
     picture = chosen.directory / "watch.gif"
     with open_board(session) as link:
         caption = f"{task.name} on {'a simulated board' if port == 'sim' else session.board.name}"
-        result = film(task, link, TorchBackend(load_policy(chosen.policy)), episode, picture, caption)
+        result = film(task, link, TorchBackend(chosen.load_policy()), episode, picture, caption)
     console.print(f"{picture}: return {result['return']:g}, {result['mismatches']} mismatches")
     path = chosen.directory / "watch.json"
     write_json(path, {"task": task.name, "run": chosen.spec.directory_name, "picture": str(picture), **result})
@@ -129,16 +131,20 @@ def bitstream(
         _make_zynq(board, task, chosen, console)
         return
     target = wanted or load_board(task.hardware.board)
-    design = load_design(chosen.part(task.hardware.part), chosen.policy)
+    name = target.part_for(load_part(task.hardware.part)).name
+    if name != task.hardware.part:  # cells of another family
+        pipeline.build_core(with_settings(task, "hardware", part=name), chosen, console)
+    design, core = load_design(chosen, name), load_netlist(chosen, name)
     stage = Stage(chosen.directory / f"board-{target.name}", {
-        "board": repr(target), "policy_hash": design.policy_hash,
-        "sources": {path.name: digest(path) for path in design.sources},
+        "board": repr(target), "policy": digest(chosen.policy), "core": [name, core.recipe, digest(core.file)],
+        "link": {path.name: digest(path) for path in design.link},
     })
     with exclusive(chosen.directory):
         if not stage.is_current:
             with console.status(f"synthesis, place and route for {target.title} …"), stage.build() as directory:
-                build_bitstream(design, target, directory)
+                build_bitstream(design, core, target, directory)
     _print_bitstream(stage.directory, console)
+    console.print(_proven(chosen, name, digest(core.file)), soft_wrap=True)
     print_result(stage.directory / REPORT)
 
 
@@ -160,7 +166,6 @@ def endure(
 
     from hls4rl.firmware.endurance import fuzz, soak
     from hls4rl.firmware.hil import Session, board_library
-    from hls4rl.policy import load_policy
     from hls4rl.train.network import TorchBackend
 
     console = Console(highlight=False)
@@ -169,7 +174,7 @@ def endure(
     session = Session(task, chosen, task.hardware.part, load_board(task.hardware.board))
     if session.design.word_inputs:
         raise ProjectError("endure is for cores that take all features at once; for this one take make hil FAULTS=0.01")
-    reference = TorchBackend(load_policy(chosen.policy))
+    reference = TorchBackend(chosen.load_policy())
     with console.status(f"{frames:,} damaged frames …"):
         fuzzed = fuzz(session.design, board_library(session), reference, frames)
     console.print(f"{fuzzed.frames:,} damaged frames, {fuzzed.good:,} good ones between them: "
@@ -199,7 +204,6 @@ def boards() -> None:
 
 def _make_zynq(board: str, task: Task, chosen: Run, console: Console) -> None:
     from hls4rl.firmware.zynq import REPORT, write_zynq
-    from hls4rl.policy import load_policy
     from hls4rl.train.network import TorchBackend
 
     stage = Stage(chosen.directory / f"board-{board}", {
@@ -209,7 +213,8 @@ def _make_zynq(board: str, task: Task, chosen: Run, console: Console) -> None:
     with exclusive(chosen.directory):
         if not stage.is_current:
             with console.status(f"hls4ml project for {board} …"), stage.build() as directory:
-                write_zynq(chosen.qonnx, task.hardware, board, TorchBackend(load_policy(chosen.policy)), directory)
+                qonnx = chosen.verified(chosen.onnx.parent) / chosen.qonnx.name
+                write_zynq(qonnx, task.hardware, board, TorchBackend(chosen.load_policy()), directory)
     report = json.loads((stage.directory / REPORT).read_text(encoding="utf-8"))
     console.print(f"{board}: {report['observations']:,} observations C-simulated, {report['mismatches']} mismatches; "
                   f"{report['skipped'] or 'built'}")
@@ -226,6 +231,15 @@ def _print_bitstream(directory: Path, console: Console) -> None:
     print(f"  {report['load'].replace(report['bitstream'], str(directory / report['bitstream']))}", flush=True)
 
 
+def _proven(run: Run, part: str, netlist: str) -> str:
+    """What `make prove` has shown of the netlist in a bitstream."""
+    path = run.directory / f"proof-{part}" / CERTIFICATE
+    certificate = read_if_whole(path) or {}
+    if certificate.get("core", {}).get("netlist") != netlist:
+        return f"its core's netlist ({netlist[:16]}…) is not proven yet: run make prove PART={part} for it"
+    return f"its core's netlist ({netlist[:16]}…) is the one of {path}: {certificate['verdict']}"
+
+
 def _built(
     task: Task, spec: PolicySpec, choose_seed: bool, part: str | None, root: Path | None, console: Console
 ) -> tuple[Task, Run]:
@@ -234,7 +248,7 @@ def _built(
     where = root or RUNS
     try:
         found = pipeline.find_run(task, spec, choose_seed, where)
-        load_design(found.part(task.hardware.part), found.policy)
+        load_design(found, task.hardware.part)
     except ProjectError:
         pipeline.synthesise(task, spec, choose_seed=choose_seed, root=where, console=console)
         found = pipeline.find_run(task, spec, choose_seed, where)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hls4rl.errors import ProjectError
-from hls4rl.firmware.families import FAMILIES, Pin
+from hls4rl.hls_projects.fpga.family import Family, Pin
+from hls4rl.hls_projects.fpga.nextpnr import Target
+from hls4rl.hls_projects.fpga.parts import Part, load_part
 from hls4rl.plain import build, read_toml
 
 BOARD_DIRECTORY = Path(__file__).resolve().parent / "boards"
@@ -24,8 +26,8 @@ class Board:
     title: str
     sources: tuple[str, ...]
     """Public documents that the pins were taken from."""
-    family: str
-    """A key of :data:`hls4rl.firmware.families.FAMILIES`."""
+    part: str
+    """Name of a part of its family; its core goes onto the board where the policy was built for another family."""
     device: tuple[str, ...]
     """nextpnr's options for the part, its package and its speed grade."""
     loader: str
@@ -38,6 +40,20 @@ class Board:
     """``clk``, ``rx``, ``tx``, ``led`` and, where there is one, ``button`` (reset)."""
     packer: tuple[str, ...] = ()
     """The packer's options for the part, where it doesn't find them in its input."""
+
+    @property
+    def family(self) -> Family:
+        """The record of its part's family."""
+        return load_part(self.part).tools
+
+    @property
+    def target(self) -> Target:
+        """What nextpnr places on."""
+        return Target(self.name, "board", self.family, self.device)
+
+    def part_for(self, built: Part) -> Part:
+        """The part whose netlist of the core goes onto this board: ``built``, if its cells are those of this board."""
+        return built if built.tools is self.family else load_part(self.part)
 
     @property
     def clocks_per_bit(self) -> int:
@@ -68,8 +84,8 @@ def load_board(name: str) -> Board:
 
 
 def _check(board: Board, path: Path) -> None:
-    if board.family not in FAMILIES:
-        raise ProjectError(f"{path}: unknown family '{board.family}'; known are {', '.join(FAMILIES)}")
+    if board.family.pin is None:
+        raise ProjectError(f"{path}: boards with {board.family.name} parts are not built here; take another part")
     missing = set(_SIGNALS) - {"button"} - set(board.pins)
     unknown = set(board.pins) - set(_SIGNALS)
     if missing or unknown:

@@ -6,10 +6,15 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from hls4rl.errors import ProjectError
+from hls4rl.hls_projects.fpga.parts import Part, load_part
+from hls4rl.hls_projects.fpga.place import RESULT
+from hls4rl.hls_projects.fpga.synthesis import NETLIST
 from hls4rl.hls_projects.rtl.pipelined import CORE, read_info
 from hls4rl.hls_projects.rtl.streaming import read_stream_info
 from hls4rl.hls_projects.simulation.streaming import is_stream
-from hls4rl.policy import load_policy
+from hls4rl.plain import read_json
+from hls4rl.run import Run
 from hls4rl.stage import digest
 
 VERILOG = Path(__file__).resolve().parent / "verilog"
@@ -30,6 +35,16 @@ module board (
     ) link (.clk(clk), .reset({reset}), .rx(rx), .tx(tx), .led(link_led));
 endmodule
 """
+
+
+@dataclass(frozen=True)
+class Netlist:
+    """The policy core as it was synthesised, counted, placed and proven for a part."""
+
+    file: Path
+    part: Part
+    recipe: str
+    """By which it was synthesised."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +77,12 @@ class Design:
     @property
     def sources(self) -> list[Path]:
         """Verilog files, without the generated top."""
-        return [*sorted(VERILOG.glob("*.v")), self.core]
+        return [*self.link, self.core]
+
+    @property
+    def link(self) -> list[Path]:
+        """Verilog files of the link alone."""
+        return sorted(VERILOG.glob("*.v"))
 
     def top(
         self, clocks_per_bit: int, led_active_low: bool = False, button: bool = False, button_active_low: bool = False
@@ -77,17 +97,14 @@ class Design:
         )
 
 
-def load_design(rtl: Path, policy: Path) -> Design:
-    """The design of one run.
-
-    Args:
-        rtl: directory of ``policy_core.v`` and ``rtl.json``, or, of a streaming core, ``stream.json``.
-        policy: the policy's file, whose hash the board will answer with.
+def load_design(run: Run, part: str) -> Design:
+    """The design of one run, from the core that was built for ``part``.
 
     Raises:
-        ProjectError: one of them is missing or not whole.
+        ProjectError: it isn't built, or a file of it isn't the one that was made.
     """
-    load_policy(policy)
+    rtl, policy = run.verified(run.part(part)), run.policy
+    run.load_policy()
     if is_stream(rtl):
         stream = read_stream_info(rtl)
         return Design(
@@ -96,6 +113,20 @@ def load_design(rtl: Path, policy: Path) -> Design:
         )
     info = read_info(rtl)
     return Design(rtl / f"{CORE}.v", info.features, info.observation_bits, info.outputs, policy_hash(policy))
+
+
+def load_netlist(run: Run, part: str) -> Netlist:
+    """The core of one run as it was synthesised for ``part``.
+
+    Raises:
+        ProjectError: it isn't built, or a file of it isn't the one that was made.
+    """
+    place, remedy = run.verified(run.part(part)), "build it again with `make synth`"
+    result = read_json(place / RESULT, remedy)
+    try:
+        return Netlist(place / NETLIST, load_part(part), str(result["recipe"]))
+    except KeyError as error:
+        raise ProjectError(f"{place / RESULT}: no {error}; {remedy}") from error
 
 
 def policy_hash(policy: Path) -> int:

@@ -20,7 +20,6 @@ from hls4rl.firmware.hil import Session, open_board
 from hls4rl.firmware.model import BoardModel, exchange
 from hls4rl.firmware.protocol import Action, FrameError, Identity
 from hls4rl.firmware.simulated_board import Trouble
-from hls4rl.policy import load_policy
 from hls4rl.train.network import TorchBackend
 
 _BATCH = 128
@@ -91,7 +90,7 @@ def soak(session: Session, minutes: float, faults: float, seed: int = 0) -> dict
         (counters) and faults_injected.
     """
     design = session.design
-    policy = TorchBackend(load_policy(session.run.policy))
+    policy = TorchBackend(session.run.load_policy())
     rng = np.random.default_rng(seed)
     places = range(_BYTES_BETWEEN_EVENTS, 1 << 30, _BYTES_BETWEEN_EVENTS)[:100]
     trouble = Trouble(faults, seed, tuple(places[::2]), tuple(places[1::2]))

@@ -23,7 +23,6 @@ from hls4rl.firmware.link import Expected, Link
 from hls4rl.firmware.model import CLOCKS_PER_BIT, LIBRARY, build_board_model
 from hls4rl.firmware.simulated_board import IDLE_CLOCKS, Trouble, simulated_board
 from hls4rl.gym_loop import play
-from hls4rl.policy import load_policy
 from hls4rl.run import Run
 from hls4rl.stage import Stage, digest, exclusive
 from hls4rl.task import Task
@@ -59,7 +58,7 @@ class Session:
         Raises:
             ProjectError: the run isn't built.
         """
-        return load_design(self.run.part(self.part), self.run.policy)
+        return load_design(self.run, self.part)
 
     @property
     def expected(self) -> Expected:
@@ -104,7 +103,7 @@ def run_hil(session: Session, episodes: int, faults: float = 0.0, seed: int = 0)
     if session.port != SIMULATED:
         with open_board(session):
             pass  # what is wrong with the board is told before any episode
-    policy, expected = TorchBackend(load_policy(session.run.policy)), session.expected
+    policy, expected = TorchBackend(session.run.load_policy()), session.expected
     task = _task(session)
     steps = mismatches = sent = 0
 
@@ -178,6 +177,7 @@ def board_library(session: Session) -> Path:
     """The simulated board's library of a run, compiled if the run or the Verilog changed."""
     design = session.design
     inputs = {
+        "policy": digest(session.run.policy),
         "design": {**asdict(design), "core": str(design.core.relative_to(session.run.directory)),
                    "memories": {path.name: digest(path) for path in design.memories}},
         "sources": {path.name: digest(path) for path in design.sources}, "clocks_per_bit": CLOCKS_PER_BIT,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from hls4rl.errors import ProjectError
 from hls4rl.firmware.design import Design
 from hls4rl.hls_projects.fpga.yosys import SHARE, quoted, run_yosys
+from hls4rl.library import load_library, record_library
 from hls4rl.processes import run
 
 CLOCKS_PER_BIT = 8
@@ -27,19 +29,29 @@ def build_board_model(design: Design, directory: Path) -> Path:
     Raises:
         ProjectError: there is no g++.
     """
-    compiler = shutil.which("g++")
-    if compiler is None:
-        raise ProjectError("g++ is not on the PATH; install it (Debian, Ubuntu: apt install g++) and run again")
     directory.mkdir(parents=True, exist_ok=True)
     top = directory / "board.v"
     top.write_text(design.top(CLOCKS_PER_BIT), encoding="utf-8")
     design.copy_memories(directory)
     sources = " ".join(quoted(path) for path in (top, *design.sources))
-    run_yosys(
-        [f"read_verilog -defer {sources}", "hierarchy -top board", "proc", "flatten", "opt_clean",
-         "write_cxxrtl model.cc"],
-        directory, directory / "yosys.log",
-    )
+    kept = [top, *(directory / path.name for path in design.memories)]
+    return compile_board([f"read_verilog -defer {sources}"], kept, directory)
+
+
+def compile_board(read: list[str], sources: Sequence[Path], directory: Path) -> Path:
+    """Compile the module ``board`` that the Yosys commands ``read`` bring in, its Verilog or its netlist.
+
+    Args:
+        sources: files that the library is not loaded without, should they change.
+
+    Raises:
+        ProjectError: there is no g++.
+    """
+    compiler = shutil.which("g++")
+    if compiler is None:
+        raise ProjectError("g++ is not on the PATH; install it (Debian, Ubuntu: apt install g++) and run again")
+    commands = [*read, "hierarchy -top board", "proc", "flatten", "opt_clean", "write_cxxrtl model.cc"]
+    run_yosys(commands, directory, directory / "yosys.log")
     bench = _BENCH.read_text(encoding="utf-8").replace("@CLOCKS_PER_BIT@", str(CLOCKS_PER_BIT))
     (directory / "bench.cc").write_text(bench, encoding="utf-8")
     done = run(
@@ -49,6 +61,7 @@ def build_board_model(design: Design, directory: Path) -> Path:
         raise RuntimeError(f"g++ failed on the board's model: {done.stderr.strip()[-2000:]}")
     for name in ("model.cc", "bench.cc"):
         (directory / name).unlink()
+    record_library(directory / LIBRARY, sources)
     return directory / LIBRARY
 
 
@@ -56,7 +69,7 @@ class BoardModel:
     """A board that was just switched on. Not for use by several threads."""
 
     def __init__(self, library: Path) -> None:
-        self._library = ctypes.CDLL(str(library.resolve()))
+        self._library = load_library(library, "delete its folder and run the same command again")
         self._library.board_new.restype = ctypes.c_void_p
         self._library.board_delete.argtypes = [ctypes.c_void_p]
         self._library.board_waiting.argtypes = [ctypes.c_void_p]

@@ -1,6 +1,6 @@
 """A process that is a board on a serial port: the whole top level, simulated clock by clock, behind a pseudo-terminal.
 
-``python -m hls4rl.firmware.simulated_board <library> <port>`` makes the symbolic link <port>, which any serial program can
+``python -m hls4rl.firmware.simulated_board <library> <port>`` makes the symbolic link <port>, which any program can
 open. On SIGTERM it writes what it did to the report file and ends.
 """
 

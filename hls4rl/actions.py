@@ -56,8 +56,15 @@ class Action:
 class Actions(Protocol):
     """One environment's actions."""
 
-    output: Output
-    is_continuous: bool
+    @property
+    def output(self) -> Output:
+        """How an action is read off the outputs."""
+        ...
+
+    @property
+    def is_continuous(self) -> bool:
+        """Whether it's a Box."""
+        ...
 
     @property
     def outputs(self) -> int:

@@ -134,9 +134,11 @@ class Table:
         return self.output.maximum
 
     @classmethod
-    def of(cls, function: Callable[[FloatArray], FloatArray], input_type: FixedPoint, output_type: FixedPoint) -> Table:
+    def of(
+        cls, function: Callable[[FloatArray], NDArray[Any]], input_type: FixedPoint, output_type: FixedPoint
+    ) -> Table:
         """The table of a real ``function``: its values at the input type's numbers, rounded half to even, saturated."""
-        points = np.arange(input_type.minimum, input_type.maximum + 1) * input_type.lsb
+        points: FloatArray = np.arange(input_type.minimum, input_type.maximum + 1, dtype=np.float64) * input_type.lsb
         return cls(input_type, output_type, tuple(output_type.integers(function(points)).tolist()))
 
 

@@ -1,4 +1,8 @@
-"""The network in integers: the common language of graph readers, RTL, proofs, cost and simulation."""
+"""The integer network: what RTL is traced from, what is proven, and whose operations are counted.
+
+Only integers and the powers of two that they stand for are held, so that whoever builds on it cannot round a second
+time.
+"""
 
 from __future__ import annotations
 
@@ -93,7 +97,7 @@ class IntegerNetwork:
 
     @property
     def action_types(self) -> tuple[FixedPoint, ...]:
-        """The type of each integer of the action, in units of 1: what the port of the hardware carries, lowest first."""
+        """The type of each integer of the action, in units of 1; the hardware's port has the first one lowest."""
         if isinstance(self.output, Argmax):
             return tuple(
                 FixedPoint(bits, bits, signed=False)

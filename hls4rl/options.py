@@ -25,7 +25,7 @@ ActivationBits = Annotated[
 Settings = Annotated[
     str | None, typer.Option("--set", help="Changes of the task's settings, as 'observation.bits=2 hardware.stages=1'.")
 ]
-Root = Annotated[Path | None, typer.Option(help="Where the runs are kept. Default: hls_projects/ of the project.")]
+Root = Annotated[Path | None, typer.Option(help="Where the runs are kept. Default: ./runs.")]
 
 
 def choose(
@@ -38,4 +38,7 @@ def choose(
         ProjectError: an option is wrong; the message says which.
     """
     task, variant = change(load_task(env), settings)
-    return task, PolicySpec(task.name, method, read_hidden(hidden), seed or 0, bits, clusters, percentile, activation_bits, variant)
+    spec = PolicySpec(
+        task.name, method, read_hidden(hidden), seed or 0, bits, clusters, percentile, activation_bits, variant
+    )
+    return task, spec

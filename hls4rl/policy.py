@@ -98,7 +98,8 @@ def read_hidden(value: Any) -> tuple[int, ...]:
     parts = value if isinstance(value, tuple | list) else str(value).lower().split("x")
     wrong = ProjectError(
         f"HIDDEN={'x'.join(str(part) for part in parts)} is no list of widths; give the units of each "
-        f"hidden layer (1 … 4096) with x between, as 16, 64x64 or 128x64x32 (at most {MAXIMUM_HIDDEN_LAYERS} layers), or 0 for one matrix"
+        "hidden layer (1 … 4096) with x between, as 16, 64x64 or 128x64x32 "
+        f"(at most {MAXIMUM_HIDDEN_LAYERS} layers), or 0 for one matrix"
     )
     if any(isinstance(part, bool | float) or not str(part).isdecimal() for part in parts):
         raise wrong

@@ -1,11 +1,17 @@
-"""Where a run's files lie: ``<root>/<task>/<method>-h<hidden>-s<seed>/``, one directory a stage."""
+"""Where a run's files lie: ``<root>/<task>/<method>-h<hidden>-s<seed>/``, one directory a stage.
+
+Whoever reads an artefact asks for it by :meth:`Run.verified` (or :meth:`Run.load_policy`): it is then the one that was
+made here, from this run's policy, or it is refused.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from hls4rl.policy import PolicySpec
+from hls4rl.errors import ProjectError
+from hls4rl.policy import Policy, PolicySpec, load_policy
+from hls4rl.stage import digest, verified
 
 RUNS = Path("runs")
 """Where runs are kept unless told otherwise: below the current folder."""
@@ -42,6 +48,45 @@ class Run:
     def project(self) -> Path:
         """The hls4ml project."""
         return self.directory / "hls4ml"
+
+    @classmethod
+    def at(cls, directory: Path) -> Run:
+        """The run that lies in ``directory``.
+
+        Raises:
+            ProjectError: there is no policy, or that of another run.
+        """
+        run = cls(load_policy(directory / "policy" / "policy.safetensors").spec, directory.parent.parent)
+        if run.directory != directory:
+            raise ProjectError(
+                f"{directory}: holds the policy of {run.spec.task}/{run.spec.directory_name}; remove it, and run "
+                "`make synth` for the policy that belongs there"
+            )
+        return run
+
+    def verified(self, stage: Path) -> Path:
+        """The directory of one of this run's stages, once its files are found to be those that were made there.
+
+        Raises:
+            ProjectError: a file is missing or was changed, or was made from another policy than this run's.
+        """
+        remedy = f"run `make synth` for ENV={self.spec.task} and this METHOD, HIDDEN and SEED"
+        policy = self.policy.parent
+        if stage == policy:
+            return verified(policy, remedy, spec=self.spec.to_json())
+        if not stage.is_dir():
+            raise ProjectError(f"{stage} is not there yet; {remedy}")
+        self.verified(policy)
+        return verified(stage, remedy, policy=digest(self.policy))
+
+    def load_policy(self) -> Policy:
+        """The trained policy.
+
+        Raises:
+            ProjectError: it isn't there, it was changed, or it is another run's.
+        """
+        self.verified(self.policy.parent)
+        return load_policy(self.policy)
 
     def part(self, name: str) -> Path:
         """RTL, netlist, placement and bitstream for the part ``name``."""

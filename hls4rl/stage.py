@@ -1,4 +1,8 @@
-"""Stages of the pipeline: directories that appear whole, know what made them, and aren't made twice."""
+"""Stages of the pipeline: directories that appear whole, know what made them and what they hold, and aren't made twice.
+
+Every file that a stage leaves is kept with its SHA-256, and whoever reads one asks :func:`verified` first. It protects
+from damage, from files of another run and from edits by hand; who rewrites a file *and* its hashes is believed.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from hls4rl.checked import read_checked, write_checked
 from hls4rl.errors import ProjectError
 from hls4rl.interruption import heed
 from hls4rl.processes import run
@@ -31,13 +36,16 @@ _PACKAGES = (
 _SCANT_BYTES = 32 << 20
 """Less than one place and route takes."""
 
+_digests: dict[tuple[str, int, int, int, int, int], str] = {}
+"""Of files that this process has read, by path, device, inode, size and both times."""
+
 
 @dataclass(frozen=True)
 class Stage:
     """One directory of a run and the inputs that it depends on.
 
     ``inputs`` are plain JSON values: settings, and :func:`digest` of each input file. The directory is current
-    if its metadata lists equal inputs.
+    if its metadata lists equal inputs, and each of its files is still the one that was made.
     """
 
     directory: Path
@@ -45,16 +53,12 @@ class Stage:
 
     @property
     def is_current(self) -> bool:
-        """Whether the directory was made from equal inputs, whole."""
+        """Whether the directory was made from equal inputs, and is whole."""
         try:
-            metadata = json.loads((self.directory / METADATA).read_text(encoding="utf-8"))
-            files = [self.directory / name for name in metadata.get("files", ())]
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError):  # not there, or not of ours
+            made_from = inputs_of(self.directory, "")
+        except ProjectError:  # not there, damaged, or not of ours
             return False
-        return bool(
-            metadata.get("inputs") == json.loads(json.dumps(self.inputs))
-            and all(path.exists() for path in files)
-        )
+        return bool(made_from == json.loads(json.dumps(self.inputs)))
 
     @contextlib.contextmanager
     def build(self) -> Iterator[Path]:
@@ -70,11 +74,14 @@ class Stage:
         try:
             yield partial
             heed()
-            write_json(partial / METADATA, {
+            write_checked(partial / METADATA, {
                 "inputs": self.inputs,
                 "versions": _versions(),
                 "source_revision": _source_revision(),
-                "files": sorted(str(path.relative_to(partial)) for path in partial.rglob("*") if path.is_file()),
+                "files": {
+                    str(path.relative_to(partial)): digest(path) for path in sorted(partial.rglob("*"))
+                    if path.is_file()
+                },
             })
             _take_place(partial, self.directory)
         except (ProjectError, OSError):
@@ -84,6 +91,58 @@ class Stage:
             raise
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def verified(directory: Path, remedy: str, **inputs: Any) -> Path:
+    """``directory``, in which a stage left its files, if each of them is still as it was left.
+
+    Args:
+        remedy: ends the message.
+        inputs: what the stage must have been made from, among others: for instance ``policy=digest(...)``.
+
+    Raises:
+        ProjectError: a file is missing or was changed, or the directory was made from something else.
+    """
+    made_from = inputs_of(directory, remedy)
+    for name, value in json.loads(json.dumps(inputs)).items():
+        if made_from.get(name) != value:
+            raise ProjectError(f"{directory}: made from another {name} than this run's; {remedy}")
+    return directory
+
+
+def inputs_of(directory: Path, remedy: str) -> dict[str, Any]:
+    """What the stage in ``directory`` was made from.
+
+    Raises:
+        ProjectError: as :func:`verified`.
+    """
+    metadata = read_checked(directory / METADATA, remedy)
+    files, inputs = metadata.get("files"), metadata.get("inputs")
+    if not isinstance(files, dict) or not isinstance(inputs, dict):
+        raise ProjectError(f"{directory / METADATA}: of another version; {remedy}")
+    for name, expected in files.items():
+        require_unchanged(directory / name, expected, remedy)
+    return inputs
+
+
+def contents(directory: Path) -> dict[str, str]:
+    """SHA-256 of each file that the stage in ``directory`` left, by its path there."""
+    files: dict[str, str] = read_checked(directory / METADATA, "make it again")["files"]
+    return files
+
+
+def require_unchanged(path: Path, expected: str, remedy: str) -> None:
+    """Insist that the file ``path`` has the SHA-256 ``expected``.
+
+    Raises:
+        ProjectError: it has not, or isn't there; the message ends in ``remedy``.
+    """
+    try:
+        found = digest(path)
+    except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
+        raise ProjectError(f"{path}: not readable ({error}); {remedy}") from error
+    if found != expected:
+        raise ProjectError(f"{path}: not the file that was made here (its SHA-256 differs); {remedy}")
 
 
 @contextlib.contextmanager
@@ -96,9 +155,13 @@ def exclusive(directory: Path) -> Iterator[None]:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """SHA-256 of a file, in hexadecimal; a process reads a file that doesn't change once."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        state = os.fstat(file.fileno())
+        key = (str(path), state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+        if key not in _digests:
+            _digests[key] = hashlib.file_digest(file, "sha256").hexdigest()
+        return _digests[key]
 
 
 def write_json(path: Path, data: Any) -> None:

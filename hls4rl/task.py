@@ -1,6 +1,6 @@
 """A task: one TOML file that says what to control, how to see it, how to train and what to build.
 
-``hls_projects/<name>.toml`` documents each key. Nothing here knows any particular task.
+``hls_projects/tasks/<name>.toml`` documents each key. Nothing here knows any particular task.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Training:
     final_rate: float = 0.0
     """The learning rate falls in a straight line to this part of it at the last episode."""
     advantage: str = "time-step"
-    """What the gradient of a step is multiplied by (:mod:`hls4rl.train.vpg.advantage`): time-step, trajectory or return."""
+    """What a step's gradient is multiplied by (:mod:`hls4rl.train.vpg.advantage`): time-step, trajectory or return."""
     output_gain: float = 0.1
     """Factor on the first weights of the output layer, where these are not binary."""
     unit_signs: bool = False

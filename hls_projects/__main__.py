@@ -16,11 +16,9 @@ from hls4rl.hls_projects.evaluate import BACKENDS, default_episodes, evaluate, o
 from hls4rl.hls_projects.onnx_command import build_onnx
 from hls4rl.hls_projects.prove.commands import equality, prove
 from hls4rl.options import ActivationBits, Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed, Settings, choose
-from hls4rl.policy import METHODS, PolicySpec
 from hls4rl.run import RUNS
 from hls4rl.stage import write_json
-from hls4rl.studies.matrix import draw_matrix
-from hls4rl.task import Task, load_task, with_settings
+from hls4rl.task import Task, with_settings
 
 CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
 
@@ -36,10 +34,6 @@ Episodes = Annotated[
 ]
 BackendName = Annotated[str, typer.Option(help=f"{', '.join(BACKENDS)} or all.")]
 
-MATRIX_TASKS = ("cartpole", "acrobot")
-MATRIX_HIDDEN = (16, 64)
-MATRIX_STEPS = 100_000
-
 
 @app.command()
 def synth(
@@ -53,7 +47,7 @@ def synth(
     Without --seed several seeds are trained and the best by validation is built. A second call redoes nothing.
     """
     task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
-    task = _for_part(task, part, clock_mhz)
+    task = for_part(task, part, clock_mhz)
     result = pipeline.synthesise(
         task, spec, choose_seed=seed is None, root=root or RUNS, tool=tool, episodes=episodes, console=CONSOLE
     )
@@ -73,7 +67,7 @@ def evaluate_command(
     Exits with a status other than 0 if a single step differs.
     """
     task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
-    task = _for_part(task, part, clock_mhz)
+    task = for_part(task, part, clock_mhz)
     episodes = episodes or default_episodes(task)
     chosen = pipeline.find_run(task, spec, seed is None, root or RUNS)
     names = BACKENDS if backend == "all" else ("torch", backend) if backend != "torch" else ("torch",)
@@ -100,40 +94,6 @@ def evaluate_command(
 
 
 @app.command()
-def matrix(root: Root = None, part: Part = None) -> None:
-    """Build and verify every method × {cartpole, acrobot} × hidden 16 and 64, 100,000 steps a backend each."""
-    summaries = []
-    root = root or RUNS
-    for name in MATRIX_TASKS:
-        task = _for_part(load_task(name), part, None)
-        for method in METHODS:
-            for hidden in MATRIX_HIDDEN:
-                CONSOLE.rule(f"{name} {method} {hidden}")
-                spec = PolicySpec(name, method, (hidden,), 0)
-                result = pipeline.synthesise(
-                    task, spec, choose_seed=True, root=root, minimum_steps=MATRIX_STEPS, console=CONSOLE
-                )
-                CONSOLE.print(report.one_line(result.summary))
-                summaries.append(result.summary)
-    report.print_matrix(summaries, CONSOLE)
-    path = root / "matrix.json"
-    draw_matrix(summaries, root / "matrix.png")
-    write_json(path, summaries)
-    print_result(path)
-
-
-@app.command(name="report")
-def report_command(root: Root = None) -> None:
-    """Write report.html, report.json and report.md for each task below the root, and over all of them."""
-    from hls4rl.report import write_reports
-
-    with CONSOLE.status("reading runs, drawing …"):
-        path = write_reports(root or RUNS)
-    CONSOLE.print(f"open {path.with_suffix('.html')}")
-    print_result(path)
-
-
-@app.command()
 def parts() -> None:
     """List the parts, and what can be had for each: bitstream, or cell counts only."""
     from hls4rl.hls_projects.fpga.parts import load_part, part_names
@@ -147,7 +107,8 @@ def parts() -> None:
     CONSOLE.print(table)
 
 
-def _for_part(task: Task, part: str | None, clock_mhz: float | None) -> Task:
+def for_part(task: Task, part: str | None, clock_mhz: float | None) -> Task:
+    """``task`` with another part and clock, where these are given."""
     from hls4rl.hls_projects.fpga.parts import load_part
 
     task = with_settings(task, "hardware", part=part, clock_mhz=clock_mhz)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -166,35 +165,34 @@ def differing(answer: Answer, expected: Answer) -> np.ndarray[Any, np.dtype[np.b
 
 
 def _torch(run: Run, part: str) -> Backend:
-    from hls4rl.policy import load_policy
     from hls4rl.train.network import TorchBackend
 
-    return TorchBackend(load_policy(run.policy))
+    return TorchBackend(run.load_policy())
 
 
 def _qonnx(run: Run, part: str) -> Backend:
     from hls4rl.export.qonnx_backend import QonnxBackend
 
-    return QonnxBackend(_built(run.qonnx))
+    return QonnxBackend(run.verified(run.onnx.parent) / run.qonnx.name)
 
 
 def _onnxruntime(run: Run, part: str) -> Backend:
     from hls4rl.export.onnxruntime_backend import OnnxRuntimeBackend
 
-    return OnnxRuntimeBackend(_built(run.onnx))
+    return OnnxRuntimeBackend(run.verified(run.onnx.parent) / run.onnx.name)
 
 
 def _csim(run: Run, part: str) -> Backend:
     from hls4rl.hls_projects.hls.csim import CsimBackend
 
-    return CsimBackend(_built(run.project))
+    return CsimBackend(run.verified(run.project))
 
 
 def _rtl(run: Run, part: str) -> Backend:
     from hls4rl.hls_projects.simulation.pipelined import RtlBackend
     from hls4rl.hls_projects.simulation.streaming import StreamRtlBackend, is_stream
 
-    place = _built(run.part(part))
+    place = run.verified(run.part(part))
     return StreamRtlBackend(place) if is_stream(place) else RtlBackend(place)
 
 
@@ -202,16 +200,10 @@ def _netlist(run: Run, part: str) -> Backend:
     from hls4rl.hls_projects.simulation.pipelined import NetlistBackend
     from hls4rl.hls_projects.simulation.streaming import StreamNetlistBackend, is_stream
 
-    place = _built(run.part(part))
+    place = run.verified(run.part(part))
     return StreamNetlistBackend(place) if is_stream(place) else NetlistBackend(place)
 
 
 _OPENERS: dict[str, Callable[[Run, str], Backend]] = {
     "torch": _torch, "qonnx": _qonnx, "onnxruntime": _onnxruntime, "csim": _csim, "rtl": _rtl, "netlist": _netlist,
 }
-
-
-def _built(path: Path) -> Path:
-    if not path.exists():
-        raise ProjectError(f"{path} is not there yet; run `make synth` for this ENV, METHOD, HIDDEN and SEED first")
-    return path

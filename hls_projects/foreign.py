@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,11 +32,10 @@ from hls4rl.export.qonnx_backend import QonnxBackend
 from hls4rl.hls_projects.evaluate import Comparison, require_equal
 from hls4rl.hls_projects.fpga.parts import load_part
 from hls4rl.hls_projects.fpga.place import RESULT, build_for_clock
-from hls4rl.hls_projects.fpga.synthesis import FAMILIES
 from hls4rl.hls_projects.hls.convert import write_project
 from hls4rl.hls_projects.hls.csim import CsimBackend, build_csim
 from hls4rl.hls_projects.simulation.pipelined import NetlistBackend, RtlBackend
-from hls4rl.stage import Stage, digest, exclusive, write_json
+from hls4rl.stage import Stage, contents, digest, exclusive, write_json
 from hls4rl.task import Hardware
 
 FOLDER = "onnx"
@@ -63,21 +62,21 @@ class ForeignBuild:
         stem = re.sub(r"[^A-Za-z0-9]+", "-", self.model.stem).strip("-")[:40] or "model"
         return self.root / FOLDER / f"{stem}-{digest(self.model)[:8]}"
 
-    @property
-    def stages(self) -> list[tuple[str, Stage, Callable[[Path], None]]]:
-        """Name, directory and maker of each stage, in order."""
+    def stages(self) -> Iterator[tuple[str, Stage, Callable[[Path], None]]]:
+        """Name, directory and maker of each stage, in order; each one's inputs need the former made."""
         settings, model = asdict(self.hardware), {"model": digest(self.model)}
         names = "strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part"
-        hls = model | {key: settings[key] for key in names}
-        placed = model | {key: settings[key] for key in ("part", "clock_mhz", "place_seeds")}
-        return [
-            ("folding to integers", Stage(self.directory / "onnx", model), self._fold),
-            ("hls4ml project and C-simulation", Stage(self.directory / "hls4ml", hls), self._convert),
-            ("RTL, synthesis, place and route", Stage(self.directory / self.hardware.part, placed), self._place),
-            ("every backend on random and corner observations", Stage(
-                self.directory / "report", model | {"hardware": settings, "random": RANDOM_OBSERVATIONS}
-            ), self._report),
-        ]
+        onnx, hls, part = (self.directory / name for name in ("onnx", "hls4ml", self.hardware.part))
+        yield "folding to integers", Stage(onnx, model), self._fold
+        graph = model | {"onnx": contents(onnx)}
+        written = graph | {key: settings[key] for key in names}
+        yield "hls4ml project and C-simulation", Stage(hls, written), self._convert
+        placed = graph | {key: settings[key] for key in ("part", "clock_mhz", "place_seeds")}
+        yield "RTL, synthesis, place and route", Stage(part, placed), self._place
+        checked = {"hardware": settings, "random": RANDOM_OBSERVATIONS, "built": [contents(hls), contents(part)]}
+        yield "every backend on random and corner observations", Stage(
+            self.directory / "report", graph | checked
+        ), self._report
 
     def observations(self) -> IntArray:
         """Corners, and random observations over the whole input type; int64, shape (rows, features)."""
@@ -144,7 +143,7 @@ class ForeignBuild:
             QonnxBackend(place / "onnx" / "policy.qonnx.onnx"), OnnxRuntimeBackend(place / "onnx" / "policy.onnx"),
             CsimBackend(place / "hls4ml"), RtlBackend(place / self.hardware.part),
         ]
-        if FAMILIES[load_part(self.hardware.part).family].models:
+        if load_part(self.hardware.part).tools.models:
             backends.append(NetlistBackend(place / self.hardware.part))
         return backends
 
@@ -180,7 +179,7 @@ def build_foreign(model: Path, hardware: Hardware, root: Path, console: Console 
     folding = build.original.folded  # what cannot be folded is told before anything is written
     console.print(f"{model.name}: activations folded by {', '.join(folding.ways) or 'nothing'}", highlight=False)
     with exclusive(build.directory):
-        for name, stage, maker in build.stages:
+        for name, stage, maker in build.stages():
             if stage.is_current:
                 console.print(f"  [dim]{name}: already done[/dim]")
                 continue

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from hls4rl.checked import write_checked
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.cost import cost
 from hls4rl.hls_projects.evaluate import BACKENDS, default_episodes, evaluate, require_equal
 from hls4rl.hls_projects.summary import load_summary, summarise
 from hls4rl.policy import PolicySpec
 from hls4rl.run import RUNS, Run
-from hls4rl.stage import Stage, digest, exclusive, write_json
+from hls4rl.stage import METADATA, Stage, contents, digest, exclusive, write_json
 from hls4rl.task import Task
 from hls4rl.train import train_seed, train_seeds
 from hls4rl.train.progress import TrainingProgress
@@ -49,33 +50,32 @@ class Build:
     minimum_steps: int
     selection: dict[str, Any] | None
 
-    @property
-    def stages(self) -> list[tuple[str, Stage, Callable[[Path], None]]]:
-        """Name, directory and maker of each stage after training, in order."""
+    def stages(self) -> Iterator[tuple[str, Stage, Callable[[Path], None]]]:
+        """Name, directory and maker of each stage after training, in order; each one's inputs need the former made."""
         run, hardware = self.run, _hardware(self.task)
         policy = {"policy": digest(run.policy)}
-        hls = policy | {key: hardware[key] for key in _HLS_SETTINGS if key in hardware}
-        placed = policy | {key: hardware[key] for key in _PLACE_SETTINGS if key in hardware}
+        yield "export to QONNX and ONNX", Stage(run.onnx.parent, policy), self._export
+        graph = policy | {"qonnx": digest(run.qonnx)}
+        hls = graph | {key: hardware[key] for key in _HLS_SETTINGS if key in hardware}
+        yield "hls4ml project and C-simulation", Stage(run.project, hls), self._convert
+        if self.tool == "open":
+            built = run.part(hardware["part"])
+            placed = graph | {key: hardware[key] for key in _PLACE_SETTINGS if key in hardware}
+            yield "RTL, synthesis, place and route", Stage(built, placed), self._place
+        else:
+            built = run.vendor
+            yield "Vitis HLS", Stage(built, hls), self._run_vendor
         verified = policy | {
             "hardware": hardware, "tool": self.tool, "episodes": self.episodes, "minimum_steps": self.minimum_steps,
             "selection": self.selection,
+            "built": {place.name: contents(place) for place in (run.onnx.parent, run.project, built)},
         }
-        implement = {
-            "open": ("RTL, synthesis, place and route", Stage(run.part(hardware["part"]), placed), self._place),
-            "vitis": ("Vitis HLS", Stage(run.vendor, hls), self._run_vendor),
-        }[self.tool]
-        return [
-            ("export to QONNX and ONNX", Stage(run.onnx.parent, policy), self._export),
-            ("hls4ml project and C-simulation", Stage(run.project, hls), self._convert),
-            implement,
-            ("every backend in the Gym loop", Stage(run.report, verified), self._report),
-        ]
+        yield "every backend in the Gym loop", Stage(run.report, verified), self._report
 
     def _export(self, directory: Path) -> None:
         from hls4rl.export import export_policy
-        from hls4rl.policy import load_policy
 
-        export_policy(load_policy(self.run.policy), directory)
+        export_policy(self.run.load_policy(), directory)
 
     def _convert(self, directory: Path) -> None:
         from hls4rl.hls_projects.hls.convert import write_project
@@ -153,7 +153,7 @@ def synthesise(
         choose_seed: train the task's number of seeds and build the best by validation, instead of ``spec.seed``.
         root: where the runs are kept.
         tool: one of :data:`TOOLS`.
-        episodes, minimum_steps: see :func:`hls4rl.hls_projects.evaluate.evaluate`; None: as many as is usual for the task.
+        episodes, minimum_steps: see :func:`hls4rl.hls_projects.evaluate.evaluate`; None: the task's usual number.
         console: where progress is shown; None for nowhere.
 
     Raises:
@@ -166,12 +166,28 @@ def synthesise(
     run, selection = _train(task, spec, choose_seed, root, console)
     build = Build(task, run, tool, episodes or default_episodes(task), minimum_steps, selection)
     with exclusive(run.directory):
-        for name, stage, maker in build.stages:
+        for name, stage, maker in build.stages():
             _make_stage(name, stage, maker, console)
         path = run.report / "summary.json"
         summary = load_summary(path)
-        write_json(run.directory / "metadata.json", {"spec": spec.to_json(), "task": asdict(task.resolved), "summary": summary})
+        write_checked(
+            run.directory / METADATA, {"spec": spec.to_json(), "task": asdict(task.resolved), "summary": summary}
+        )
     return Result(summary, path)
+
+
+def build_core(task: Task, run: Run, console: Console | None = None) -> None:
+    """Make all of ``run`` up to the core for the task's part, where it isn't there; its report stays as it is.
+
+    Raises:
+        ProjectError: a stage failed; the stages before it are kept.
+    """
+    build = Build(task, run, "open", default_episodes(task), 0, None)
+    run.load_policy()
+    with exclusive(run.directory):
+        for name, stage, maker in build.stages():
+            if stage.directory != run.report:
+                _make_stage(name, stage, maker, console or Console(quiet=True))
 
 
 def find_run(task: Task, spec: PolicySpec, choose_seed: bool, root: Path = RUNS) -> Run:
@@ -192,10 +208,10 @@ def find_run(task: Task, spec: PolicySpec, choose_seed: bool, root: Path = RUNS)
 def _check_width(task: Task, spec: PolicySpec) -> None:
     """Tell before training that an environment does not fit, or is too wide to come at once."""
     features, outputs = task.spaces
-    weights = features * next(iter(spec.hidden), outputs)
-    if weights > MAXIMUM_PIPELINE_WEIGHTS and not task.hardware.word_inputs:
+    units = next(iter(spec.hidden), outputs)
+    if features * units > MAXIMUM_PIPELINE_WEIGHTS and not task.hardware.word_inputs:
         raise ProjectError(
-            f"task '{task.name}': {features} features by {next(iter(spec.hidden), outputs)} units are too many weights for a core that "
+            f"task '{task.name}': {features} features by {units} units are too many weights for a core that "
             "takes all features at once; set hardware.word_inputs, the features that come in a clock, for instance to 4"
         )
 

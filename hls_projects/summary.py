@@ -145,7 +145,10 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
         value = summary[key]
         if key == "bitstream" and value is not None:
             value = os.path.relpath(value)
-        table.add_row(label, f"– ({summary['skipped'][key]})" if value is None else form.format(value))
+        shown = f"– ({summary['skipped'][key]})" if value is None else form.format(value)
+        if key == "fmax_mhz" and (cap := summary["implementation"].get("fmax_capped_by")):
+            shown += f" (capped by {cap}; nextpnr: {summary['implementation']['fmax_nextpnr_mhz']:.0f})"
+        table.add_row(label, shown)
     console.print(table)
     if summary.get("selection"):
         console.print(_spread(summary["selection"]))

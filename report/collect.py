@@ -9,14 +9,18 @@ from typing import Any
 import numpy as np
 
 from hls4rl.hls_projects.fpga.parts import load_part, part_names
-from hls4rl.hls_projects.summary import KEYS
-from hls4rl.policy import Policy, load_policy
+from hls4rl.hls_projects.fpga.place import RESULT
+from hls4rl.hls_projects.prove.claims import CERTIFICATE
+from hls4rl.hls_projects.summary import KEYS, load_summary
+from hls4rl.policy import Policy
 from hls4rl.report import words
 from hls4rl.report.commands import commands, environment_word
 from hls4rl.report.episode import MOST_FEATURES, record
 from hls4rl.report.points import points, tried
-from hls4rl.report.sources import EXPLORED, built_runs, read_if_there, read_json, sibling_seeds, task_of
+from hls4rl.report.sources import EXPLORED, TRAINING, built_runs, read_result, read_stage, sibling_seeds, task_of
 from hls4rl.report.vendor import cross_check
+from hls4rl.run import Run
+from hls4rl.stage import digest, require_unchanged
 from hls4rl.train.selection import EVALUATION_SEED
 
 CURVE_POINTS = 100
@@ -33,13 +37,13 @@ def collect_task(directory: Path) -> dict[str, Any]:
     Raises:
         ProjectError: a file is missing or damaged; the message names it.
     """
-    explored = read_if_there(directory / EXPLORED)
+    explored = read_result(directory / EXPLORED, "run `make explore` again")
     policies = [_policy(run, environment_word(directory.name, explored)) for run in built_runs(directory)]
-    solved = policies[0]["solved_from"] if policies else explored["solved"]
+    solved = policies[0]["solved_from"] if policies else (explored or {})["solved"]
     policies.sort(key=lambda item: (item["solves"] is False, item["figures"]["lut"] or 0))
     return {
         "task": directory.name,
-        "environment": policies[0]["environment"] if policies else f"task {explored['environment']}",
+        "environment": policies[0]["environment"] if policies else f"task {(explored or {})['environment']}",
         "solved_from": solved,
         "policies": policies,
         "trials": tried(explored),
@@ -53,14 +57,16 @@ def collect_task(directory: Path) -> dict[str, Any]:
 
 
 def _policy(run: Path, environment: str) -> dict[str, Any]:
-    task, policy = task_of(run), load_policy(run / "policy" / "policy.safetensors")
-    training = read_json(run / "policy" / "training.json")
-    figures = {key: value for key, value in read_json(run / "report" / "summary.json").items() if key in KEYS}
+    made = Run.at(run)
+    task, policy, report = task_of(run), made.load_policy(), made.verified(made.report)
+    training, summary = read_stage(run / "policy", TRAINING), load_summary(report / "summary.json")
+    figures = {key: value for key, value in summary.items() if key in KEYS}
     if figures["bitstream"]:
         figures["bitstream"] = f"{run.name}/{figures['part']}/{Path(figures['bitstream']).name}"
-    implementation = read_json(run / "report" / "ooc_synth_and_timing.json")
-    placed = read_if_there(run / task.hardware.part / "ooc_synth_and_timing.json")
-    board = read_if_there(run / "hil.json")
+    implementation = read_stage(report, RESULT)
+    part = made.part(task.hardware.part)
+    placed = read_stage(made.verified(part), RESULT) if part.exists() else None
+    board = read_result(run / "hil.json", "run its `make hil` again", policy=digest(made.policy))
     return {
         "name": run.name,
         "environment": task.environment,
@@ -74,25 +80,25 @@ def _policy(run: Path, environment: str) -> dict[str, Any]:
         "offset": task.converter.offset.tolist(),
         "numbers": words.number_formats(training["contract"]),
         "figures": figures,
-        "skipped": read_json(run / "report" / "summary.json")["skipped"],
+        "skipped": summary["skipped"],
         "training": _training(run),
-        "verification": [_verified(item) for item in read_json(run / "report" / "verification.json")],
-        "proof": _proof(read_if_there(run / f"proof-{figures['part']}" / "certificate.json")),
+        "verification": [_verified(item) for item in read_stage(report, "verification.json")],
+        "proof": _proof(made, figures["part"]),
         "resources": _resources(figures),
         "clock_mhz": task.hardware.clock_mhz,
         "critical_path": words.critical_path(implementation.get("critical_path") or ()),
-        "energy": read_json(run / "report" / "op_and_param_counts.json"),
+        "energy": read_stage(report, "op_and_param_counts.json"),
         "weights": _weights(policy),
         "episode": record(task, policy, EVALUATION_SEED),
         "board": {key: board[key] for key in _BOARD} if board else None,
-        "vendor": cross_check(run, placed, task.hardware),
+        "vendor": cross_check(made, placed, task.hardware),
         "commands": commands(training["spec"], task, environment, board is not None),
     }
 
 
 def _training(run: Path) -> dict[str, Any]:
-    seeds = {seed: read_json(path) for seed, path in sibling_seeds(run).items()}
-    deployed = int(read_json(run / "policy" / "training.json")["spec"]["seed"])
+    seeds = {seed: read_stage(path.parent, TRAINING) for seed, path in sibling_seeds(run).items()}
+    deployed = int(read_stage(run / "policy", TRAINING)["spec"]["seed"])
     first = next(iter(seeds.values()))
     block = max(1, len(first["training_returns"]) // CURVE_POINTS)
     return {
@@ -126,9 +132,14 @@ def _verified(item: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _proof(certificate: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _proof(run: Run, part: str) -> dict[str, Any] | None:
+    remedy = "run its `make prove` again"
+    certificate = read_result(run.directory / f"proof-{part}" / CERTIFICATE, remedy, policy=digest(run.policy))
     if certificate is None:
         return None
+    for side in certificate["sides"].values():
+        for name, expected in side["sha256"].items():
+            require_unchanged(run.directory / name, expected, f"the certificate is of another file; {remedy}")
     keys = ("claim", "outputs", "status", "over", "method")
     return {
         "verdict": certificate["verdict"], "statement": certificate["statement"],

@@ -6,28 +6,45 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hls4rl.checked import read_checked
 from hls4rl.errors import ProjectError
+from hls4rl.stage import verified
 from hls4rl.task import Task, read_task
 
+TRAINING = "training.json"
 EXPLORED = Path("explore") / "explore.json"
 """Below a task's directory: what ``make explore`` found."""
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file.
+def read_stage(directory: Path, name: str) -> Any:
+    """The content of a JSON file in a stage's directory.
 
     Raises:
-        ProjectError: it isn't there or isn't whole.
+        ProjectError: it isn't there, or the directory isn't as it was left.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads((verified(directory, "run its `make synth` again") / name).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ProjectError(f"{path}: not readable ({error}); make its run again") from error
+        raise ProjectError(f"{directory / name}: not readable ({error}); make its run again") from error
 
 
-def read_if_there(path: Path) -> Any:
-    """As :func:`read_json`, and None where there is no such file."""
-    return read_json(path) if path.exists() else None
+def read_result(path: Path, remedy: str, **inputs: str) -> dict[str, Any] | None:
+    """What a command left in ``path``; None where there is no such file.
+
+    Args:
+        remedy: ends messages.
+        inputs: what it must say that it comes from.
+
+    Raises:
+        ProjectError: it was changed, or comes from something else.
+    """
+    if not path.exists():
+        return None
+    found = read_checked(path, remedy)
+    for name, value in inputs.items():
+        if found.get(name) != value:
+            raise ProjectError(f"{path}: made with another {name} than is here now; {remedy}, or remove it")
+    return found
 
 
 def built_runs(directory: Path) -> list[Path]:
@@ -43,10 +60,10 @@ def task_directories(root: Path) -> list[Path]:
 
 def sibling_seeds(run: Path) -> dict[int, Path]:
     """``training.json`` of each policy that differs from that of ``run`` in the seed alone."""
-    wanted = _without_seed(read_json(run / "policy" / "training.json"))
+    wanted = _without_seed(read_stage(run / "policy", TRAINING))
     found = {}
     for path in sorted(run.parent.glob("*-s*/policy/training.json")):
-        training = read_json(path)
+        training = read_stage(path.parent, TRAINING)
         if _without_seed(training) == wanted:
             found[int(training["spec"]["seed"])] = path
     return dict(sorted(found.items()))
@@ -59,7 +76,8 @@ def task_of(run: Path) -> Task:
         ProjectError: the run's ``metadata.json`` is missing or of another version.
     """
     path = run / "metadata.json"
-    return read_task(read_json(path)["task"], f"{path}: of another version; run its `make synth` again")
+    found = read_checked(path, "run its `make synth` again")
+    return read_task(found["task"], f"{path}: of another version; run its `make synth` again")
 
 
 def _without_seed(training: dict[str, Any]) -> dict[str, Any]:

@@ -9,21 +9,22 @@ from typing import Any
 
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.hls.vitis import REPORT, TOOLS, read_report, was_tried
-from hls4rl.report.sources import read_if_there
+from hls4rl.report.sources import read_stage
 from hls4rl.report.words import ROADS
+from hls4rl.run import Run
 from hls4rl.task import Hardware
 
 _OPEN = ("part", "lut", "ff", "dsp", "bram", "fmax_mhz", "cycles", "latency_ns")
 
 
-def cross_check(run: Path, open_result: Mapping[str, Any] | None, hardware: Hardware) -> dict[str, Any]:
+def cross_check(run: Run, open_result: Mapping[str, Any] | None, hardware: Hardware) -> dict[str, Any]:
     """``rows``, one for each source of figures, and ``note``: one line that says why the vendor's are missing."""
     rows = []
     if open_result is not None:
         rows.append(_row("open: Yosys, nextpnr", "open", {key: open_result.get(key) for key in _OPEN}))
-    found = read_if_there(run / "vitis" / REPORT)
-    if found is None:
-        return {"rows": rows, "note": _reason(run, hardware)}
+    if not run.vendor.exists():
+        return {"rows": rows, "note": _reason(run.project, hardware)}
+    found = read_stage(run.verified(run.vendor), REPORT)
     vendor = found["vendor"]
     period, cycles = vendor.get("EstimatedClockPeriod"), vendor.get("WorstLatency")
     timing = {
@@ -45,8 +46,7 @@ def _row(source: str, meaning: str, values: Mapping[str, Any]) -> dict[str, Any]
     return {"source": source, "meaning": ROADS[meaning], **{key: values.get(key) for key in _OPEN}}
 
 
-def _reason(run: Path, hardware: Hardware) -> str:
-    project = run / "hls4ml"
+def _reason(project: Path, hardware: Hardware) -> str:
     if was_tried(project):
         try:
             read_report(project)

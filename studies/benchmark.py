@@ -1,4 +1,4 @@
-"""``python -m hls4rl.studies.benchmark``: the kernel against other trainers, side by side on this machine, on CartPole-v0.
+"""``python -m hls4rl.studies.benchmark``: the kernel against other trainers, side by side here, on CartPole-v0.
 
 The peers are stable-baselines3's A2C and PPO with their defaults, and a policy gradient on one environment in the style
 of CleanRL: one script, one policy, one PyTorch forward pass a step. The kernel trains ten policies at once, as the
@@ -101,8 +101,8 @@ class Clock:
 
 def measure_kernel(task: Task) -> Measurement:
     """Ten policies on as many threads as there are processors; compiled beforehand, as its result stays on disk."""
-    list(kernel.run(task, PolicySpec(task.name, "fp", 4, 0)))
-    specs = [PolicySpec(task.name, "fp", HIDDEN, seed) for seed in range(POLICIES)]
+    list(kernel.run(task, PolicySpec(task.name, "fp", (4,), 0)))
+    specs = [PolicySpec(task.name, "fp", (HIDDEN,), seed) for seed in range(POLICIES)]
     started = time.perf_counter()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         runs = list(pool.map(lambda spec: _train(task, spec, started), specs))

@@ -1,10 +1,34 @@
-"""The picture of the matrix: what each policy costs against what it earns."""
+"""``python -m hls4rl.studies.matrix``: every method on two tasks in two widths, built and verified: a table, a picture.
+
+The picture shows what each policy costs against what it earns.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from hls4rl.cli import print_result, run
+from hls4rl.hls_projects import pipeline, summary
+from hls4rl.hls_projects.fpga.parts import load_part
+from hls4rl.options import Root
+from hls4rl.policy import METHODS, PolicySpec
+from hls4rl.run import RUNS
+from hls4rl.stage import write_json
+from hls4rl.task import load_task, with_settings
+
+CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+TASKS = ("cartpole", "acrobot")
+HIDDEN = (16, 64)
+STEPS = 100_000
 
 COLOURS = {
     "fp": "#000000",
@@ -50,3 +74,34 @@ def draw_matrix(summaries: Sequence[Mapping[str, Any]], path: Path) -> None:
     axes[0][-1].legend(drawn.values(), drawn.keys(), title=title, fontsize=8, title_fontsize=7)
     figure.savefig(path, dpi=150)
     plt.close(figure)
+
+
+@app.command()
+def matrix(
+    root: Root = None,
+    part: Annotated[str | None, typer.Option(help="Part to build for. Default: the tasks'.")] = None,
+) -> None:
+    """Build and verify every method × {cartpole, acrobot} × hidden 16 and 64, 100,000 steps a backend each."""
+    summaries = []
+    root = root or RUNS
+    for name in TASKS:
+        task = with_settings(load_task(name), "hardware", part=part)
+        load_part(task.hardware.part)  # an unknown part is told before hours of training
+        for method in METHODS:
+            for hidden in HIDDEN:
+                CONSOLE.rule(f"{name} {method} {hidden}")
+                spec = PolicySpec(name, method, (hidden,), 0)
+                result = pipeline.synthesise(
+                    task, spec, choose_seed=True, root=root, minimum_steps=STEPS, console=CONSOLE
+                )
+                CONSOLE.print(summary.one_line(result.summary))
+                summaries.append(result.summary)
+    summary.print_matrix(summaries, CONSOLE)
+    path = root / "matrix.json"
+    draw_matrix(summaries, root / "matrix.png")
+    write_json(path, summaries)
+    print_result(path)
+
+
+if __name__ == "__main__":
+    run(app, "python -m hls4rl.studies.matrix")

@@ -15,7 +15,9 @@ ROOT = Path(__file__).parent.parent
 GOOD_TASK = (ROOT / "hls_projects" / "tasks" / "cartpole.toml").read_text(encoding="utf-8")
 
 
-def command(*arguments: str, env: dict[str, str] | None = None, package: str = "hls4rl.hls_projects") -> tuple[int, str]:
+def command(
+    *arguments: str, env: dict[str, str] | None = None, package: str = "hls4rl.hls_projects"
+) -> tuple[int, str]:
     """Exit status and standard error."""
     done = subprocess.run(
         [sys.executable, "-m", package, *arguments],

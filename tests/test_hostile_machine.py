@@ -39,7 +39,8 @@ own_mounts = pytest.mark.skipif(
 
 
 def train(folder: Path, root: Path) -> list[str]:
-    return [*command("hls4rl.train", "--env", str(small_task(folder)), "--hidden", "4", "--seed", "0"), "--root", str(root)]
+    options = ("--env", str(small_task(folder)), "--hidden", "4", "--seed", "0", "--root", str(root))
+    return command("hls4rl.train", *options)
 
 
 def synth(folder: Path, root: Path) -> list[str]:

@@ -125,7 +125,8 @@ def small_task(folder: Path) -> Path:
 
 def commands(folder: Path) -> dict[str, list[str]]:
     """What is killed: the pipeline on a small task, and the paper's small slice."""
-    synth = command("hls4rl.hls_projects", "synth", "--env", str(small_task(folder)), "--hidden", "4", "--episodes", "2")
+    options = ("--env", str(small_task(folder)), "--hidden", "4", "--episodes", "2")
+    synth = command("hls4rl.hls_projects", "synth", *options)
     return {"synth": synth, "paper": command("hls4rl.studies.paper", "--quick")}
 
 

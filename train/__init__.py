@@ -5,22 +5,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from hls4rl.errors import ProjectError
-from hls4rl.policy import Policy, PolicySpec, load_policy
-from hls4rl.task import Task, load_task
-
 if TYPE_CHECKING:
-    from hls4rl.gym_loop import Episodes, play
     from hls4rl.train.selection import Selection, train_seed, train_seeds
     from hls4rl.train.training import TrainingResult, train_policy
 
-__all__ = [
-    "Episodes", "Policy", "PolicySpec", "ProjectError", "Selection", "Task", "TrainingResult", "load_policy",
-    "load_task", "play", "train_policy", "train_seed", "train_seeds",
-]
+__all__ = ["Selection", "TrainingResult", "train_policy", "train_seed", "train_seeds"]
 
 _HOMES = {
-    "Episodes": "gym_loop", "play": "gym_loop",
     "Selection": "selection", "train_seed": "selection", "train_seeds": "selection",
     "TrainingResult": "training", "train_policy": "training",
 }

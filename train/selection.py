@@ -20,7 +20,7 @@ from hls4rl.contract import Argmax
 from hls4rl.policy import Policy, PolicySpec, load_policy
 from hls4rl.processes import worker_pool
 from hls4rl.run import RUNS
-from hls4rl.stage import Stage, exclusive, write_json
+from hls4rl.stage import Stage, exclusive, verified, write_json
 from hls4rl.task import Task
 from hls4rl.train.training import Standing, TrainingResult, load_trainer, resolve_trainer, train_policy
 
@@ -130,7 +130,9 @@ def deployed_policy(task: Task, spec: PolicySpec, root: Path = RUNS) -> Policy:
     Raises:
         ProjectError: it isn't trained yet, or its file is damaged.
     """
-    return load_policy(policy_stage(task, spec, root).directory / "policy.safetensors")
+    directory = policy_stage(task, spec, root).directory
+    verified(directory, "run `make train` again", spec=spec.to_json())
+    return load_policy(directory / "policy.safetensors")
 
 
 def _report(task: Task, result: TrainingResult) -> dict[str, Any]:

@@ -9,8 +9,15 @@ from typing import Any
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.block_ram import take_output_registers
 from hls4rl.hls_projects.fpga.parts import load_part
-from hls4rl.hls_projects.fpga.place import RESULT, check_capacity, place_seeds, placed_files, result_of
-from hls4rl.hls_projects.fpga.synthesis import FAMILIES, NETLIST, synthesise
+from hls4rl.hls_projects.fpga.place import (
+    RESULT,
+    check_capacity,
+    place_seeds,
+    placed_files,
+    require_possible,
+    result_of,
+)
+from hls4rl.hls_projects.fpga.synthesis import NETLIST, synthesise
 from hls4rl.hls_projects.rtl.pipelined import CORE
 from hls4rl.hls_projects.rtl.streaming import write_stream
 from hls4rl.hls_projects.simulation.streaming import build_netlist_model, build_rtl_model
@@ -27,7 +34,8 @@ def build_stream(
         word_inputs: features that come in a clock.
 
     Returns:
-        The content of ``ooc_synth_and_timing.json``: what :func:`hls4rl.hls_projects.fpga.place.build_for_clock` gives, and
+        The content of ``ooc_synth_and_timing.json``: what
+        :func:`hls4rl.hls_projects.fpga.place.build_for_clock` gives, and
         ``interval`` (clocks between two observations), ``word_inputs``, ``weight_bits`` and ``memory_bits``.
 
     Raises:
@@ -39,12 +47,13 @@ def build_stream(
             f"the streaming core is built for ECP5 parts, not for {part.name}; set PART to ecp5-25f, ecp5-45f or "
             "ecp5-85f"
         )
+    require_possible(clock_mhz, part)
     info = write_stream(network, directory, word_inputs)
     synthesis = synthesise([directory / f"{CORE}.v"], CORE, part, directory)
     check_capacity(synthesis.resources, part)
     take_output_registers(directory / NETLIST, CORE)
     build_rtl_model(directory)
-    build_netlist_model(directory, directory / NETLIST, FAMILIES[part.family].models)
+    build_netlist_model(directory, directory / NETLIST, part.tools.models)
     with tempfile.TemporaryDirectory(dir=directory, prefix=".place-") as work:
         placements = place_seeds(directory / NETLIST, part, clock_mhz, seeds, Path(work))
         for path in placed_files(Path(work), part, placements):

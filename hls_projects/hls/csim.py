@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import json
 import math
 import os
 import shutil
@@ -17,15 +16,13 @@ import numpy as np
 from hls4rl.backend import Answer
 from hls4rl.contract import IntArray, read_output
 from hls4rl.errors import ProjectError
-from hls4rl.hls_projects.hls.convert import TOP, Description, read_description
+from hls4rl.hls_projects.hls.convert import DESCRIPTION, TOP, Description, read_description
+from hls4rl.library import load_library, record_library
 from hls4rl.processes import run
-from hls4rl.stage import digest, write_json
 
 ENTRY = Path(__file__).with_name("csim_entry.cpp")
 LIBRARY = Path("csim") / f"{TOP}.so"
 """Where the compiled library lies in a project."""
-DIGEST = f"{TOP}.json"
-"""Beside the library: its SHA-256."""
 VOLATILE = "void clearUnusedBits(void) volatile"
 """In the headers of ``ap_fixed``: makes each number go through memory at each step, which takes 3/4 of the time."""
 _FLAGS = (
@@ -68,8 +65,8 @@ def build_csim(project: Path) -> Path:
             log = library.with_name("compile.log")
             log.write_text(done.stdout + done.stderr, encoding="utf-8")
             raise ProjectError(f"g++ failed on {project} (status {done.returncode}); see {log}")
-        write_json(library.with_name(DIGEST), {"sha256": digest(partial)})
         partial.replace(library)
+        record_library(library, _sources(project))
     finally:
         partial.unlink(missing_ok=True)
     return library
@@ -82,8 +79,7 @@ class CsimBackend:
 
     def __init__(self, project: Path) -> None:
         description = read_description(project)
-        library, weights = project / LIBRARY, (project / "firmware" / "weights").resolve()
-        _check_whole(library)
+        weights = (project / "firmware" / "weights").resolve()
         for name in description.weights:
             # The C++ ends the whole process if one is missing.
             if not (weights / name).is_file():
@@ -91,7 +87,7 @@ class CsimBackend:
         self._shape = (description.features, description.outputs)
         self._output = read_output(description.output)
         self._weights = str(weights).encode()
-        self._infer = _load(library).hls4rl_infer
+        self._infer = load_library(project / LIBRARY, f"delete {project} and build it again").hls4rl_infer
         self._infer.restype = None
         self._infer.argtypes = [ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64]
 
@@ -128,22 +124,6 @@ def _definitions(description: Description) -> list[str]:
     ]
 
 
-def _check_whole(library: Path) -> None:
-    try:
-        expected = json.loads(library.with_name(DIGEST).read_text(encoding="utf-8"))["sha256"]
-        whole = digest(library) == expected
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ProjectError(f"{library.parent.parent}: its C simulation isn't compiled; build it again") from error
-    if not whole:  # loading half a library kills the process
-        raise ProjectError(f"{library} is damaged; delete {library.parent.parent} and build it again")
-
-
-def _load(library: Path) -> ctypes.CDLL:
-    # The loader takes a path that it has seen for the same library, even if the file is new: load a copy.
-    with tempfile.TemporaryDirectory(prefix="hls4rl-") as scratch:
-        copy = Path(scratch) / library.name
-        shutil.copyfile(library, copy)
-        try:
-            return ctypes.CDLL(str(copy), mode=os.RTLD_LOCAL | os.RTLD_NOW)
-        except OSError as error:
-            raise ProjectError(f"{library} cannot be loaded on this machine ({error}); build it again") from error
+def _sources(project: Path) -> list[Path]:
+    """All that the library was compiled from, but for the entry, and what it reads when it runs."""
+    return [path for path in (project / "firmware").rglob("*") if path.is_file()] + [project / DESCRIPTION]

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hls4rl.stage import write_json
+from hls4rl.checked import read_if_whole, write_checked
 
 CERTIFICATE = "certificate.json"
 _PROGRESS = "progress.json"
@@ -116,9 +116,9 @@ class Certificate:
         progress = self._progress() | {
             claim.key: {key: getattr(claim, key) for key in keys} for claim in self.claims
         }
-        write_json(self.directory / _PROGRESS, progress)
+        write_checked(self.directory / _PROGRESS, progress)
         sides = {side.name: side for claim in self.claims for side in (claim.left, claim.right)}
-        write_json(self.path, {
+        write_checked(self.path, {
             **self.design,
             "verdict": self.verdict,
             "proven": [claim.name for claim in self.claims if claim.status == PROVEN],
@@ -129,8 +129,4 @@ class Certificate:
         })
 
     def _progress(self) -> dict[str, Any]:
-        try:
-            found = json.loads((self.directory / _PROGRESS).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        return read_if_whole(self.directory / _PROGRESS) or {}

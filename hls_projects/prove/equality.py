@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from hls4rl.backend import Answer, Backend
+from hls4rl.checked import read_if_whole, write_checked
 from hls4rl.contract import IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.gym_loop import play
 from hls4rl.hls_projects.evaluate import BACKENDS, differing, open_backend
 from hls4rl.hls_projects.prove.subject import Subject
-from hls4rl.stage import write_json
 
 RESULT = "equality.json"
 EPISODES = 128
@@ -72,7 +71,7 @@ def run_equality(
             "mismatches": sum(sum(standing.mismatches.values()) for standing in standings.values()),
             "policies": {name: asdict(standing) for name, standing in standings.items()},
         }
-        write_json(path, result)
+        write_checked(path, result)
         report(done)
         return result
 
@@ -141,8 +140,4 @@ def _files(subject: Subject) -> dict[str, str]:
 
 
 def _known(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["policies"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return found
+    return dict((read_if_whole(path) or {}).get("policies", {}))

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from hls4rl.checked import read_checked, write_checked
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.synthesis import NETLIST
 from hls4rl.hls_projects.fpga.yosys import netlist_commands
@@ -29,7 +30,6 @@ from hls4rl.hls_projects.prove.prover import ENUMERABLE_BITS
 from hls4rl.hls_projects.prove.subject import Subject
 from hls4rl.hls_projects.rtl.pipelined import CORE
 from hls4rl.hls_projects.simulation.gates import Circuit, elaborate
-from hls4rl.stage import write_json
 
 MUTATIONS = "mutations.json"
 KINDS = ("flipped bit", "exchanged inputs", "stuck input")
@@ -98,7 +98,7 @@ def try_mutants(
             results.append({
                 "kind": mutant.kind, "cell": mutant.cell, "change": mutant.detail, "fate": fate, "by": how,
             })
-            write_json(path, {
+            write_checked(path, {
                 "netlist": subject.netlist.files, "seed": seed, "asked": count, "tried": len(results),
                 **{name: sum(item["fate"] == name for item in results) for name in (CAUGHT, EQUIVALENT, UNDECIDED)},
                 "mutants": results,
@@ -109,8 +109,7 @@ def try_mutants(
 
 def read_mutations(path: Path) -> dict[str, Any]:
     """What :func:`try_mutants` left in ``path``."""
-    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return result
+    return read_checked(path, "run `make prove` with MUTATIONS again")
 
 
 class _Trial:

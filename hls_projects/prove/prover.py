@@ -44,6 +44,7 @@ from hls4rl.hls_projects.prove.subject import Subject
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGIT_BITS, LOGITS
 from hls4rl.hls_projects.simulation.gates import Circuit, elaborate
 from hls4rl.network import IntegerNetwork
+from hls4rl.stage import digest
 
 ENUMERABLE_BITS = 32
 """Bits of an observation up to which every observation is tried."""
@@ -54,6 +55,10 @@ _STATEMENT = (
     "From the reset state, on every clock: out_valid is what in_valid was {cycles} clocks before (0 until then); "
     "whenever it is 1, action is {decision} for the observation of {cycles} clocks before, whatever came before and "
     "after it."
+)
+_BOARDS = (
+    "a bitstream of `make bitstream` holds the module policy_core of this very netlist, cell by cell, if its "
+    "bitstream.json names the same core; a board answers with policy_hash"
 )
 _TRUSTED = (
     "Yosys reads Verilog and the netlist, and has models of the part's cells, as the part behaves",
@@ -252,6 +257,10 @@ def _design(subject: Subject) -> dict[str, Any]:
         "task": subject.run.spec.task,
         "run": subject.run.directory.name,
         "part": subject.part,
+        "policy": digest(subject.run.policy),
+        "policy_hash": digest(subject.run.policy)[:16],
+        "core": {"part": subject.part, "recipe": subject.recipe, "netlist": digest(subject.built / NETLIST)},
+        "boards": _BOARDS,
         "statement": _STATEMENT.format(cycles=info.cycles, decision=_decision(network)),
         "input_type": {
             "features": network.features, "bits": network.input.bits, "signed": network.input.signed,

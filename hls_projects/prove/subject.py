@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,15 +12,16 @@ from hls4rl.backend import Backend
 from hls4rl.errors import ProjectError
 from hls4rl.export.graph import read_network
 from hls4rl.hls_projects.fpga.parts import load_part, part_names
-from hls4rl.hls_projects.fpga.synthesis import FAMILIES, NETLIST
+from hls4rl.hls_projects.fpga.place import RESULT
+from hls4rl.hls_projects.fpga.synthesis import NETLIST
 from hls4rl.hls_projects.hls.csim import LIBRARY
 from hls4rl.hls_projects.prove.claims import Side
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGITS, RtlInfo, read_info
 from hls4rl.hls_projects.simulation.streaming import is_stream
 from hls4rl.network import IntegerNetwork
-from hls4rl.policy import load_policy
+from hls4rl.plain import read_json
 from hls4rl.run import Run
-from hls4rl.stage import METADATA, digest
+from hls4rl.stage import digest, inputs_of
 from hls4rl.task import Task, read_task
 
 
@@ -38,10 +38,10 @@ class Subject:
                 f"{self.built}: a streaming core, whose answer depends on thousands of clocks; nothing proves it over "
                 "all observations here: compare it with `make evaluate BACKEND=rtl` and `BACKEND=netlist`"
             )
-        needed = (self.run.qonnx, *(self.built / name for name in (f"{CORE}.v", f"{LOGITS}.v", NETLIST)))
-        for path in needed:
-            if not path.is_file():
-                raise ProjectError(f"{path} is not there; run `make synth` for this ENV, METHOD, HIDDEN and SEED first")
+        for stage in (self.run.onnx.parent, self.built):
+            self.run.verified(stage)
+        if self.run.project.is_dir():
+            self.run.verified(self.run.project)
 
     @property
     def built(self) -> Path:
@@ -61,9 +61,9 @@ class Subject:
     @cached_property
     def task(self) -> Task:
         """The environment and the converter of observations that the policy was trained with."""
-        made = json.loads((self.run.policy.parent / METADATA).read_text(encoding="utf-8"))["inputs"]
+        made = inputs_of(self.run.verified(self.run.policy.parent), "train it again")
         kept = {key: made[key] for key in ("environment", "environment_options", "wrappers", "observation", "action")}
-        return read_task({"name": self.run.spec.task, **kept}, str(self.run.policy.parent / METADATA))
+        return read_task({"name": self.run.spec.task, **kept}, str(self.run.policy.parent))
 
     @cached_property
     def info(self) -> RtlInfo:
@@ -71,9 +71,14 @@ class Subject:
         return read_info(self.built)
 
     @property
+    def recipe(self) -> str:
+        """By which the netlist was synthesised."""
+        return str(read_json(self.built / RESULT, "build it again with `make synth`").get("recipe"))
+
+    @property
     def models(self) -> str:
         """Yosys' models of the part's cells; empty where there are none."""
-        return FAMILIES[load_part(self.part).family].models
+        return load_part(self.part).tools.models
 
     @cached_property
     def reference(self) -> Side:
@@ -123,7 +128,7 @@ class Subject:
     def _torch(self) -> Backend:
         from hls4rl.train.network import TorchBackend
 
-        return TorchBackend(load_policy(self.run.policy))
+        return TorchBackend(self.run.load_policy())
 
     def _onnxruntime(self) -> Backend:
         from hls4rl.export.onnxruntime_backend import OnnxRuntimeBackend
@@ -143,7 +148,7 @@ def find_subjects(root: Path) -> list[Subject]:
         for path in sorted(root.glob(f"*/*/{part}/{NETLIST}")):
             run = path.parents[1]
             if (run / "policy" / "policy.safetensors").is_file() and not is_stream(run / part):
-                found.append(Subject(Run(load_policy(run / "policy" / "policy.safetensors").spec, root), part))
+                found.append(Subject(Run.at(run), part))
     return sorted(found, key=lambda subject: (str(subject.run.directory), subject.part))
 
 

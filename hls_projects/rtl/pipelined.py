@@ -185,7 +185,7 @@ class _Replay:
     def outputs_and_action(
         self, layers: Sequence[_Affine], groups: Sequence[int], inputs: Sequence[Value]
     ) -> list[Value]:
-        """The bits of the action of each of ``groups``, lowest first, or without groups its integers; then the outputs."""
+        """The bits of each of ``groups``' choice, lowest first, or without groups the action; then the outputs."""
         outputs = self._run(layers, inputs)
         return [*(self._choices(outputs, groups) if groups else outputs), *outputs]
 

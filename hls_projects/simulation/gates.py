@@ -17,10 +17,11 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from hls4rl.checked import read_checked, write_checked
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.read_only import KINDS, Rom, clocks_of, roms_of
 from hls4rl.hls_projects.fpga.yosys import run_yosys
-from hls4rl.plain import read_json
+from hls4rl.library import digests_from, require_sources
 
 Words = NDArray[np.uint64]
 LANES = 64
@@ -55,9 +56,11 @@ class Circuit:
         """Read what :func:`elaborate` wrote.
 
         Raises:
-            ProjectError: the file isn't whole.
+            ProjectError: the file isn't whole, or a source of it was changed.
         """
-        data = read_json(path, "build it again with `make synth`")
+        remedy = "build it again with `make synth`"
+        data = read_checked(path, remedy)
+        require_sources(path.parent, data.get("sources"), remedy)
         try:
             circuit = cls(
                 int(data["nets"]), np.array(data["gates"], dtype=np.int64).reshape(-1, 5),
@@ -104,13 +107,16 @@ class Circuit:
         return dict(zip(outputs, np.split(record, ends[:-1], axis=1), strict=True))
 
 
-def elaborate(preparation: Sequence[str], top: str, result: Path, roms: bool = False) -> None:
+def elaborate(
+    preparation: Sequence[str], top: str, result: Path, roms: bool = False, sources: Sequence[Path] = ()
+) -> None:
     """Bring the design that the Yosys commands ``preparation`` read down to gates and write it to ``result``.
 
     Flip-flops must share one clock edge, the rising one, and start at 0 or at any value.
 
     Args:
         roms: keep memories as :class:`Rom`, where they would become gates; all of them must be read-only and clocked.
+        sources: files whose SHA-256 the result keeps: it is refused when one of them is no longer the same.
     """
     raw = result.with_suffix(".yosys")
     memories = "memory -nomap" if roms else "memory_map"
@@ -118,7 +124,7 @@ def elaborate(preparation: Sequence[str], top: str, result: Path, roms: bool = F
     run_yosys(commands, result.parent, result.with_suffix(".log"))
     module = json.loads(raw.read_text(encoding="utf-8"))["modules"][top]
     raw.unlink()
-    result.write_text(json.dumps(_levelled(module)), encoding="utf-8")
+    write_checked(result, {**_levelled(module), "sources": digests_from(result.parent, sources)}, indent=None)
 
 
 def lanes_of(integers: NDArray[np.int64], width: int) -> Words:

@@ -21,7 +21,8 @@ _CLOCKS = 256
 def build_rtl_model(directory: Path) -> None:
     """Prepare the RTL in ``directory`` (both cores) for :class:`RtlBackend`."""
     for core in (CORE, LOGITS):
-        elaborate(verilog_commands([directory / f"{core}.v"]), core, _place(directory, f"rtl_{core}"))
+        source = directory / f"{core}.v"
+        elaborate(verilog_commands([source]), core, _place(directory, f"rtl_{core}"), sources=[source])
 
 
 def build_netlist_model(directory: Path, netlist: Path, cells: str) -> None:
@@ -30,7 +31,7 @@ def build_netlist_model(directory: Path, netlist: Path, cells: str) -> None:
     Args:
         cells: Yosys' simulation models of the part's cells, for instance ``+/ecp5/cells_sim.v``.
     """
-    elaborate(netlist_commands(netlist, cells), CORE, _place(directory, "netlist"))
+    elaborate(netlist_commands(netlist, cells), CORE, _place(directory, "netlist"), sources=[netlist])
 
 
 class RtlBackend:

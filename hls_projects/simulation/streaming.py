@@ -28,7 +28,9 @@ def is_stream(directory: Path) -> bool:
 
 def build_rtl_model(directory: Path) -> None:
     """Prepare the Verilog in ``directory`` for :class:`StreamRtlBackend`."""
-    elaborate(verilog_commands([directory / f"{LOGITS}.v"]), LOGITS, _model(directory, _RTL), roms=True)
+    source = directory / f"{LOGITS}.v"
+    sources = [source, *directory.glob("*.hex")]
+    elaborate(verilog_commands([source]), LOGITS, _model(directory, _RTL), roms=True, sources=sources)
 
 
 def build_netlist_model(directory: Path, netlist: Path, cells: str) -> None:
@@ -37,7 +39,8 @@ def build_netlist_model(directory: Path, netlist: Path, cells: str) -> None:
     Args:
         cells: Yosys' simulation models of the part's cells, for instance ``+/ecp5/cells_sim.v``.
     """
-    elaborate(netlist_commands(netlist, f"{cells} {quoted(_MULTIPLIER)}"), CORE, _model(directory, _NETLIST), roms=True)
+    commands = netlist_commands(netlist, f"{cells} {quoted(_MULTIPLIER)}")
+    elaborate(commands, CORE, _model(directory, _NETLIST), roms=True, sources=[netlist])
 
 
 class StreamRtlBackend:

@@ -7,6 +7,7 @@ was. ``explore.json`` is made from it.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import math
 import os
@@ -27,6 +28,7 @@ from optuna.trial import TrialState
 
 from hls4rl.actions import random_actions
 from hls4rl.backend import Answer
+from hls4rl.checked import read_checked, write_checked
 from hls4rl.cluster import connect
 from hls4rl.contract import IntArray
 from hls4rl.errors import ProjectError
@@ -35,7 +37,7 @@ from hls4rl.hls_projects.fpga.parts import load_part
 from hls4rl.policy import PolicySpec
 from hls4rl.processes import end_workers, worker_pool
 from hls4rl.run import RUNS
-from hls4rl.stage import exclusive, write_json
+from hls4rl.stage import exclusive
 from hls4rl.studies.explore.front import front, point_of
 from hls4rl.studies.explore.space import first_guesses, suggest
 from hls4rl.studies.explore.trial import Job, run_trial
@@ -100,6 +102,7 @@ def explore(
     task.spaces  # noqa: B018 (complains early about an environment that does not fit)
     directory = root / task.name / "explore"
     with exclusive(directory):
+        _require_whole(directory)
         search = _Search(task, environment, settings, chosen, directory, seconds, watch)
         with _executor(workers, scheduler) as (executor, at_once):
             search.run(executor, at_once)
@@ -128,9 +131,9 @@ class _Search:
     ) -> None:
         self._file, self._environment, self._settings, self._parts = task, environment, settings, parts
         self._task, self._watch = change(task, settings)[0], watch
-        self._path, self._end = directory / RESULT, time.monotonic() + seconds
+        self._path, self._journal, self._end = directory / RESULT, directory / JOURNAL, time.monotonic() + seconds
         self._seeds = SEEDS[resolve_trainer(task, PolicySpec(task.name, "fp", (1,), 0))]
-        self._study = _open_study(directory / JOURNAL, self._task, parts)
+        self._study = _open_study(self._journal, self._task, parts)
         self._baseline = self._constant("baseline", lambda: random_return(self._task))
         self._written = 0.0
         answered = [item.user_attrs for item in self._study.trials if _ANSWER in item.user_attrs]
@@ -233,7 +236,7 @@ class _Search:
 
     def _write(self) -> None:
         best = front(self._trials)
-        write_json(self._path, {
+        write_checked(self._path, {
             "task": self._task.name,
             "environment": self._environment,
             "settings": self._settings,
@@ -244,6 +247,7 @@ class _Search:
             "smallest_solving": self._least(best, "lut"),
             "fastest_solving": self._least(best, "latency_ns"),
             "trials": self._trials,
+            "journal": _prefix(self._journal, self._journal.stat().st_size),
         })
         self._written = time.monotonic()
 
@@ -251,6 +255,35 @@ class _Search:
         # The number of that trial on the front; where the task names no bar, all count as solving.
         solving = [self._trials[index] for index in best if self._trials[index]["solved"] is not False]
         return min(solving, key=lambda trial: (trial[key], trial["number"]))["number"] if solving else None
+
+
+def _prefix(journal: Path, size: int) -> dict[str, Any]:
+    """The journal's first ``size`` bytes: how many, and their SHA-256."""
+    with journal.open("rb") as file:
+        return {"bytes": size, "sha256": hashlib.sha256(file.read(size)).hexdigest()}
+
+
+def _require_whole(directory: Path) -> None:
+    """Insist that the journal is the one that ``explore.json`` was made from, and more at most.
+
+    Raises:
+        ProjectError: one of them was changed or is missing.
+    """
+    journal, result = directory / JOURNAL, directory / RESULT
+    if not journal.exists() and not result.exists():
+        return
+    remedy = f"remove {directory} to search anew"
+    try:
+        content = journal.read_bytes()
+        whole = content[:content.rfind(b"\n") + 1]
+        for line in whole.splitlines():
+            json.loads(line)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ProjectError(f"{journal}: missing or damaged; {remedy}") from error
+    if result.exists() and (known := read_checked(result, remedy)["journal"]) != _prefix(journal, known["bytes"]):
+        raise ProjectError(f"{journal}: not the journal of the search in {result}; {remedy}")
+    if whole != content:  # a kill in the middle of a line; what came after it would be lost with it
+        os.truncate(journal, len(whole))
 
 
 def _open_study(journal: Path, task: Task, parts: tuple[str, ...]) -> optuna.Study:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from hls4rl.checked import read_checked
 from hls4rl.studies.explore.search import Standing
 
 _COLUMNS = (
@@ -58,7 +58,7 @@ class Progress:
 
 def print_front(path: Path, console: Console) -> None:
     """Print the front in the ``explore.json`` at ``path``, and below it the lines that build its points."""
-    result = json.loads(path.read_text(encoding="utf-8"))
+    result = read_checked(path, "run `make explore` again")
     trials = {trial["number"]: trial for trial in result["trials"]}
     chosen = [trials[number] for number in result["front"]]
     if not chosen:

@@ -18,7 +18,7 @@ from hls4rl.gym_loop import play
 from hls4rl.hls_projects.cost import cost
 from hls4rl.hls_projects.fpga.parts import Part, load_part
 from hls4rl.hls_projects.fpga.place import build_for_clock
-from hls4rl.hls_projects.fpga.synthesis import FAMILIES, synthesise
+from hls4rl.hls_projects.fpga.synthesis import synthesise
 from hls4rl.hls_projects.rtl.pipelined import CORE, write_rtl
 from hls4rl.hls_projects.simulation.pipelined import NetlistBackend
 from hls4rl.integer_backend import IntegerBackend
@@ -80,8 +80,8 @@ def run_trial(job: Job) -> dict[str, Any]:
 KEYS = (
     "status", "reason", "method", "hidden", "seed", "bits", "activation_bits", "input_bits", "input_scale",
     "clusters", "percentile", "set", "part", "stages", "run", "validation_return", "return", "solved", "lut",
-    "lut_estimate", "ff", "dsp", "bram", "fmax_mhz", "cycles", "latency_ns", "latency_estimate_ns", "energy_pj",
-    "seconds", "command",
+    "lut_estimate", "ff", "dsp", "bram", "fmax_mhz", "fmax_capped_by", "cycles", "latency_ns", "latency_estimate_ns",
+    "energy_pj", "seconds", "command",
 )
 """Of each trial; null where it did not come so far."""
 
@@ -105,7 +105,7 @@ def _run(job: Job, started: float) -> dict[str, Any]:
         return found | {"status": "dominated"}
     with tempfile.TemporaryDirectory() as folder:
         write_rtl(network, Path(folder), stages or 1)
-        recipe = next(iter(FAMILIES[part.family].recipes))
+        recipe = next(iter(part.tools.recipes))
         found["lut_estimate"] = synthesise(
             [Path(folder) / f"{CORE}.v"], CORE, part, Path(folder), recipe
         ).resources["lut"]
@@ -145,8 +145,9 @@ def _place(task: Task, network: IntegerNetwork, part: Part) -> dict[str, Any]:
         built = build_for_clock(
             network, part.name, hardware.clock_mhz, hardware.place_seeds, Path(folder), hardware.stages
         )
-        found = {key: built[key] for key in ("lut", "ff", "dsp", "bram", "fmax_mhz", "cycles", "latency_ns")}
-        backend = NetlistBackend(Path(folder)) if FAMILIES[part.family].models else None
+        figures = ("lut", "ff", "dsp", "bram", "fmax_mhz", "fmax_capped_by", "cycles", "latency_ns")
+        found = {key: built[key] for key in figures}
+        backend = NetlistBackend(Path(folder)) if part.tools.models else None
         if backend is None or built["latency_ns"] is None:
             return found | {"status": "counted"}
         mean = play(task, backend, EVALUATION_EPISODES, EVALUATION_SEED).mean_return

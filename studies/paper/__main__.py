@@ -96,7 +96,7 @@ def _tell(outcome: Outcome, waiting: dict[Job, set[Job]], found: dict[Job, list[
 
 def _compile_once() -> None:
     # Else each process would compile the kernel for itself at its first job.
-    run_job(Job("steady", PolicySpec("cartpole", "fp", 4, 0), 2))
+    run_job(Job("steady", PolicySpec("cartpole", "fp", (4,), 0), 2))
 
 
 def _check(results: Results, place: Path) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import NullFormatter
 
+from hls4rl.hls_projects.summary import load_summary
 from hls4rl.policy import METHODS
-from hls4rl.run import RUNS
+from hls4rl.run import RUNS, Run
 from hls4rl.studies.paper import statistics
 from hls4rl.studies.paper.jobs import OWN, TASKS
 from hls4rl.studies.paper.policy_cost import cost_of
@@ -151,7 +151,8 @@ def _built(task: str, method: str) -> tuple[list[int], list[float]]:
     # Runs that are placed already; to place all of the matrix would take hours
     luts, returns = [], []
     for path in sorted((RUNS / task).glob(f"{method}-h*/report/summary.json")):
-        summary = json.loads(path.read_text(encoding="utf-8"))
+        run = Run.at(path.parents[1])
+        summary = load_summary(run.verified(run.report) / path.name)
         if summary.get("lut") is not None:
             luts.append(summary["lut"])
             returns.append(summary["return_software"])

@@ -128,7 +128,7 @@ def task_jobs(task: str, *, quick: bool = False) -> list[Job]:
     """
     name = load_task(task).name
     if quick:
-        return [Job(OWN.name, PolicySpec(name, method, 16, 0), 16) for method in METHODS]
+        return [Job(OWN.name, PolicySpec(name, method, (16,), 0), 16) for method in METHODS]
     return [
         Job(OWN.name, PolicySpec(name, method, (hidden,), seed))
         for method in METHODS for hidden in PONG_WIDTHS for seed in range(POLICIES)

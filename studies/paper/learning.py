@@ -1,4 +1,4 @@
-"""``python -m hls4rl.studies.paper.learning``: learning curves of a task's runs, laid out as the paper's Figures 5 and 6.
+"""``python -m hls4rl.studies.paper.learning``: a task's learning curves, laid out as the paper's Figures 5 and 6.
 
 Where a matrix of policies takes a cluster, as Pong's does, these are the runs that ``make train`` and ``make synth``
 have made here; one that is still training is drawn as far as it has come.
@@ -20,8 +20,10 @@ from hls4rl.cli import print_result, run
 from hls4rl.contract import FloatArray
 from hls4rl.errors import ProjectError
 from hls4rl.options import Env, Root
+from hls4rl.plain import read_json
 from hls4rl.policy import METHODS
 from hls4rl.run import RUNS
+from hls4rl.stage import verified
 from hls4rl.studies.paper.figures import BASELINE_WIDTH, COLOURS, LABELS, STYLE, save
 from hls4rl.task import Task, load_task
 
@@ -94,10 +96,15 @@ def _curve(axis: Any, method: str, hidden: int, curves: Curves, colour: str) -> 
 
 def _returns(directory: Path) -> FloatArray:
     finished, running = directory / "policy" / "training.json", directory / "curve.jsonl"
+    remedy = "run its `make train` again"
     if finished.is_file():
-        return np.array(json.loads(finished.read_text(encoding="utf-8"))["training_returns"], dtype=np.float64)
-    lines = running.read_text(encoding="utf-8").splitlines() if running.is_file() else []
-    return np.array([json.loads(line)["return"] for line in lines], dtype=np.float64)
+        verified(finished.parent, remedy)
+        return np.array(read_json(finished, remedy)["training_returns"], dtype=np.float64)
+    try:
+        lines = running.read_text(encoding="utf-8").splitlines() if running.is_file() else []
+        return np.array([json.loads(line)["return"] for line in lines], dtype=np.float64)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ProjectError(f"{running}: not the curve of a training run ({error}); remove it, then {remedy}") from error
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from hls4rl.contract import IntArray
 from hls4rl.export import export_policy, read_network
 from hls4rl.hls_projects.rtl.pipelined import write_rtl
 from hls4rl.run import Run
+from hls4rl.stage import Stage, digest
 from hls4rl.task import load_task
 
 PART = "ecp5-25f"
@@ -26,9 +27,11 @@ def random_observations(count: int, seed: int = 0) -> IntArray:
 def make_run(root: Path, seed: int) -> Run:
     policy = random_policy("cartpole", "binarynet", hidden=8, seed=seed)
     run = Run(policy.spec, root)
-    for place in (run.policy.parent, run.onnx.parent, run.part(PART)):
-        place.mkdir(parents=True)
-    policy.save(run.policy)
-    export_policy(policy, run.onnx.parent)
-    write_rtl(read_network(run.qonnx), run.part(PART), STAGES)
+    with Stage(run.policy.parent, {"spec": policy.spec.to_json()}).build() as place:
+        policy.save(place / run.policy.name)
+    made_from = {"policy": digest(run.policy)}
+    with Stage(run.onnx.parent, made_from).build() as place:
+        export_policy(policy, place)
+    with Stage(run.part(PART), made_from).build() as place:
+        write_rtl(read_network(run.qonnx), place, STAGES)
     return run

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from random_run import PART
+from staged import as_stage
 
 from hls4rl.cli import run as run_command
 from hls4rl.errors import ProjectError
 from hls4rl.firmware.__main__ import app
 from hls4rl.firmware.hil import Session, require_exact, run_hil
+from hls4rl.stage import digest
 
 pytestmark = pytest.mark.xdist_group("firmware")
 Command = Callable[..., tuple[int, str, str]]
@@ -26,7 +28,7 @@ KEYS = {
 
 @pytest.fixture
 def command(session: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run ``python -m hls4rl.firmware`` in this process; gives its exit status, last line printed, and standard error."""
+    """Run ``python -m hls4rl.firmware`` in this process; gives exit status, last line printed, and standard error."""
     spec = session.run.spec
     root = str(session.run.root)
     chosen = ["--env", "cartpole", "--hidden", str(spec.hidden), "--seed", str(spec.seed), "--root", root]
@@ -61,6 +63,9 @@ def test_a_wrong_core_is_caught(session: Session, tmp_path: Path) -> None:
     text = core.read_text(encoding="utf-8")
     core.write_text(text.replace("assign action = ", "assign action = ~"), encoding="utf-8")
     assert core.read_text(encoding="utf-8") != text
+    with pytest.raises(ProjectError, match=r"policy_core.v: not the file that was made here"):
+        run_hil(dataclasses.replace(session, run=run), episodes=1)
+    as_stage(run.part(PART), policy=digest(run.policy))  # as if the generator had written it
     result = run_hil(dataclasses.replace(session, run=run), episodes=2)
     assert result["mismatches"] == result["steps_compared"] > 0
     with pytest.raises(ProjectError, match="actions of the board differ"):

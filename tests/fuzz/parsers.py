@@ -16,6 +16,7 @@ from foreign_models import QonnxGraph, keras_model
 from random_policies import random_policy
 
 import hls4rl.hls_projects.fpga.parts
+from hls4rl.checked import with_checksum
 from hls4rl.contract import FixedPoint
 from hls4rl.errors import ProjectError
 from hls4rl.export.graph import read_network
@@ -89,8 +90,12 @@ def _damage(data: bytearray, seeds: list[bytes], rng: np.random.Generator) -> No
 class Parser:
     """One parser: whole files that it reads, and how it is called on another one."""
 
-    def __init__(self, seeds: list[bytes], file: Path, read: Callable[[], object]) -> None:
-        self.seeds, self.file, self.read = seeds, file, read
+    def __init__(
+        self, seeds: list[bytes], file: Path, read: Callable[[], object],
+        complete: Callable[[bytes], bytes] = lambda data: data,
+    ) -> None:
+        # ``complete`` makes a file of what was damaged: with a right checksum, damage gets to what lies behind it.
+        self.seeds, self.file, self.read, self.complete = seeds, file, read, complete
 
     def check(self, data: bytes) -> bool:
         """Whether ``data`` was accepted.
@@ -98,7 +103,7 @@ class Parser:
         Raises:
             AssertionError: a refusal of more than one line. Whatever else the parser raises goes through.
         """
-        self.file.write_bytes(data)
+        self.file.write_bytes(self.complete(data))
         try:
             self.read()
         except ProjectError as error:
@@ -122,12 +127,12 @@ def parsers(folder: Path) -> dict[str, Parser]:
         "policy": Parser(_policies(folder), policy, lambda: load_policy(policy)),
         "QONNX graph": Parser(_graphs(folder), folder / "g.onnx", lambda: read_network(folder / "g.onnx")),
         "foreign model": Parser(_models(folder), folder / "m.onnx", lambda: Original.load(folder / "m.onnx")),
-        "circuit": Parser(_circuits(), folder / "c.json", lambda: _clocked(folder / "c.json")),
+        "circuit": Parser(_circuits(), folder / "c.json", lambda: _clocked(folder / "c.json"), with_checksum),
         "RTL ports": Parser([json.dumps(_INFO).encode()], rtl / INFO, lambda: read_info(rtl)),
         "hls4ml project": Parser([_DESCRIPTION], project / DESCRIPTION, lambda: read_description(project)),
         "stage metadata": Parser(
-            [b'{"inputs": {"a": 1}, "versions": {}, "files": ["x"]}'], folder / METADATA,
-            lambda: Stage(folder, {"a": 1}).is_current,
+            [b'{"inputs": {"a": 1}, "versions": {}, "files": {"x": "0"}}'], folder / METADATA,
+            lambda: Stage(folder, {"a": 1}).is_current, with_checksum,
         ),
         "summary": Parser([json.dumps(dict.fromkeys((*KEYS, "skipped"), 1)).encode()], folder / "summary.json",
                           lambda: load_summary(folder / "summary.json")),
@@ -237,7 +242,7 @@ def _models(folder: Path) -> list[bytes]:
 def _circuits() -> list[bytes]:
     gates = [[2, 4, 2, 3, 0], [1, 5, 4, 0, 0], [6, 6, 4, 5, 2]]
     ports = {"in_valid": [2], "observation": [3], "action": [6], "out_valid": [7], "clk": [8]}
-    return [json.dumps({"nets": 9, "gates": gates, "flip_flops": [[7, 2]], "ports": ports}).encode()]
+    return [json.dumps({"nets": 9, "gates": gates, "flip_flops": [[7, 2]], "ports": ports, "sources": {}}).encode()]
 
 
 def _clocked(path: Path) -> object:

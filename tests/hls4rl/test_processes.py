@@ -67,7 +67,8 @@ def test_a_tool_is_asked_to_end_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_tools_end_with_their_owner_whatever_they_ignore(number: int) -> None:
     owner = (
-        "import sys\nfrom pathlib import Path\nfrom hls4rl.interruption import listen\nfrom hls4rl.processes import run\n"
+        "import sys\nfrom pathlib import Path\n"
+        "from hls4rl.interruption import listen\nfrom hls4rl.processes import run\n"
         "listen()\nrun(['sh', '-c', \"trap '' HUP INT TERM; sleep 600 & echo $!; sleep 600\"], Path(), log=sys.stdout)"
     )
     with subprocess.Popen([sys.executable, "-c", owner], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
@@ -79,7 +80,7 @@ def test_tools_end_with_their_owner_whatever_they_ignore(number: int) -> None:
 
 def test_a_command_in_compiled_code_ends_at_last() -> None:
     script = (
-        "import ctypes, sys\nfrom train import interruption\ninterruption.PATIENCE_SECONDS = 0.2\n"
+        "import ctypes, sys\nfrom hls4rl import interruption\ninterruption.PATIENCE_SECONDS = 0.2\n"
         "interruption.listen()\nwhile True:\n"
         "    try:\n        print(flush=True)\n        ctypes.CDLL(None).sleep(600)\n"
         "    except KeyboardInterrupt:\n        pass\n"

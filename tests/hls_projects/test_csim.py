@@ -17,6 +17,7 @@ from hls4rl.export.model_file import save_model
 from hls4rl.export.network_writer import network_model
 from hls4rl.hls_projects.hls.convert import write_project
 from hls4rl.hls_projects.hls.csim import LIBRARY, VOLATILE, CsimBackend, build_csim
+from hls4rl.library import record_library
 from hls4rl.network import IntegerNetwork, Layer
 from hls4rl.policy import Policy
 from hls4rl.task import Hardware, load_task
@@ -97,6 +98,9 @@ def test_one_flipped_weight_is_caught(name: str, projects: dict[str, Path], tmp_
     values[-1] = values[-1][1:] if values[-1].startswith("-") else f"-{values[-1]}"
     weights.write_text(", ".join(values))
     policy = DESIGNS[name][0]
+    with pytest.raises(ProjectError, match=r"w\d+.txt: not the file that was made here"):
+        CsimBackend(project)
+    record_library(project / LIBRARY, [weights])  # as if hls4ml had written it
     with pytest.raises(MismatchError, match=r"^csim differs from torch on"):
         require_equal_logits(TorchBackend(policy), [CsimBackend(project)], rows(policy))
 
@@ -169,10 +173,10 @@ def test_missing_parts_are_told(projects: dict[str, Path], tmp_path: Path) -> No
         CsimBackend(project)
     (project / LIBRARY).write_bytes((project / LIBRARY).read_bytes()[:5000])
     shutil.copytree(projects["fp"] / "firmware", project / "firmware", dirs_exist_ok=True)
-    with pytest.raises(ProjectError, match=r"policy\.so is damaged; delete"):
+    with pytest.raises(ProjectError, match=r"policy\.so: not the library that was compiled here"):
         CsimBackend(project)
     (project / LIBRARY).unlink()
-    with pytest.raises(ProjectError, match="isn't compiled"):
+    with pytest.raises(ProjectError, match=r"policy\.so: not readable"):
         CsimBackend(project)
 
 

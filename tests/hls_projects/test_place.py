@@ -11,6 +11,7 @@ from random_policies import random_policy
 from hls4rl.errors import ProjectError
 from hls4rl.export.check import check_observations
 from hls4rl.hls_projects.fpga import parts
+from hls4rl.hls_projects.fpga.family import load_family
 from hls4rl.hls_projects.fpga.parts import load_part
 from hls4rl.hls_projects.fpga.place import MAXIMUM_STAGES, RESULT, build_for_clock, pipeline_for
 from hls4rl.hls_projects.simulation.pipelined import NetlistBackend, RtlBackend
@@ -51,6 +52,27 @@ def test_the_pipeline_grows_until_the_clock_is_met(tmp_path: Path) -> None:
     assert result["cycles"] == stages[-1]
     assert result["timing_met"] == (result["fmax_mhz"] >= 150.0)
     assert result["timing_met"] or len(stages) > 1
+
+
+def test_no_clock_is_above_the_part_s_limit(tmp_path: Path) -> None:
+    wire = small_network([[1, 0], [0, 1]], [[1, 0], [0, 1]], [0, 0])  # hardly more than a wire
+    result = build_for_clock(wire, "ecp5-25f", 20.0, 1, tmp_path, stages=4)
+    assert result["fmax_nextpnr_mhz"] > 257 == result["fmax_mhz"]
+    assert result["fmax_capped_by"] == "the primary clock tree, grade 6"
+    assert result["latency_ns"] == round(1000 * 4 / 257, 2)
+    assert result["tries"][0]["fmax_mhz"] == 257
+    with pytest.raises(ProjectError, match="a clock of 200 MHz is more than ice40-up5k is made for: 185 MHz, by"):
+        build_for_clock(wire, "ice40-up5k", 200.0, 1, tmp_path)
+
+
+@pytest.mark.parametrize(("family", "device", "cells", "mhz"), [
+    ("ecp5", "--85k --speed 8", (), 370), ("ecp5", "--85k --speed 7", ("LUT4",), 303), ("ecp5", "--85k", (), 257),
+    ("ecp5", "--85k --speed 8", ("MULT18X18D", "DP16KD"), 225), ("ecp5", "--85k --speed 8", ("DP16KD",), 272),
+    ("ice40", "--hx8k --package ct256", (), 275), ("ice40", "--up5k", ("SB_MAC16",), 185), ("xilinx", "", (), None),
+])
+def test_the_limits_of_the_data_sheets(family: str, device: str, cells: tuple[str, ...], mhz: float | None) -> None:
+    limit = load_family(family).clock_limit(device.split(), cells)
+    assert (limit and limit.mhz) == mhz
 
 
 def test_a_part_that_is_only_counted(tmp_path: Path) -> None:

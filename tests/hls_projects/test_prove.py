@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 from networks import small_network
 from random_policies import random_policy
+from staged import as_stage
 
 from hls4rl.backend import Answer, Backend
+from hls4rl.checked import read_checked
 from hls4rl.contract import FixedPoint, IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.export import export_policy
@@ -24,7 +26,7 @@ from hls4rl.export.check import check_observations
 from hls4rl.export.graph import read_network
 from hls4rl.hls_projects.__main__ import app
 from hls4rl.hls_projects.fpga.parts import load_part
-from hls4rl.hls_projects.fpga.synthesis import FAMILIES, NETLIST, synthesise
+from hls4rl.hls_projects.fpga.synthesis import NETLIST, synthesise
 from hls4rl.hls_projects.fpga.yosys import verilog_commands
 from hls4rl.hls_projects.hls.convert import write_project
 from hls4rl.hls_projects.hls.csim import build_csim
@@ -42,7 +44,7 @@ from hls4rl.hls_projects.simulation.gates import Circuit, elaborate
 from hls4rl.hls_projects.simulation.pipelined import build_netlist_model, build_rtl_model
 from hls4rl.network import IntegerNetwork
 from hls4rl.run import Run
-from hls4rl.stage import METADATA, digest, write_json
+from hls4rl.stage import digest
 from hls4rl.task import load_task
 from hls4rl.train.selection import policy_inputs
 
@@ -57,16 +59,18 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for folder in (run.policy.parent, run.qonnx.parent, run.project, run.part(part.name)):
         folder.mkdir(parents=True)
     policy.save(run.policy)
-    write_json(run.policy.parent / METADATA, {"inputs": policy_inputs(task, policy.spec)})
+    as_stage(run.policy.parent, **policy_inputs(task, policy.spec))
     export_policy(policy, run.qonnx.parent)
     write_project(run.qonnx, task.hardware, run.project)
     build_csim(run.project)
     built = run.part(part.name)
     write_rtl(read_network(run.qonnx), built, 2)
-    family = FAMILIES[part.family]
+    family = part.tools
     synthesise([built / f"{CORE}.v"], CORE, part, built, next(iter(family.recipes)))
     build_rtl_model(built)
     build_netlist_model(built, built / NETLIST, family.models)
+    for folder in (run.qonnx.parent, run.project, built):
+        as_stage(folder, policy=digest(run.policy))
     return run.root
 
 
@@ -82,10 +86,12 @@ def statuses(certificate: Certificate) -> dict[str, str]:
 
 
 def mutate(subject: Subject, change: Callable[[dict[str, Any]], None]) -> None:
+    """As if synthesis had made that netlist."""
     path = subject.built / NETLIST
     netlist = json.loads(path.read_text(encoding="utf-8"))
     change(netlist["modules"][CORE]["cells"])
     path.write_text(json.dumps(netlist), encoding="utf-8")
+    as_stage(subject.built, policy=digest(subject.run.policy))
 
 
 def invert_action(cells: dict[str, Any]) -> None:
@@ -150,7 +156,7 @@ def test_a_killed_proof_goes_on_where_it_was(subject: Subject, monkeypatch: pyte
     progress = subject.proof / "progress.json"
 
     def covered() -> dict[str, int]:
-        return {key: item["covered"] for key, item in json.loads(progress.read_text(encoding="utf-8")).items()}
+        return {key: item["covered"] for key, item in read_checked(progress, "").items()}
 
     command = [sys.executable, "-c", SLOWLY, str(subject.run.root)]
     with subprocess.Popen(command) as process:
@@ -228,7 +234,7 @@ def test_mutants_are_caught_or_equivalent(subject: Subject) -> None:
 def test_all_executors_agree_on_visited_and_random_observations(subject: Subject, tmp_path: Path) -> None:
     path = tmp_path / "equality.json"
     result = run_equality([subject], 1000, path)
-    assert result == json.loads(path.read_text(encoding="utf-8"))
+    assert result == read_checked(path, "")
     standing = next(iter(result["policies"].values()))
     assert min(standing["on_policy"], standing["random"]) >= 500
     assert result["mismatches"] == 0

@@ -10,8 +10,9 @@ import pytest
 from hls4rl.contract import FixedPoint, IntArray, Sign
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.block_ram import take_output_registers
+from hls4rl.hls_projects.fpga.family import load_family
 from hls4rl.hls_projects.fpga.parts import load_part
-from hls4rl.hls_projects.fpga.synthesis import FAMILIES, NETLIST, synthesise
+from hls4rl.hls_projects.fpga.synthesis import NETLIST, synthesise
 from hls4rl.hls_projects.rtl.pipelined import CORE
 from hls4rl.hls_projects.rtl.streaming import StreamInfo, read_stream_info, write_stream
 from hls4rl.hls_projects.simulation.gates import LANES, Circuit, Words, elaborate, integers_of, lanes_of
@@ -137,7 +138,7 @@ def test_the_netlist_with_its_block_rams_gives_the_network_s_actions(
     assert take_output_registers(directory / NETLIST, CORE) == 0
     observations = observations_for(network, 30)
     expected = network.act(observations)
-    build_netlist_model(directory, directory / NETLIST, FAMILIES["ecp5"].models)
+    build_netlist_model(directory, directory / NETLIST, load_family("ecp5").models)
     assert np.array_equal(StreamNetlistBackend(directory).infer(observations).actions, expected)
     assert len(np.unique(expected)) > 1
 
@@ -149,7 +150,7 @@ def test_the_netlist_with_its_block_rams_gives_the_network_s_actions(
             if name.startswith("INITVAL_0"):  # the first quarter of what each block RAM holds
                 cell["parameters"][name] = text.translate(str.maketrans("01", "10"))
     (directory / "wrong.json").write_text(json.dumps(design), encoding="utf-8")
-    build_netlist_model(directory, directory / "wrong.json", FAMILIES["ecp5"].models)
+    build_netlist_model(directory, directory / "wrong.json", load_family("ecp5").models)
     assert not np.array_equal(StreamNetlistBackend(directory).infer(observations).actions, expected)
 
 

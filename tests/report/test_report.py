@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hls4rl.checked import write_checked
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects import synthesise
 from hls4rl.hls_projects.summary import KEYS
@@ -22,6 +23,7 @@ from hls4rl.report import write_reports
 from hls4rl.report.collect import block_means, collect_task
 from hls4rl.report.commands import commands
 from hls4rl.report.write import look_up
+from hls4rl.stage import digest
 from hls4rl.task import Task, change, load_task
 from hls4rl.train import train_seed
 
@@ -43,12 +45,13 @@ def root(task: Task, tmp_path_factory: pytest.TempPathFactory) -> Path:
     train_seed(task, PolicySpec("cartpole", "binarynet", 2, 1), root)
     run = synthesise(task, PolicySpec("cartpole", "binarynet", 2, 0), root=root, episodes=5)
     directory = run.path.parent.parent
-    (directory / "hil.json").write_text(json.dumps({
+    write_checked(directory / "hil.json", {
+        "policy": digest(directory / "policy" / "policy.safetensors"),
         "board": "ulx3s", "port": "sim", "episodes": 5, "return_hardware": 31.4, "return_software": 31.4,
         "steps_compared": 157, "mismatches": 0, "retries": 3, "inferences_per_second": 1422.1,
-    }))
+    })
     (root / "cartpole" / "explore").mkdir()
-    (root / "cartpole" / "explore" / "explore.json").write_text(json.dumps(search()))
+    write_checked(root / "cartpole" / "explore" / "explore.json", search())
     write_reports(root)
     return root
 
@@ -253,13 +256,13 @@ def test_nothing_built_is_told(tmp_path: Path) -> None:
 def test_a_damaged_run_is_told_by_its_file(root: Path, tmp_path: Path) -> None:
     shutil.copytree(root / "cartpole", tmp_path / "cartpole")
     (tmp_path / "cartpole" / "binarynet-h2-s0" / "report" / "verification.json").write_text("{")
-    with pytest.raises(ProjectError, match=r"verification.json: not readable .*make its run again"):
+    with pytest.raises(ProjectError, match=r"verification.json: not the file that was made here .*run `make synth`"):
         collect_task(tmp_path / "cartpole")
 
 
 def test_a_search_alone_makes_a_page(tmp_path: Path) -> None:
     (tmp_path / "mine" / "explore").mkdir(parents=True)
-    (tmp_path / "mine" / "explore" / "explore.json").write_text(json.dumps({**search(), "environment": "my/mine.toml"}))
+    write_checked(tmp_path / "mine" / "explore" / "explore.json", {**search(), "environment": "my/mine.toml"})
     write_reports(tmp_path)
     text = (tmp_path / "mine" / "report.html").read_text()
     assert "3 placed, 1 unfit" in text

@@ -79,7 +79,8 @@ def test_an_environment_that_cannot_keep_its_state_is_refused(task: Task, monkey
 
 def test_players_end_with_the_one_who_plays() -> None:
     script = (
-        "import multiprocessing, numpy, time\nfrom hls4rl.train.pixels.players import Players\nfrom hls4rl.task import load_task\n"
+        "import multiprocessing, numpy, time\n"
+        "from hls4rl.train.pixels.players import Players\nfrom hls4rl.task import load_task\n"
         "Players(load_task('pong'), 2, 4, numpy.random.default_rng(0))\n"
         "print(*(child.pid for child in multiprocessing.active_children()), flush=True)\ntime.sleep(100)\n"
     )

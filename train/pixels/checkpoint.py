@@ -6,6 +6,7 @@ a stranger's file runs no code. It is written to a temporary name and renamed: a
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-FORMAT = "hls4rl-checkpoint-2"
+FORMAT = "hls4rl-checkpoint-3"
 """With a number that rises when arrays change their names or meaning: an older file is then not taken."""
 
 
@@ -33,8 +34,9 @@ def save_checkpoint(
         state: the rest, plain JSON values.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    header = {FORMAT: json.dumps({"inputs": inputs, "state": state})}
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, partial, header)
+    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    content = json.dumps({"inputs": inputs, "state": state})
+    save_file(whole, partial, {FORMAT: json.dumps({"content": content, "sha256": _checksum(content, whole)})})
     partial.replace(path)
 
 
@@ -45,12 +47,23 @@ def load_checkpoint(path: Path, inputs: Mapping[str, Any]) -> tuple[dict[str, ND
     """
     try:
         with safe_open(path, framework="numpy") as file:
-            content = json.loads((file.metadata() or {})[FORMAT])
+            header = json.loads((file.metadata() or {})[FORMAT])
+            content = json.loads(header["content"])
             if content["inputs"] != json.loads(json.dumps(inputs)):
                 return None
-            return {name: file.get_tensor(name) for name in file.keys()}, content["state"]  # noqa: SIM118
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return (arrays, content["state"]) if header["sha256"] == _checksum(header["content"], arrays) else None
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError):
         return None
+
+
+def _checksum(content: str, arrays: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 of all that a checkpoint holds."""
+    found = hashlib.sha256(content.encode())
+    for name, array in sorted(arrays.items()):
+        found.update(f"{name} {array.dtype} {array.shape}".encode())
+        found.update(array.tobytes())
+    return found.hexdigest()
 
 
 def below(start: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -135,7 +135,7 @@ def _answer(games: list[Game], network: Parameters, request: str, *arguments: An
 
 
 def _network(memory: Any, features: int, hidden: int, actions: int) -> Parameters:
-    """Parameters in ``memory``, each feature's hidden weights side by side (:func:`hls4rl.train.pixels.sparse.columns_first`)."""
+    """Parameters in ``memory``, laid out as by :func:`hls4rl.train.pixels.sparse.columns_first`."""
     numbers: FloatArray = np.frombuffer(memory)
     places = np.cumsum([features * hidden, hidden, actions * hidden])
     hidden_weight, hidden_bias, output_weight, output_bias = np.split(numbers, places)

@@ -167,7 +167,7 @@ def _resumable(env: gym.Env[Any, Any]) -> Resumable:
     if not hasattr(game, "snapshot"):
         raise ProjectError(
             f"{game}: its state cannot be kept, so that training could not go on after an interruption; give the "
-            "environment snapshot() and restore() as train/pixels/pong.py has them, or leave [pixels] out of the task's file"
+            "environment snapshot() and restore() as train/pixels/pong.py has them, or leave [pixels] out of the file"
         )
     resumable: Resumable = game
     return resumable

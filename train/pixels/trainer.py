@@ -1,10 +1,10 @@
 """The trainer for observations of thousands of pixels that are almost all zero, as difference frames are.
 
-Policy gradient on whole points (:mod:`hls4rl.train.pixels.points`): play every game some steps, standardise the discounted returns of
-the points that ended, and learn from them a few times over, each time in a few parts. So that the later times do not
-run away, a step counts only while the probability of its action has moved less than ``pixels.clip`` in the direction of
-its advantage (Schulman et al., "Proximal Policy Optimization Algorithms", 2017, eq. 7); there is no critic. With one
-pass in one part this is plain policy gradient (paper eq. 4).
+Policy gradient on whole points (:mod:`hls4rl.train.pixels.points`): play every game some steps, standardise the
+discounted returns of the points that ended, and learn from them a few times over, each time in a few parts. So that the
+later times do not run away, a step counts only while the probability of its action has moved less than ``pixels.clip``
+in the direction of its advantage (Schulman et al., "Proximal Policy Optimization Algorithms", 2017, eq. 7); there is no
+critic. With one pass in one part this is plain policy gradient (paper eq. 4).
 
 fp, compression and pruning are one course up to the midpoint, in real numbers (paper algorithms 2 and 3): it is trained
 once, in a folder of its own, and each of them goes on from there.

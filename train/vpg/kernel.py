@@ -1,8 +1,9 @@
 """The compiled trainer: rollout, return, gradient and Adam of whole episodes in one loop, for compiled environments.
 
-It means what :mod:`hls4rl.train.vpg.reference` means: same settings, same random streams, same order of events, in float64. The
-tests play the same episodes through both and compare gradients and parameters for every method. They are equal up to
-the order of summation, that is to about 1e-12 of the largest entry; fixed-point and binary forward passes are exact.
+It means what :mod:`hls4rl.train.vpg.reference` means: same settings, same random streams, same order of events, in
+float64. The tests play the same episodes through both and compare gradients and parameters for every method. They are
+equal up to the order of summation, that is to about 1e-12 of the largest entry; fixed-point and binary forward passes
+are exact.
 """
 
 from __future__ import annotations

@@ -1,0 +1,116 @@
+"""The record of one family of parts: all that Yosys, nextpnr, the packer, figures, proofs and boards know of it.
+
+There is one for each family under ``families/``, and nothing else names a tool's program, command or file: the netlist
+that is counted is the one that is proven, and the one that goes onto a board.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+from hls4rl.errors import ProjectError
+
+_FAMILIES = Path(__file__).with_name("families")
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One pin of the FPGA."""
+
+    site: str
+    """The package's name for it."""
+    active_low: bool = False
+    pull: str = "none"
+    """``up``, ``down`` or ``none``."""
+    io_type: str = "LVCMOS33"
+    """Electrical standard, where the part has a choice per pin."""
+
+
+@dataclass(frozen=True)
+class ClockLimit:
+    """A clock that no design can run faster than, whatever its paths are: from the part's data sheet."""
+
+    mhz: float
+    what: str
+    """Which part of the chip sets it."""
+    device: str = ""
+    """nextpnr's options for the parts that it holds for, as "--speed 6"; empty for all."""
+    cell: str = ""
+    """Pattern of the cells that it comes with; empty for every design."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """How the tools treat one family. Files lie in one directory; ``{design}`` stands for their common name."""
+
+    name: str
+    synthesise: str
+    """Yosys' command."""
+    recipes: Mapping[str, tuple[int, str]]
+    """Name: adders of up to how many bits become gates (-1: none, constant operands neither), more options."""
+    cells: Mapping[str, Mapping[str, int]]
+    """Of lut, ff, dsp, bram: patterns of cell names, and how many units of the resource such a cell takes."""
+    without_pads: str = ""
+    """Yosys' option for a module whose ports are no pins."""
+    carry: tuple[str, str, str, int] | None = None
+    """Carry cell, its carry input and output, and the look-up tables that the start of a chain takes in placing."""
+    models: str = ""
+    """Yosys' simulation models of the cells, for those families whose netlists are simulated and proven."""
+    place: str = ""
+    """nextpnr's program; empty where there is no open place and route."""
+    place_options: tuple[str, ...] = ()
+    """Its options for the placed design."""
+    free_pins: tuple[str, ...] = ()
+    """Its options for a design whose pins may be anywhere."""
+    pin_options: tuple[str, ...] = ()
+    """Its options for the file of pins."""
+    pin_file: str = ""
+    pin: Callable[[str, Pin], str] | None = None
+    """The lines of that file for a signal."""
+    pack: tuple[str, ...] = ()
+    """The packer's program and arguments."""
+    pack_small: tuple[str, ...] = ()
+    """Its options for a bitstream that is to be loaded, and quickly."""
+    placed_file: str = ""
+    bitstream_file: str = ""
+    used: Mapping[str, str] | None = None
+    """Of lut, ff, dsp, bram: the name in nextpnr's report; empty where it has no count."""
+    clock_limits: Sequence[ClockLimit] = ()
+
+    def clock_limit(self, device: Sequence[str], cells: Collection[str] = ()) -> ClockLimit | None:
+        """The lowest documented limit of a design with ``cells``; where the device is none that is known, of any.
+
+        Args:
+            device: nextpnr's options for the part.
+        """
+        given = f" {' '.join(device)} "
+        found = [limit for limit in self.clock_limits if not limit.device or f" {limit.device} " in given]
+        if not any(not limit.cell for limit in found):
+            found = list(self.clock_limits)
+        fitting = [limit for limit in found if not limit.cell or any(re.fullmatch(limit.cell, cell) for cell in cells)]
+        return min(fitting, key=lambda limit: limit.mhz, default=None)
+
+
+@cache
+def family_names() -> tuple[str, ...]:
+    """Names of all families, sorted."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules([str(_FAMILIES)])))
+
+
+@cache
+def load_family(name: str) -> Family:
+    """The family called ``name``: ``FAMILY`` in ``families/<name>.py``.
+
+    Raises:
+        ProjectError: there is none.
+    """
+    if name not in family_names():
+        raise ProjectError(f"unknown family '{name}'; known are {', '.join(family_names())}")
+    family: Family = import_module(f"{__package__}.{_FAMILIES.name}.{name}").FAMILY
+    return family
