@@ -78,14 +78,8 @@ def write_rtl(network: IntegerNetwork, directory: Path, stages: int) -> RtlInfo:
     """
     if stages < 1:
         raise ValueError(f"a pipeline has at least 1 stage, not {stages}")
-    layers = _affine_layers(network)
-    groups = network.output.sizes(network.outputs) if isinstance(network.output, Argmax) else ()
-    different = _difference_layers(layers, groups) if groups else layers
+    core, check, widths = _cores(network, stages)
     types = network.action_types
-    # Of discrete actions each bit is a result of its own; a continuous action's integers come whole.
-    widths = (1,) * sum(kind.bits for kind in types) if groups else tuple(kind.bits for kind in types)
-    core = _Core(network, stages, lambda replay, inputs: replay.action(different, groups, inputs))
-    check = _Core(network, stages, lambda replay, inputs: replay.outputs_and_action(layers, groups, inputs))
     (directory / f"{CORE}.v").write_text(core.verilog(CORE, widths, 0), encoding="utf-8")
     (directory / f"{LOGITS}.v").write_text(check.verilog(LOGITS, widths, network.outputs), encoding="utf-8")
     info = RtlInfo(
@@ -94,6 +88,20 @@ def write_rtl(network: IntegerNetwork, directory: Path, stages: int) -> RtlInfo:
     )
     write_json(directory / INFO, asdict(info))
     return info
+
+
+def _cores(network: IntegerNetwork, stages: int) -> tuple[_Core, _Core, tuple[int, ...]]:
+    """The core that is deployed, the one that shows its outputs, and the widths of the results that are the action."""
+    layers, types = _affine_layers(network), network.action_types
+    groups = network.output.sizes(network.outputs) if isinstance(network.output, Argmax) else ()
+    different = _difference_layers(layers, groups) if groups else layers
+    # Of discrete actions each bit is a result of its own; a continuous action's integers come whole.
+    widths = (1,) * sum(kind.bits for kind in types) if groups else tuple(kind.bits for kind in types)
+    return (
+        _Core(network, stages, lambda replay, inputs: replay.action(different, groups, inputs)),
+        _Core(network, stages, lambda replay, inputs: replay.outputs_and_action(layers, groups, inputs)),
+        widths,
+    )
 
 
 def read_info(directory: Path) -> RtlInfo:
@@ -186,16 +194,16 @@ class _Replay:
         self, layers: Sequence[_Affine], groups: Sequence[int], inputs: Sequence[Value]
     ) -> list[Value]:
         """The bits of each of ``groups``' choice, lowest first, or without groups the action; then the outputs."""
-        outputs = self._run(layers, inputs)
+        outputs = self._outputs(layers, inputs)
         return [*(self._choices(outputs, groups) if groups else outputs), *outputs]
 
     def action(self, layers: Sequence[_Affine], groups: Sequence[int], inputs: Sequence[Value]) -> list[Value]:
         """The bits of the action of each of ``groups``, lowest first; without groups its integers."""
         last = layers[-1]
         if not groups:
-            return self._run(layers, inputs)
+            return self._outputs(layers, inputs)
         if max(groups) > 2 or last.activation is not None:
-            return self._choices(self._run(layers, inputs), groups)
+            return self._choices(self._outputs(layers, inputs), groups)
         # Action 1 wins if its logit is larger: difference - 1 >= 0.
         starts = [0, *itertools.accumulate(groups)][:-1]
         rows = [
@@ -215,6 +223,13 @@ class _Replay:
             else:
                 bits += _bits_of(self._argmax(values[start:end]), (end - start - 1).bit_length())
         return bits
+
+    def _outputs(self, layers: Sequence[_Affine], inputs: Sequence[Value]) -> list[Value]:
+        """The last layer's results; signs, which are bits between layers, as ±1."""
+        values = self._run(layers, inputs)
+        if not isinstance(layers[-1].activation, Sign):
+            return values
+        return [2 * value - 1 if isinstance(value, int) else self._plus(value * 2.0, -1) for value in values]
 
     def _run(self, layers: Sequence[_Affine], inputs: Sequence[Value]) -> list[Value]:
         values = list(inputs)

@@ -116,7 +116,7 @@ def test_words_may_come_late_and_frames_be_given_up(tmp_path: Path) -> None:
     first = integers_of(outputs["logits"][:, :info.logit_bits]) % (1 << info.logit_bits)
     for lane in range(LANES):
         times = np.flatnonzero(seen[:, lane])
-        assert np.array_equal(actions[times, lane], np.argmax(expected, axis=1)[:, None])
+        assert np.array_equal(actions[times, lane], np.argmax(expected, axis=1))
         assert np.array_equal(first[times, lane], expected[:, 0] % (1 << info.logit_bits))
 
 
