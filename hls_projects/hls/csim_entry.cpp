@@ -30,6 +30,12 @@ template <class Output> void take(const Output *y, int64_t *integers) {
     }
 }
 
+// Signs: hls4ml stores +1 as 1 and -1 as 0.
+inline void take(const ap_uint<1> *y, int64_t *integers) {
+    for (int i = 0; i < OUTPUTS; ++i)
+        integers[i] = y[i] == 1 ? 1 : -1;
+}
+
 template <class Input, class Output>
 void run(void (*core)(Input *, Output *), const int64_t *observations, int64_t *logits, int64_t rows) {
     Input x[FEATURES];

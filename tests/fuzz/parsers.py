@@ -190,7 +190,8 @@ _INFO = {
     "features": 2, "observation_bits": 3, "outputs": 2, "action_widths": [1], "action_signed": False, "cycles": 2,
 }
 _DESCRIPTION = json.dumps({
-    "backend": "Vitis", "part": "xc7z020", "features": 4, "outputs": 2, "output": {"type": "Argmax", "groups": []}, "observation_lsb": 0.25, "logit_lsb": 0.5,
+    "backend": "Vitis", "part": "xc7z020", "features": 4, "outputs": 2,
+    "output": {"type": "Argmax", "groups": []}, "observation_lsb": 0.25, "logit_lsb": 0.5,
     "weights": ["w2.txt", "b2.txt"],
 }).encode()
 _CSYNTH = b"""<profile><UserAssignments><TargetClockPeriod>20.00</TargetClockPeriod></UserAssignments>
