@@ -57,7 +57,7 @@ class _Reader:
         _, node = self._next()
         if node.op_type != "Quant":
             raise self._refusal(node, "comes first, where a Quant must say the input's type")
-        input_type = self._fixed_point(node, roundings=("ROUND", "FLOOR"))
+        input_type = self._fixed_point(node, roundings=("ROUND",))
         layers = []
         lsb = input_type.lsb
         while self._chain:

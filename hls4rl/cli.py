@@ -50,6 +50,11 @@ def print_result(path: Path) -> None:
 def _call(app: typer.Typer, program: str) -> object:
     try:
         status = app(prog_name=program, standalone_mode=False)
+    except SystemExit as error:  # the commands raise none: to end well with nothing done would be a lie
+        raise ProjectError(
+            f"code that this command calls ended it before its time, by sys.exit({error.code!r}); look for that in the "
+            "modules of the task's environment"
+        ) from error
     except Exception as error:
         if received() is not None:  # a worker or a tool got the signal too, and its end was noticed first
             raise KeyboardInterrupt from error

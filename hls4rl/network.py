@@ -155,8 +155,15 @@ def round_half_even(sums: IntArray, divisor: int) -> IntArray:
 
 
 def ratio(larger: float, smaller: float) -> int:
-    """The quotient of two powers of two, which is exact."""
-    return int(larger / smaller)
+    """The quotient of two powers of two.
+
+    Raises:
+        ValueError: ``larger`` is no multiple of ``smaller``.
+    """
+    quotient = larger / smaller
+    if quotient != int(quotient):
+        raise ValueError(f"{larger:g} is no multiple of {smaller:g}")
+    return int(quotient)
 
 
 def _products(inputs: IntArray, weight: IntArray) -> IntArray:

@@ -22,11 +22,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from threading import Thread
 from typing import IO, Any
 
 from hls4rl import lifeline
+from hls4rl.errors import ProjectError
 
 MAKE = "HLS4RL_MAKE"
 """Variable in which the Makefile names make's own process: a command that make started ends with make."""
@@ -111,6 +113,12 @@ def worker_pool(
     pool = new_pool(workers, prepare, *arguments)
     try:
         yield pool
+    except BrokenProcessPool as error:
+        end_workers()
+        raise ProjectError(
+            "a worker process has ended in the midst of its work (killed, or out of memory); run the same command "
+            "again to go on"
+        ) from error
     except BaseException:
         end_workers()
         raise

@@ -8,9 +8,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import re
 import tomllib
-import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,14 +22,15 @@ import numpy as np
 from hls4rl.actions import SQUASHES, Action, Actions, actions_of
 from hls4rl.contract import CURVES, FloatArray, IntArray, is_power_of_two
 from hls4rl.errors import ProjectError
+from hls4rl.guard import examine, make_guarded
 from hls4rl.observations import AUTO, Converter, Observation, feature_names, features_of, flatten
 from hls4rl.plain import build, read_toml
-from hls4rl.wrappers import missing_extra, wrapped
 
 TASK_DIRECTORY = Path(__file__).resolve().parent / "hls_projects" / "tasks"
 """Where the shipped tasks' TOML files lie, and where runs are written."""
 
 ADVANTAGES = ("time-step", "trajectory", "return")
+OPTIMISERS = ("adam", "sgd")
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ class Training:
     seeds: int = 5
     """Policies trained when no ``SEED`` is given; the best by validation is deployed."""
     learning_rate: float = 5e-3
-    """Adam's step size at the first episode."""
+    """The optimiser's step size at the first episode."""
+    optimiser: str = "adam"
+    """``adam``, or ``sgd``: the paper's θ - η·∂C/∂θ, without momentum."""
     discount: float = 1.0
     """Discount of the return-to-go, 0 to 1."""
     entropy: float = 0.01
@@ -71,15 +74,23 @@ class Training:
     """Binary weights of ±1 instead of signs scaled by about 1/√fan-in (a control of the paper's claims)."""
     reset_at_midpoint: bool = False
     """Forget the optimiser's state half-way in every method (a control of the paper's claims)."""
+    late_rate: float = 1.0
+    """Factor on the learning rate in the second half of the episodes (a control of the paper's claims)."""
+    real_numbers: bool = False
+    """Train in real numbers all that a method does not binarise, as the paper does, and round only what is deployed."""
+    raw_observations: bool = False
+    """Train on the environment's own floats, as the paper does; such a policy is measured and never deployed."""
     validation_episodes: int = 100
     """Greedy episodes that choose among seeds, on other start states than the final evaluation."""
     evaluation_episodes: int | None = None
     """Episodes of the final evaluation; None: 100."""
 
     def rate(self, hidden: tuple[int, ...], episode: int) -> float:
-        """Adam's step size after ``episode`` (from 0), for a network with ``hidden`` units in its layers."""
-        fall = 1.0 - (1.0 - self.final_rate) * episode / self.episodes
-        return self.learning_rate * min(1.0, self.full_rate_hidden / max(hidden, default=1)) * fall
+        """The step size after ``episode`` (from 0), for a network with ``hidden`` units in its layers."""
+        factor = 1.0 - (1.0 - self.final_rate) * episode / self.episodes
+        if episode >= self.episodes // 2:
+            factor *= self.late_rate
+        return self.learning_rate * min(1.0, self.full_rate_hidden / max(hidden, default=1)) * factor
 
 
 @dataclass(frozen=True)
@@ -116,7 +127,7 @@ class Hardware:
     """What is built, for which part and clock."""
 
     part: str = "ecp5-25f"
-    """Name of a part (``python -m hls4rl.hls_projects parts`` lists them)."""
+    """Name of a part (``hls4rl parts`` lists them)."""
     clock_mhz: float = 50.0
     """Clock that the pipeline is cut for."""
     board: str = "ulx3s"
@@ -162,22 +173,12 @@ class Task:
         return self.pixels.midpoint if self.pixels else 0.5
 
     def make(self) -> gym.Env[Any, Any]:
-        """Gymnasium's own environment.
+        """Gymnasium's own environment, under guard (:mod:`hls4rl.guard`).
 
         Raises:
-            ProjectError: there is none of this name, its module cannot be imported, or it refuses the options.
+            ProjectError: there is none of this name, its module cannot be imported, it refuses the options, or fails.
         """
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*is out of date.*", category=DeprecationWarning)
-            warnings.filterwarnings("ignore", message=".*Overriding environment.*")
-            try:
-                env = gym.make(self.environment, **self.environment_options)
-                return wrapped(env, self.wrappers, f"task '{self.name}'")
-            except (gym.error.Error, ImportError, TypeError) as error:
-                raise ProjectError(
-                    f"task '{self.name}': Gymnasium cannot make environment '{self.environment}': {_line(error)}; "
-                    f"{_remedy(error)}"
-                ) from error
+        return make_guarded(self.name, self.environment, self.environment_options, self.wrappers)
 
     @cached_property
     def features(self) -> int:
@@ -256,10 +257,13 @@ class Task:
 
     @cached_property
     def _gym_spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
-        env = self.make()
-        spaces = env.observation_space, env.action_space
-        env.close()
-        return spaces
+        return examine(self.make, f"task '{self.name}': environment '{self.environment}'")
+
+    def training_view(self, observations: FloatArray) -> FloatArray:
+        """What the network sees of ``observations`` while it is trained, in real units; same shape."""
+        if self.training.raw_observations:
+            return np.asarray(observations, dtype=np.float64)
+        return np.asarray(self.integers(observations) * self.observation.type.lsb, dtype=np.float64)
 
 
 def task_names() -> list[str]:
@@ -360,11 +364,13 @@ def _pairs(text: str, where: str) -> list[tuple[str, str, Any]]:
 
 
 _RANGES: dict[str, tuple[float, float]] = {
+    "solved": (-1e12, 1e12),
     "observation.bits": (2, 16),
     "observation.integer_bits": (-15, 16),
     "action.bits": (2, 16),
     "action.deviation": (1e-6, 10.0),
     "action.final_deviation": (1e-6, 10.0),
+    "observation.active": (1, 10**7),
     "network.weight_integer_bits": (-8, 8),
     "network.activation_integer_bits": (0, 8),
     "network.bias_integer_bits": (1, 8),
@@ -377,7 +383,9 @@ _RANGES: dict[str, tuple[float, float]] = {
     "training.full_rate_hidden": (1, 4096),
     "training.final_rate": (0.0, 1.0),
     "training.output_gain": (0.0, 10.0),
+    "training.late_rate": (0.0, 1000.0),
     "training.validation_episodes": (1, 10**5),
+    "training.evaluation_episodes": (1, 10**5),
     "pixels.games": (1, 1024),
     "pixels.steps": (1, 10**5),
     "pixels.passes": (1, 100),
@@ -395,31 +403,47 @@ _RANGES: dict[str, tuple[float, float]] = {
     "hardware.word_inputs": (0, 64),
 }
 
+_CHOICES = {"training.advantage": ADVANTAGES, "training.optimiser": OPTIMISERS,
+            "hardware.strategy": ("Latency", "Resource"), "network.activation": CURVES, "action.squash": SQUASHES}
+_WORDS = {
+    "name": (r"\w[\w. -]{0,99}", "letters, digits, spaces, '_', '-' and '.'"),  # a folder of runs has this name
+    "environment": (r"[\w.:/-]{1,200}", "Gymnasium's id, as 'CartPole-v1' or 'module:Mine-v0'"),
+    "hardware.part": (r"[\w.-]{1,100}", "the name of a part"),
+    "hardware.board": (r"[^\x00-\x1f\x7f]{1,1000}", "the name of a board, or the path of its TOML file"),
+    "hardware.hls_backend": (r"\w{1,100}", "hls4ml's name of a backend"),
+    "hardware.hls_part": (r"[A-Za-z0-9][\w.-]{0,99}", "a vendor's name of a part, as 'xc7z020clg400-1'"),
+}
+"""Texts: what they may be, and how to say so. They end in names of files, and in the input of tools."""
+_SMALLEST_SCALE, _LARGEST_SCALE = 2.0**-64, 2.0**64
+
 
 def _check(task: Task, where: str) -> None:
-    if not re.fullmatch(r"\w[\w. -]*", task.name):  # runs are kept in a folder of this name
-        raise ProjectError(f"{where}: name is '{task.name}'; take letters, digits, spaces, '_', '-' and '.'")
     _check_scale(task.observation, where)
+    _check_options(task.environment_options, where, "environment_options")
+    _check_options(list(task.wrappers), where, "wrappers")
     for key, (low, high) in _RANGES.items():
-        section, name = key.split(".")
-        if getattr(task, section) is None:
-            continue
-        value = getattr(getattr(task, section), name)
-        if not low <= value <= high:
+        value = _setting(task, key)
+        if value is not None and not low <= value <= high:
             raise ProjectError(f"{where}: {key} is {value}; it must lie in {low:g} … {high:g}")
+    for key, choices in _CHOICES.items():
+        if (value := _setting(task, key)) not in choices:
+            raise ProjectError(f"{where}: {key} is {value!r}; choose one of {', '.join(choices)}")
+    for key, (pattern, meaning) in _WORDS.items():
+        if not re.fullmatch(pattern, value := _setting(task, key)):
+            raise ProjectError(f"{where}: {key} is {value[:200]!r}; give {meaning}")
     if task.pixels is not None and task.pixels.midpoint + task.pixels.cooling > 1:
         raise ProjectError(
             f"{where}: pixels.midpoint is {task.pixels.midpoint} and pixels.cooling {task.pixels.cooling}; "
             "together they are 1 at most, for methods are one course up to the midpoint"
         )
-    for key, value, choices in (
-        ("training.advantage", task.training.advantage, ADVANTAGES),
-        ("hardware.strategy", task.hardware.strategy, ("Latency", "Resource")),
-        ("network.activation", task.network.activation, CURVES),
-        ("action.squash", task.action.squash, SQUASHES),
-    ):
-        if value not in choices:
-            raise ProjectError(f"{where}: {key} is '{value}'; choose one of {', '.join(choices)}")
+
+
+def _setting(task: Task, key: str) -> Any:
+    """The value of ``key``, as ``section.key`` or ``key``; None where the task has no such section."""
+    value: Any = task
+    for name in key.split("."):
+        value = None if value is None else getattr(value, name)
+    return value
 
 
 def _check_scale(observation: Observation, where: str) -> None:
@@ -428,26 +452,26 @@ def _check_scale(observation: Observation, where: str) -> None:
         if scale != AUTO:
             raise ProjectError(f"{where}: observation.scale is '{scale}'; give powers of two in [ ], or \"{AUTO}\"")
         return
-    if not scale or not observation.offset:
-        raise ProjectError(f"{where}: observation.scale or offset is empty; give a number for each feature, or one for "
-                           "all")
+    for key, values in (("scale", scale), ("offset", observation.offset)):
+        if not values:
+            raise ProjectError(f"{where}: observation.{key} is empty; give a number for each feature, or one for all")
     for value in scale:
         if not is_power_of_two(value):
             raise ProjectError(
                 f"{where}: observation.scale has {value}, which is no power of two; "
                 f"write {2.0 ** round(np.log2(value)) if value > 0 else 1.0} or another one"
             )
+        if not _SMALLEST_SCALE <= value <= _LARGEST_SCALE:
+            raise ProjectError(f"{where}: observation.scale has {value}; it must lie in 2^-64 … 2^64")
 
 
-def _remedy(error: Exception) -> str:
-    extra = missing_extra(str(error))
-    if extra is not None:
-        return f"install what it needs: {extra}"
-    if isinstance(error, ImportError):
-        return "install it, or put its directory on PYTHONPATH"
-    key = "environment_options" if isinstance(error, TypeError) else "environment"
-    return f"correct '{key}' in its TOML file"
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _check_options(value: Any, where: str, key: str) -> None:
+    """Arguments of the environment are kept in JSON beside each policy, so they are what JSON can hold."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            _check_options(item, where, f"{key}.{name}")
+    elif isinstance(value, list):
+        for item in value:
+            _check_options(item, where, key)
+    elif not isinstance(value, str | bool | int | float) or (isinstance(value, float) and not math.isfinite(value)):
+        raise ProjectError(f"{where}: {key} is {value}; give text, true, false, or a finite number")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -19,15 +18,15 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from hls4rl.backend import Backend
+from hls4rl.backend import Answer, Backend
 from hls4rl.contract import CutType, IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.export.check import check_observations
+from hls4rl.export.imported.original import Original
 from hls4rl.export.lowering import lower
-from hls4rl.export.model_file import save_model
+from hls4rl.export.model_file import load_model, model_digest, save_model
 from hls4rl.export.network_writer import network_model
 from hls4rl.export.onnxruntime_backend import OnnxRuntimeBackend
-from hls4rl.export.original import Original
 from hls4rl.export.qonnx_backend import QonnxBackend
 from hls4rl.hls_projects.evaluate import Comparison, require_equal
 from hls4rl.hls_projects.fpga.parts import load_part
@@ -35,12 +34,14 @@ from hls4rl.hls_projects.fpga.place import RESULT, build_for_clock
 from hls4rl.hls_projects.hls.convert import write_project
 from hls4rl.hls_projects.hls.csim import CsimBackend, build_csim
 from hls4rl.hls_projects.simulation.pipelined import NetlistBackend, RtlBackend
-from hls4rl.stage import Stage, contents, digest, exclusive, write_json
+from hls4rl.stage import Stage, contents, exclusive, write_json
 from hls4rl.task import Hardware
 
 FOLDER = "onnx"
 """Folder below the root where foreign models are built, one directory a model."""
 RANDOM_OBSERVATIONS = 20_000
+VERDICT = "check.json"
+"""What the model's own execution said of the folded network; see :class:`hls4rl.export.imported.judge.Verdict`."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ class ForeignBuild:
     root: Path
 
     @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the model and its weights."""
+        return model_digest(self.model)
+
+    @cached_property
     def original(self) -> Original:
         """The model, read and folded."""
         return Original.load(self.model)
@@ -60,14 +66,14 @@ class ForeignBuild:
     def directory(self) -> Path:
         """``<root>/onnx/<name>-<first digits of the file's hash>/``."""
         stem = re.sub(r"[^A-Za-z0-9]+", "-", self.model.stem).strip("-")[:40] or "model"
-        return self.root / FOLDER / f"{stem}-{digest(self.model)[:8]}"
+        return self.root / FOLDER / f"{stem}-{self.digest[:8]}"
 
     def stages(self) -> Iterator[tuple[str, Stage, Callable[[Path], None]]]:
         """Name, directory and maker of each stage, in order; each one's inputs need the former made."""
-        settings, model = asdict(self.hardware), {"model": digest(self.model)}
+        settings, model = asdict(self.hardware), {"model": self.digest}
         names = "strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part"
         onnx, hls, part = (self.directory / name for name in ("onnx", "hls4ml", self.hardware.part))
-        yield "folding to integers", Stage(onnx, model), self._fold
+        yield "folding to integers, checked against the model's own execution", Stage(onnx, model), self._fold
         graph = model | {"onnx": contents(onnx)}
         written = graph | {key: settings[key] for key in names}
         yield "hls4ml project and C-simulation", Stage(hls, written), self._convert
@@ -81,23 +87,27 @@ class ForeignBuild:
     def observations(self) -> IntArray:
         """Corners, and random observations over the whole input type; int64, shape (rows, features)."""
         network = self.original.folded.network
-        rng = np.random.default_rng(0)
-        count = max(16, min(RANDOM_OBSERVATIONS, (1 << 22) // network.features))
-        kind = network.input
-        random = rng.integers(kind.minimum, kind.maximum, size=(count, network.features), endpoint=True, dtype=np.int64)
+        rng, kind = np.random.default_rng(0), network.input
+        size = self._rows, network.features
+        random = rng.integers(kind.minimum, kind.maximum, size=size, endpoint=True, dtype=np.int64)
         return np.concatenate([check_observations(kind, network.features), random])
+
+    @property
+    def _rows(self) -> int:
+        return max(16, min(RANDOM_OBSERVATIONS, (1 << 22) // self.original.features))
 
     def _fold(self, directory: Path) -> None:
         folded = self.original.folded
         model = network_model(folded.network)
         properties = {
-            "source_sha256": digest(self.model), "observation_lsb": repr(folded.network.input.lsb),
+            "source_sha256": self.digest, "observation_lsb": repr(folded.network.input.lsb),
             "logit_lsb": repr(folded.network.logit_lsb),
         }
         save_model(model, directory / "policy.qonnx.onnx", properties)
         save_model(lower(model), directory / "policy.onnx", properties)
-        shutil.copyfile(self.model, directory / "original.onnx")
+        (directory / "original.onnx").write_bytes(load_model(self.model).SerializeToString(deterministic=True))
         write_json(directory / "folding.json", self._folding())
+        write_json(directory / VERDICT, asdict(self.original.judged(self._rows)))
 
     def _convert(self, directory: Path) -> None:
         write_project(self.directory / "onnx" / "policy.qonnx.onnx", self.hardware, directory)
@@ -111,7 +121,8 @@ class ForeignBuild:
 
     def _report(self, directory: Path) -> None:
         observations = self.observations()
-        expected, rounded = self.original.reference(observations)
+        expected = Answer.of_logits(self.original.infer(observations))
+        verdict = json.loads((self.directory / "onnx" / VERDICT).read_text(encoding="utf-8"))
         comparisons = []
         for backend in self._backends():
             comparison = Comparison(backend.name)
@@ -129,7 +140,7 @@ class ForeignBuild:
             **{key: placed.get(key) for key in keys},
             "observations": len(observations),
             "mismatches": sum(item.mismatches for item in comparisons),
-            "executor_rounding": rounded,
+            "model_check": verdict,
             "backends": [
                 {key: getattr(item, key) for key in ("backend", "steps", "mismatches", "logits_compared")}
                 for item in comparisons
@@ -201,6 +212,11 @@ def print_foreign(path: Path, console: Console) -> None:
         table.add_row(f"{item['backend']}: mismatches in {item['steps']:,}", f"{item['mismatches']} ({compared})")
     for key in ("lut", "ff", "dsp", "bram", "fmax_mhz", "cycles", "latency_ns"):
         table.add_row(key, "–" if summary[key] is None else f"{summary[key]:,}")
+    verdict = summary["model_check"]
+    count = verdict["integer_observations"] + verdict["real_observations"]
+    table.add_row(f"the model itself, executed on {count:,} observations: wrong", "0")
+    table.add_row("decided by exact arithmetic, where float64 rounded otherwise", f"{verdict['rounded']:,}")
+    table.add_row("decided by neither, on a boundary", f"{verdict['undecided']:,}")
     table.add_row("host divides an observation by", f"{summary['observation_scale']:.9g}")
     console.print(table)
 

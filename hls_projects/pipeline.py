@@ -163,6 +163,8 @@ def synthesise(
         raise ProjectError(f"unknown tool '{tool}'; choose one of {', '.join(TOOLS)}")
     console = console or Console(quiet=True)
     _check_width(task, spec)
+    if tool == "open":
+        _check_programs(task)
     run, selection = _train(task, spec, choose_seed, root, console)
     build = Build(task, run, tool, episodes or default_episodes(task), minimum_steps, selection)
     with exclusive(run.directory):
@@ -214,6 +216,14 @@ def _check_width(task: Task, spec: PolicySpec) -> None:
             f"task '{task.name}': {features} features by {units} units are too many weights for a core that "
             "takes all features at once; set hardware.word_inputs, the features that come in a clock, for instance to 4"
         )
+
+
+def _check_programs(task: Task) -> None:
+    """Tell before training that a program of the part is missing."""
+    from hls4rl.hls_projects.fpga.nextpnr import check_programs
+    from hls4rl.hls_projects.fpga.parts import load_part
+
+    check_programs(load_part(task.hardware.part).tools)
 
 
 def _hardware(task: Task) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``python -m hls4rl.studies.matrix``: every method on two tasks in two widths, built and verified: a table, a picture.
+"""The verb ``matrix``: every method on two tasks in two widths, built and verified: a table, a picture.
 
 The picture shows what each policy costs against what it earns.
 """
@@ -8,23 +8,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.console import Console
 
-from hls4rl.cli import print_result, run
+from hls4rl.cli import print_result
 from hls4rl.hls_projects import pipeline, summary
 from hls4rl.hls_projects.fpga.parts import load_part
-from hls4rl.options import Root
+from hls4rl.options import Part, Root
 from hls4rl.policy import METHODS, PolicySpec
 from hls4rl.run import RUNS
 from hls4rl.stage import write_json
 from hls4rl.task import load_task, with_settings
 
 CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
-
-app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 TASKS = ("cartpole", "acrobot")
 HIDDEN = (16, 64)
@@ -76,14 +73,9 @@ def draw_matrix(summaries: Sequence[Mapping[str, Any]], path: Path) -> None:
     plt.close(figure)
 
 
-@app.command()
-def matrix(
-    root: Root = None,
-    part: Annotated[str | None, typer.Option(help="Part to build for. Default: the tasks'.")] = None,
-) -> None:
+def matrix(root: Root = RUNS, part: Part = None) -> None:
     """Build and verify every method × {cartpole, acrobot} × hidden 16 and 64, 100,000 steps a backend each."""
     summaries = []
-    root = root or RUNS
     for name in TASKS:
         task = with_settings(load_task(name), "hardware", part=part)
         load_part(task.hardware.part)  # an unknown part is told before hours of training
@@ -102,6 +94,3 @@ def matrix(
     write_json(path, summaries)
     print_result(path)
 
-
-if __name__ == "__main__":
-    run(app, "python -m hls4rl.studies.matrix")

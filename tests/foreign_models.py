@@ -91,7 +91,7 @@ BREVITAS = {
 }
 
 
-def brevitas_model(name: str, path: Path, seed: int = 0) -> Path:
+def brevitas_model(name: str, path: Path, seed: int = 0, dynamo: bool = False, opset: int = 13) -> Path:
     """Export one of :data:`BREVITAS`, untrained but calibrated on random observations."""
     torch.manual_seed(seed)
     network = BREVITAS[name]()
@@ -102,7 +102,7 @@ def brevitas_model(name: str, path: Path, seed: int = 0) -> Path:
     network.eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        export_qonnx(network, args=torch.randn(1, features), export_path=str(path), dynamo=False, opset_version=13)
+        export_qonnx(network, args=torch.randn(1, features), export_path=str(path), dynamo=dynamo, opset_version=opset)
     return path
 
 
@@ -117,7 +117,7 @@ class QonnxGraph:
     def node(self, kind: str, *constants: Any, **attributes: Any) -> QonnxGraph:
         """Add a node behind the last one; ``constants`` are its further inputs."""
         names = [item if isinstance(item, str) else self.constant(item) for item in constants]
-        domain = QONNX_DOMAIN if kind in ("Quant", "BipolarQuant") else ""
+        domain = attributes.pop("domain", QONNX_DOMAIN if kind in ("Quant", "BipolarQuant") else "")
         output = f"t{len(self._nodes)}"
         self._nodes.append(helper.make_node(
             kind, [self._tensor, *names], [output], name=f"{kind}_{len(self._nodes)}", domain=domain, **attributes

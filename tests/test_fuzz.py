@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from fuzz.conversion import PROPERTIES
+from fuzz.imports import fuzz_imports
 from fuzz.parsers import SHARES, fuzz_parser
 from fuzz.run import run_property
 
@@ -26,6 +27,13 @@ def test_a_slice_of_each_parser_s_damage(name: str, tmp_path: Path) -> None:
     for start in (1, 2):  # one after another in one process, as `make fuzz` does
         found = fuzz_parser(name, tmp_path, count, start)
         assert found["read"] + found["refused"] == count
+
+
+def test_a_slice_of_the_imported_graphs(tmp_path: Path) -> None:
+    counts = fuzz_imports(range(1_000_000, 1_000_080), tmp_path)
+    assert counts["graphs"] == 80
+    assert counts["built"] > 20
+    assert counts["refused"] > 10
 
 
 def test_the_fuzz_can_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

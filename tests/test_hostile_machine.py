@@ -21,7 +21,7 @@ from test_bad_input import assert_one_line
 
 from hls4rl.errors import LONGEST, ProjectError
 from hls4rl.export.graph import read_network
-from hls4rl.export.original import Original
+from hls4rl.export.imported.original import Original
 from hls4rl.plain import read_json
 from hls4rl.policy import FORMAT, load_policy
 from hls4rl.stage import METADATA
@@ -40,12 +40,12 @@ own_mounts = pytest.mark.skipif(
 
 def train(folder: Path, root: Path) -> list[str]:
     options = ("--env", str(small_task(folder)), "--hidden", "4", "--seed", "0", "--root", str(root))
-    return command("hls4rl.train", *options)
+    return command("train", *options)
 
 
 def synth(folder: Path, root: Path) -> list[str]:
     options = ("--env", str(small_task(folder)), "--hidden", "4", "--seed", "0", "--episodes", "2", "--root", str(root))
-    return command("hls4rl.hls_projects", "synth", *options)
+    return command("synth", *options)
 
 
 def ended(arguments: list[str], setup: Callable[[], None] | None = None) -> tuple[int, str]:

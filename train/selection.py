@@ -48,17 +48,23 @@ class Selection:
 def policy_inputs(task: Task, spec: PolicySpec, trainer: str = "auto") -> dict[str, Any]:
     """All that a trained policy depends on, as plain JSON values.
 
+    The paper's published rows carry a digest of them, so that what came later is left out where it changes nothing.
+
     Raises:
         ProjectError: ``trainer`` cannot train on ``task``.
     """
+    observation, network = asdict(task.resolved.observation), asdict(task.network)
+    if not any(observation["offset"]):
+        del observation["offset"]
+    if network["activation"] == "relu":
+        del network["activation"]
     return {
-        "spec": spec.to_json(),
-        "environment": task.environment,
-        "environment_options": task.environment_options,
-        "wrappers": list(task.wrappers),
-        "observation": asdict(task.resolved.observation),
-        "action": asdict(task.action),
-        "network": asdict(task.network),
+        "spec": {**spec.to_json(), "hidden": spec.hidden[0] if len(spec.hidden) == 1 else list(spec.hidden)},
+        "environment": [task.environment, task.environment_options],
+        "observation": observation,
+        **({"wrappers": list(task.wrappers)} if task.wrappers else {}),
+        **({"action": asdict(task.action)} if task.actions.is_continuous else {}),
+        "network": network,
         "training": {key: value for key, value in asdict(task.training).items() if key != "seeds"},
         "trainer": resolve_trainer(task, spec, trainer),
         **({} if task.pixels is None else {"pixels": asdict(task.pixels)}),

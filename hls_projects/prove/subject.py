@@ -62,8 +62,10 @@ class Subject:
     def task(self) -> Task:
         """The environment and the converter of observations that the policy was trained with."""
         made = inputs_of(self.run.verified(self.run.policy.parent), "train it again")
-        kept = {key: made[key] for key in ("environment", "environment_options", "wrappers", "observation", "action")}
-        return read_task({"name": self.run.spec.task, **kept}, str(self.run.policy.parent))
+        environment, options = made["environment"]
+        kept = {key: made[key] for key in ("wrappers", "observation", "action") if key in made}
+        named = {"name": self.run.spec.task, "environment": environment, "environment_options": options}
+        return read_task({**named, **kept}, str(self.run.policy.parent))
 
     @cached_property
     def info(self) -> RtlInfo:

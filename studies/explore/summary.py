@@ -14,7 +14,8 @@ from hls4rl.checked import read_checked
 from hls4rl.studies.explore.search import Standing
 
 _COLUMNS = (
-    ("#", "number", "{}"), ("return", "return", "{:.1f}"), ("LUT", "lut", "{}"), ("ns", "latency_ns", "{:.2f}"),
+    ("#", "number", "{}"), ("return", "return", "{:.1f}"), ("robust", "robust_return", "{:.1f}"),
+    ("LUT", "lut", "{}"), ("ns", "latency_ns", "{:.2f}"),
     ("pJ", "energy_pj", "{:.2f}"), ("MHz", "fmax_mhz", "{:.0f}"), ("method", "method", "{}"), ("units", "hidden", "{}"),
     ("input bits", "input_bits", "{}"), ("bits", "bits", "{}"), ("stages", "cycles", "{}"), ("part", "part", "{}"),
 )

@@ -1,4 +1,4 @@
-"""``python -m hls4rl.studies.paper.learning``: a task's learning curves, laid out as the paper's Figures 5 and 6.
+"""The verb ``curves``: learning curves of a task's runs, laid out as the paper's Figures 5 and 6.
 
 Where a matrix of policies takes a cluster, as Pong's does, these are the runs that ``make train`` and ``make synth``
 have made here; one that is still training is drawn as far as it has come.
@@ -14,9 +14,8 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import typer
 
-from hls4rl.cli import print_result, run
+from hls4rl.cli import print_result
 from hls4rl.contract import FloatArray
 from hls4rl.errors import ProjectError
 from hls4rl.options import Env, Root
@@ -32,21 +31,18 @@ WINDOW = 40
 Curves = dict[tuple[str, int], list[FloatArray]]
 """Returns of the training episodes of each seed, by method and hidden units."""
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-
-@app.command()
-def learning(env: Env = "pong", root: Root = None) -> None:
+def curves(env: Env = "cartpole", root: Root = RUNS) -> None:
     """Draw the learning curves of all runs of a task: one panel a method, fp in each, mean and deviation of the seeds.
 
-    Example: python -m hls4rl.studies.paper.learning --env pong
+    Example: hls4rl curves --env pong
     """
-    task, place = load_task(env), (root or RUNS)
-    curves = read_curves(place / task.name)
-    if not curves:
+    task, place = load_task(env), root
+    found = read_curves(place / task.name)
+    if not found:
         raise ProjectError(f"{place / task.name}: no run is trained here; say make train ENV={env} first")
     with plt.rc_context(STYLE):
-        print_result(save(draw(task, curves), place / task.name / "learning"))
+        print_result(save(draw(task, found), place / task.name / "learning"))
 
 
 def read_curves(directory: Path) -> Curves:
@@ -106,6 +102,3 @@ def _returns(directory: Path) -> FloatArray:
     except (ValueError, KeyError, TypeError) as error:
         raise ProjectError(f"{running}: not the curve of a training run ({error}); remove it, then {remedy}") from error
 
-
-if __name__ == "__main__":
-    run(app, "python -m hls4rl.studies.paper.learning")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hostile_boards import (
+from hostile.boards import (
     BOARDS,
     FICKLE,
     Board,

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from hls4rl.contract import FixedPoint, IntArray, Sign, Table, Values
 from hls4rl.errors import ProjectError
 from hls4rl.export.graph import read_network
+from hls4rl.export.imported.original import Original
 from hls4rl.export.lowering import lower
 from hls4rl.export.model_file import Units, save_model
 from hls4rl.export.network_writer import network_model
 from hls4rl.export.onnxruntime_backend import OnnxRuntimeBackend
-from hls4rl.export.original import Original
 from hls4rl.export.qonnx_backend import QonnxBackend
 from hls4rl.hls_projects.hls.convert import write_project
 from hls4rl.hls_projects.rtl.pipelined import _Core, _cores, write_rtl
@@ -95,7 +95,7 @@ def foreign_models_keep_their_integers(graph: QonnxGraph) -> None:
             if "\n" in str(error):
                 raise AssertionError("a refusal of more than one line") from error
             return
-        original.reference(observations(original.folded.network))
+        original.judged(48)
         files_keep_the_integers(original.folded.network)
 
 

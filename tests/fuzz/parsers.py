@@ -20,9 +20,9 @@ from hls4rl.checked import with_checksum
 from hls4rl.contract import FixedPoint
 from hls4rl.errors import ProjectError
 from hls4rl.export.graph import read_network
+from hls4rl.export.imported.original import Original
 from hls4rl.export.model_file import save_model
 from hls4rl.export.network_writer import network_model
-from hls4rl.export.original import Original
 from hls4rl.firmware import protocol
 from hls4rl.firmware.boards import BOARD_DIRECTORY, load_board
 from hls4rl.firmware.link import Expected, Link

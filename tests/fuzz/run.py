@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fuzz.conversion import PROPERTIES
 from fuzz.hostile import SUITES
+from fuzz.imports import GRAPHS, fuzz_imports
 from fuzz.parsers import SHARES, fuzz_parser
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
@@ -64,6 +65,10 @@ def main() -> None:
         if chosen.only in name:
             wanted = round(share * 1000 * chosen.fraction)
             results[name] = _timed(name, lambda: fuzz_parser(name, chosen.output, wanted, chosen.seed))  # noqa: B023
+    if chosen.only in "imported graphs":
+        first, wanted = chosen.seed * GRAPHS, round(GRAPHS * chosen.fraction)
+        seeds = range(first, first + wanted)
+        results["imported graphs"] = _timed("imported graphs", lambda: fuzz_imports(seeds, chosen.output))
     for name, suite in SUITES.items():
         if chosen.only in name:
             results[name] = _timed(name, lambda: suite(chosen.fraction, chosen.seed))  # noqa: B023

@@ -32,7 +32,9 @@ def test_passes_and_gradients_are_autograd_s(name: str) -> None:
     observations = rng.choice([-1, 0, 1], p=[0.05, 0.9, 0.05], size=(STEPS, FEATURES))
     observations[7] = 0
     actions, advantage = rng.integers(ACTIONS, size=STEPS), rng.normal(size=STEPS)
-    cost(network, Trajectory(observations, actions[:, None], advantage), advantage, ENTROPY).backward()  # type: ignore
+    seen_by_network = observations * contract.observation.lsb
+    steps = Trajectory(seen_by_network, actions[:, None], advantage)
+    cost(network, steps, advantage, ENTROPY).backward()  # type: ignore
 
     latent, formats = columns_first(parameters_of(network)), Formats.of(contract)
     seen, gradient = columns_first(latent), columns_first(latent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -93,6 +94,23 @@ def real_contract(task: Task, spec: PolicySpec) -> Contract:
     hidden = LayerType(None, None, Real(task.network.activation))
     output = LayerType(None, None, Real(task.action.squash) if task.actions.is_continuous else None)
     return Contract(task.observation.type, (hidden,) * len(spec.hidden) + (output,), task.actions.output)
+
+
+def shared_contract(task: Task, spec: PolicySpec) -> Contract:
+    """Of methods that train what they deploy, unless the task asks for real numbers."""
+    return real_contract(task, spec) if task.training.real_numbers else fixed_point_contract(task, spec)
+
+
+def without_rounding(task: Task, spec: PolicySpec, contract: Contract) -> Contract:
+    """``contract`` with only its signs left if the task asks for real numbers."""
+    if not task.training.real_numbers:
+        return contract
+    real = real_contract(task, spec)
+    layers = tuple(
+        LayerType(kept.weight, None, kept.activation if isinstance(kept.activation, Sign) else other.activation)
+        for kept, other in zip(contract.layers, real.layers, strict=True)
+    )
+    return dataclasses.replace(contract, layers=layers)
 
 
 def fixed_point_contract(task: Task, spec: PolicySpec) -> Contract:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hls4rl.contract import Contract
 from hls4rl.task import Task
-from hls4rl.train.methods.base import Method, binary_contract, hidden_type
+from hls4rl.train.methods.base import Method, binary_contract, hidden_type, without_rounding
 
 
 class BinaryConnect(Method):
@@ -17,5 +17,9 @@ class BinaryConnect(Method):
     latent_limit = 1.0
 
     def training_contract(self, task: Task) -> Contract:
-        """Weights of one bit, so that what is trained is what is deployed."""
+        """Weights of one bit; the rest as it is deployed, unless the task asks for real numbers."""
+        return without_rounding(task, self.spec, self.deployed_contract(task))
+
+    def deployed_contract(self, task: Task) -> Contract:
+        """Weights of one bit, activations and biases in fixed point."""
         return binary_contract(task, self.spec, hidden_type(task, self.spec))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hls4rl.contract import Contract, Sign
 from hls4rl.task import Task
-from hls4rl.train.methods.base import Method, binary_contract
+from hls4rl.train.methods.base import Method, binary_contract, without_rounding
 
 
 class BinaryNet(Method):
@@ -17,5 +17,9 @@ class BinaryNet(Method):
     latent_limit = 1.0
 
     def training_contract(self, task: Task) -> Contract:
-        """Weights and activations of one bit."""
+        """Weights and activations of one bit; biases as they are deployed, unless the task asks for real numbers."""
+        return without_rounding(task, self.spec, self.deployed_contract(task))
+
+    def deployed_contract(self, task: Task) -> Contract:
+        """Weights and activations of one bit, biases in fixed point."""
         return binary_contract(task, self.spec, Sign())

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hls4rl.contract import Contract, FloatArray
 from hls4rl.policy import PolicySpec
 from hls4rl.task import Task
-from hls4rl.train.methods.base import Method, fixed_point_contract
+from hls4rl.train.methods.base import Method, fixed_point_contract, shared_contract
 from hls4rl.train.parameters import Parameters
 
 
@@ -34,6 +34,10 @@ class Compression(Method):
 
     def training_contract(self, task: Task) -> Contract:
         """Fixed point throughout: rounding comes last in the forward pass, gradients go straight through it."""
+        return shared_contract(task, self.spec)
+
+    def deployed_contract(self, task: Task) -> Contract:
+        """Fixed point."""
         return fixed_point_contract(task, self.spec)
 
     def at_midpoint(self, parameters: Parameters, rng: np.random.Generator) -> None:

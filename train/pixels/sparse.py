@@ -76,7 +76,7 @@ def forward(formats: Formats, network: Parameters, frames: Frames) -> Passes:
     hidden_weight, hidden_bias, output_weight, output_bias = network
     passes = Passes.of(len(frames.starts) - 1, len(hidden_bias), len(output_bias))
     _hidden_sums(hidden_weight.T, hidden_bias, frames, formats.observation.lsb, passes.units)
-    activate(formats.activation, passes.units.reshape(-1), passes.gate.reshape(-1))
+    activate(formats.activation, passes.units.reshape(1, -1), passes.gate.reshape(1, -1), 0)
     logits = passes.logarithm
     _products(passes.units, output_weight, logits)
     logits += output_bias
@@ -137,7 +137,7 @@ def _products(units: FloatArray, weight: FloatArray, products: FloatArray) -> No
     """``units``, shape (N, hidden), times ``weight``, shape (actions, hidden); BLAS adds in an order that N decides."""
     for row in range(len(units)):
         for action in range(len(weight)):
-            products[row, action] = dot(weight[action], units[row])
+            products[row, action] = dot(weight, action, units, row)
 
 
 @compiled

@@ -286,7 +286,8 @@ class _Keeper:
 
 def _shorten(gradient: Parameters, longest: float) -> None:
     """Scale all of ``gradient`` down to a Euclidean length of ``longest``, if it is longer."""
-    length = math.sqrt(sum(dot(flat(array), flat(array)) for array in gradient))
+    rows = [flat(array).reshape(1, -1) for array in gradient]
+    length = math.sqrt(sum(dot(row, 0, row, 0) for row in rows))
     if length > longest:
         for array in gradient:
             array *= longest / length

@@ -34,8 +34,7 @@ def cost(
     network: PolicyNetwork, trajectory: Trajectory, advantages: FloatArray, entropy: float
 ) -> torch.Tensor:
     """Paper eq. 4 with an entropy bonus; a scalar."""
-    observations = trajectory.observations * network.contract.observation.lsb
-    outputs = network(torch.from_numpy(observations))
+    outputs = network(torch.from_numpy(trajectory.observations))
     likelihood, randomness = likelihood_and_entropy(
         network.contract.output, outputs, trajectory.actions, trajectory.deviation
     )

@@ -32,10 +32,12 @@ def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
     features, outputs = task.spaces
     sizes = (features, *spec.hidden, outputs)
     network = PolicyNetwork(method.training_contract(task), sizes).double()
+    if settings.raw_observations:
+        network.observation = torch.nn.Identity()
     _load(network, Parameters.uniform(sizes, streams.start))
     course = Course(parameters_of(network), [])
     method.initialise(course.parameters, settings.output_gain)
-    optimiser = torch.optim.Adam(network.parameters())
+    optimiser = _optimiser(network, settings.optimiser)
     baseline = Baseline(settings.baseline_rate)
     env = task.make()
     env.reset(seed=streams.environment)
@@ -43,7 +45,7 @@ def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
     for episode in range(settings.episodes):
         if (method.switches or settings.reset_at_midpoint) and episode == settings.episodes // 2:
             method.at_midpoint(course.parameters, streams.start)
-            optimiser = torch.optim.Adam(network.parameters())
+            optimiser = _optimiser(network, settings.optimiser)
         deviation = task.action.deviation_at(episode / max(1, settings.episodes - 1))
         trajectory = play_episode(env, task, network.contract, quantised(network), streams.actions, deviation)
         advantage = advantages(settings.advantage, baseline, trajectory.rewards, settings.discount)
@@ -54,6 +56,11 @@ def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
         course.seconds = time.perf_counter() - started
         yield course
     env.close()
+
+
+def _optimiser(network: PolicyNetwork, name: str) -> torch.optim.Optimizer:
+    kinds: dict[str, type[torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+    return kinds[name](network.parameters(), lr=0.0)  # type: ignore[call-arg]
 
 
 def _load(network: PolicyNetwork, parameters: Parameters) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hls4rl.actions import BoxActions
-from hls4rl.contract import ActivationType, Contract, FloatArray, IntArray, Real, Sign, Table
+from hls4rl.contract import ActivationType, Contract, FloatArray, Real, Sign, Table
 from hls4rl.task import Task
 from hls4rl.train.parameters import Parameters
 from hls4rl.train.vpg.distribution import draw
@@ -24,8 +24,8 @@ from hls4rl.train.vpg.distribution import draw
 class Trajectory:
     """One episode of T steps."""
 
-    observations: IntArray
-    """Shape (T, features), in units of the observation type."""
+    observations: FloatArray
+    """Shape (T, features), in real units."""
     actions: NDArray[Any]
     """Shape (T, action dimensions): int64, or float64 where the action is continuous."""
     rewards: FloatArray
@@ -43,9 +43,8 @@ def play_episode(
     floats, _ = env.reset()
     finished = False
     while not finished:
-        observation = task.integers(task.flatten(floats))
-        values = outputs(quantised, contract, observation * contract.observation.lsb)
-        action = draw(contract.output, values, deviation, rng)
+        observation = task.training_view(task.flatten(floats))
+        action = draw(contract.output, outputs(quantised, contract, observation), deviation, rng)
         taken = task.actions.real(action) if isinstance(task.actions, BoxActions) else task.actions.decode(action)
         floats, reward, terminated, truncated, _ = env.step(taken)
         finished = terminated or truncated

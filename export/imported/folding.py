@@ -21,7 +21,8 @@ import numpy as np
 
 from hls4rl.contract import CutType, FixedPoint, IntArray, Sign, is_power_of_two
 from hls4rl.errors import ProjectError
-from hls4rl.export.exact import SIGN, AmbiguousError, Clip, ExactLayer, ExactNetwork, Levels
+from hls4rl.export.imported.exact import SIGN, Affine, AmbiguousError, Clip, Curve, ExactLayer, ExactNetwork, Levels
+from hls4rl.export.imported.tensors import common_unit
 from hls4rl.network import IntegerNetwork, Layer
 
 MAXIMUM_UNITS = 1024
@@ -39,6 +40,8 @@ class Folded:
     network: IntegerNetwork
     logit_value: Fraction
     """Real value of one unit of an integer logit."""
+    logit_base: Fraction
+    """Real value of an integer logit of 0."""
     logits_exact: bool
     """False where only the actions are those of the original: real biases that no common grid holds."""
     ways: tuple[str, ...]
@@ -59,7 +62,7 @@ def fold(exact: ExactNetwork, name: str) -> Folded:
 
 class _Folder:
     def __init__(self, exact: ExactNetwork, name: str) -> None:
-        self._name = name
+        self._name, self._value, self._base = name, exact.value[0], exact.base[0]
         self._pending = list(exact.layers)
         kind, scale = exact.input.type, float(exact.input.scale)
         # Powers of two stay what they are, so that a model that needs no folding keeps its units.
@@ -71,23 +74,18 @@ class _Folder:
         self._ways: list[str] = []
 
     def run(self) -> Folded:
+        """Layer by layer; a thermometer rewrites the one after it, or adds one that adds its signs up."""
         while self._pending:
-            layer = self._pending.pop(0)
+            layer = _simplified(self._pending.pop(0))
             if layer.levels is None:
                 value, is_exact = self._logits(layer)
-                return self._folded(value, is_exact)
-            layer = _without_clips(layer)
-            assert layer.levels is not None
-            last = None if self._pending else layer.levels.scale
+                base = self._base if is_exact else Fraction(0)
+                return Folded(self._network(), value * self._value, base, is_exact, tuple(self._ways))
             self._activation(layer, layer.levels)
-            if last is not None and self._pending:  # a thermometer's sums are still to be taken
-                continue
-            if last is not None:
-                return self._folded(last, True)
-        raise AssertionError("a network has a last layer")
+        return Folded(self._network(), self._value, self._base, True, tuple(self._ways))
 
-    def _folded(self, value: Fraction, is_exact: bool) -> Folded:
-        return Folded(IntegerNetwork(self._input, tuple(self._layers)), value, is_exact, tuple(self._ways))
+    def _network(self) -> IntegerNetwork:
+        return IntegerNetwork(self._input, tuple(self._layers))
 
     def _activation(self, layer: ExactLayer, levels: Levels) -> None:
         if levels.rounding == SIGN:
@@ -104,17 +102,17 @@ class _Folder:
 
     def _shift(self, layer: ExactLayer, levels: Levels) -> bool:
         unit = min(layer.gain)
-        factors, ratio = [gain / unit for gain in layer.gain], levels.scale / unit
+        factors, ratio = [gain / unit for gain in layer.gain], 1 / unit
         kind = levels.type
         full = (kind.minimum, kind.maximum) == (levels.low, levels.high)
         shift = _exponent(float(ratio)) if is_power_of_two(float(ratio)) and Fraction(float(ratio)) == ratio else None
-        if (layer.curves or not layer.exact or not full or shift is None or not 0 <= shift <= _MANTISSA
+        if (any(layer.curves) or not layer.exact or not full or shift is None or not 0 <= shift <= _MANTISSA
                 or levels.rounding not in ("FLOOR", "ROUND") or any(item.denominator != 1 for item in factors)):
             return False
         weight = layer.weight * np.array([int(item) for item in factors], dtype=np.int64)[:, None]
         offsets = [_placed(offset / unit, shift, levels.rounding) for offset in layer.offset]
         fraction = max(item.denominator for item in offsets).bit_length() - 1
-        bias = np.array([int(item * 2**fraction) for item in offsets], dtype=object)
+        bias = np.array([_whole(item * 2**fraction) for item in offsets], dtype=object)
         if not _fits(weight, bias):
             return False
         rounding = levels.rounding if shift or fraction else "FLOOR"
@@ -148,7 +146,7 @@ class _Folder:
         first, last = layer.range(*self._reach)
         for shift in range(_MANTISSA + 1):
             lines = [
-                _line(steps[output], levels, gain / levels.scale, shift, int(first[output]), int(last[output]))
+                _line(steps[output], levels, gain, shift, int(first[output]), int(last[output]))
                 for output, gain in enumerate(layer.gain)
             ]
             if any(line is None for line in lines):
@@ -171,7 +169,7 @@ class _Folder:
             )
         base = levels.low + (steps <= first[:, None]).sum(axis=1)
         if not self._pending:
-            self._pending.append(_identity(layer.node, len(base), levels.scale))
+            self._pending.append(_identity(layer.node, len(base)))
         units = replace(layer, weight=layer.weight[owner])
         bias = -steps[owner, threshold]
         if not len(owner):  # no sum changes anything: one unit that never lights up keeps the layer a layer
@@ -180,14 +178,14 @@ class _Folder:
         self._pending[0] = _over_units(self._pending[0], owner, base)
 
     def _logits(self, layer: ExactLayer) -> tuple[Fraction, bool]:
-        unit = min(layer.gain)
-        factors = [gain / unit for gain in layer.gain]
-        if not layer.exact or any(item.denominator != 1 for item in factors):
+        unit = common_unit(layer.gain)
+        factors = [int(gain / unit) for gain in layer.gain]
+        if not layer.exact or max(factors).bit_length() > _MANTISSA:
             raise self._refusal(
                 layer, "gives logits in units that differ from output to output; "
                 "take one weight scale for the last layer, without BatchNormalization"
             )
-        weight = layer.weight * np.array([int(item) for item in factors], dtype=np.int64)[:, None]
+        weight = layer.weight * np.array(factors, dtype=np.int64)[:, None]
         offsets = [offset / unit for offset in layer.offset]
         for biases, fraction, is_exact in (_on_a_grid(offsets), _in_order(offsets)):
             if _fits(weight, np.array(biases, dtype=object)):
@@ -214,20 +212,61 @@ class _Folder:
         return ProjectError(f"{self._name}: the layer of node '{layer.node}' {why}")
 
 
-def _without_clips(layer: ExactLayer) -> ExactLayer:
-    """Clips just before the quantiser whose limits are levels: the levels' own limits do the same."""
-    levels, curves = layer.levels, list(layer.curves)
-    assert levels is not None
-    while curves and isinstance(curves[-1], Clip) and levels.rounding != SIGN:
-        clip = curves[-1]
-        limits = [None if limit is None else limit / levels.scale for limit in (clip.low, clip.high)]
-        if any(limit is not None and limit.denominator != 1 for limit in limits):
-            break
-        low = levels.low if limits[0] is None else min(max(levels.low, int(limits[0])), levels.high)
-        high = levels.high if limits[1] is None else max(min(levels.high, int(limits[1])), low)
-        levels = replace(levels, low=low, high=high)
-        curves.pop()
-    return replace(layer, levels=levels, curves=tuple(curves))
+def _simplified(layer: ExactLayer) -> ExactLayer:
+    """Scales behind the sums go into the gain and the offset, and clips at levels into the levels."""
+    outputs = [_ordered(*item) for item in zip(layer.curves, layer.gain, layer.offset, strict=True)]
+    weight, gain = layer.weight.copy(), [item.gain for item in outputs]
+    for index, item in enumerate(gain):
+        if not item:
+            weight[index], gain[index] = 0, max(gain) or Fraction(1)
+    levels, clips = layer.levels, {item.clips for item in outputs}
+    if levels is None or len(clips) > 1:
+        kept, levels = [(*item.curves, *item.clips) for item in outputs], levels
+    else:
+        left = list(clips.pop())
+        while left and (behind := levels.behind(left[-1])) is not None:
+            levels = behind
+            left.pop()
+        kept = [(*item.curves, *left) for item in outputs]
+    blur = tuple(
+        value * (item.gain / before) for value, item, before in zip(layer.blur, outputs, layer.gain, strict=True)
+    ) if layer.blur else ()
+    return replace(
+        layer, weight=weight, gain=tuple(gain), offset=tuple(item.offset for item in outputs), curves=tuple(kept),
+        levels=levels, blur=blur,
+    )
+
+
+@dataclass(frozen=True)
+class _Ordered:
+    """An output's gain and offset, the curves that must stay, and the clips behind them."""
+
+    gain: Fraction
+    offset: Fraction
+    curves: tuple[Curve, ...]
+    clips: tuple[Clip, ...]
+
+
+def _ordered(curves: tuple[Curve, ...], gain: Fraction, offset: Fraction) -> _Ordered:
+    # A scale behind a clip is a scale before a scaled clip.
+    last = max((index for index, item in enumerate(curves) if not isinstance(item, Affine | Clip)), default=-1)
+    factor, term = Fraction(1), Fraction(0)
+    clips: list[Clip] = []
+    for item in curves[last + 1:]:
+        if isinstance(item, Affine):
+            factor, term = factor * item.gain, term * item.gain + item.offset
+            clips = [_scaled(clip, item) for clip in clips]
+        elif isinstance(item, Clip):
+            clips.append(item)
+    if last < 0:
+        return _Ordered(gain * factor, offset * factor + term, (), tuple(clips))
+    behind = () if factor == 1 and not term else (Affine(factor, term),)
+    return _Ordered(gain, offset, (*curves[:last + 1], *behind), tuple(clips))
+
+
+def _scaled(clip: Clip, by: Affine) -> Clip:
+    low, high = (None if limit is None else by(limit, limit)[0] for limit in (clip.low, clip.high))
+    return Clip(low, high)
 
 
 def _least_sums(level: Callable[[int], int], low: int, high: int, first: int, last: int) -> IntArray:
@@ -292,10 +331,10 @@ def _simplest(least: int, most: int) -> int:
     raise AssertionError("an integer range that is not empty has an integer")
 
 
-def _identity(node: str, count: int, value: Fraction) -> ExactLayer:
-    """A last layer that hands on its ``count`` inputs, whose unit is worth ``value``."""
+def _identity(node: str, count: int) -> ExactLayer:
+    """A last layer that hands on its ``count`` inputs."""
     weight = np.eye(count, dtype=np.int64)
-    return ExactLayer(node, weight, (value,) * count, (Fraction(0),) * count, (), None, True)
+    return ExactLayer(node, weight, (Fraction(1),) * count, (Fraction(0),) * count, ((),) * count, None)
 
 
 def _over_units(layer: ExactLayer, owner: IntArray, base: IntArray) -> ExactLayer:
@@ -310,10 +349,16 @@ def _over_units(layer: ExactLayer, owner: IntArray, base: IntArray) -> ExactLaye
 
 def _on_a_grid(offsets: list[Fraction]) -> tuple[list[int], int, bool]:
     """``offsets`` as integers, and their fraction bits; an integer too large for any bias if there are none."""
-    grid = max(item.denominator for item in offsets)
+    grid = math.lcm(*(item.denominator for item in offsets))
     if not is_power_of_two(grid):
         return [1 << 64], 0, True
-    return [int(item * grid) for item in offsets], grid.bit_length() - 1, True
+    return [_whole(item * grid) for item in offsets], grid.bit_length() - 1, True
+
+
+def _whole(value: Fraction) -> int:
+    if value.denominator != 1:
+        raise AssertionError(f"{value} is no integer")
+    return value.numerator
 
 
 def _in_order(offsets: list[Fraction]) -> tuple[list[int], int, bool]:

@@ -499,6 +499,6 @@ def build_host(folder: Path, sanitised: bool) -> Path:
     program = folder / ("host-sanitised" if sanitised else "host")
     strict = ["-std=c99", "-D_POSIX_C_SOURCE=200809L", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
     checks = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"] if sanitised else []
-    sources = (DRIVER / "hls4rl_link.c", Path(__file__).with_name("c_host.c"))
+    sources = (DRIVER / "hls4rl_link.c", Path(__file__).parents[1] / "firmware" / "c_host.c")
     subprocess.run(["gcc", *strict, *checks, "-O1", f"-I{DRIVER}", *sources, "-o", program], check=True)
     return program

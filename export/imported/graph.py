@@ -1,0 +1,81 @@
+"""A graph while it is read: its constants, its tensors, and the layers that have ended so far."""
+
+from __future__ import annotations
+
+import onnx
+
+from hls4rl.errors import ProjectError
+from hls4rl.export.imported.constants import Constants
+from hls4rl.export.imported.exact import ExactLayer, Levels, Tail
+from hls4rl.export.imported.quantisers import Exact, Quantiser, read_quantiser
+from hls4rl.export.imported.tensors import Tensor
+
+
+class Graph:
+    """What the operators of a graph work on."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.constants = Constants(self.refusal)
+        self.raw: dict[str, Tensor] = {}
+        """The observation before its quantiser."""
+        self.tensors: dict[str, Tensor] = {}
+        """Those that depend on the quantised observation."""
+        self.layers: list[ExactLayer] = []
+        self.ranges: list[Levels] = []
+        """Of the observation's integers, and of what each layer ends in."""
+        self._ended: dict[str, Tensor] = {}
+
+    def integers(self, name: str) -> Tensor:
+        """The tensor ``name`` as single integers, each with what it is worth: a layer ends here.
+
+        Raises:
+            ValueError: it is none.
+        """
+        if name not in self._ended:
+            tensor = self.tensors[name]
+            self._ended[name] = self._end(tensor) if tensor.is_curved else tensor
+        return self._ended[name]
+
+    def _end(self, tensor: Tensor) -> Tensor:
+        tails = [Tail.of(curves) for curves in tensor.curves]
+        if any(tail is None for tail in tails):
+            raise ValueError("takes sums that no Quant has cut; quantise the layer before it")
+        ends = [tail for tail in tails if tail is not None]
+        if len({tail.levels for tail in ends}) > 1:
+            raise ValueError("takes integers of several ranges or roundings at once; quantise them alike")
+        if tensor.source != len(self.ranges) - 1:
+            raise ValueError("takes what another layer took already; only chains of layers are supported")
+        layer, levels = tensor.oriented(), ends[0].levels
+        self.layers.append(ExactLayer(
+            layer.node, layer.weight, layer.gain, layer.offset, tuple(tail.before for tail in ends), levels, layer.blur,
+            layer.rough,
+        ))
+        self.ranges.append(levels)
+        made = Tensor.integers(tensor.shape, tensor.node, len(self.ranges) - 1)
+        return made.scaled([tail.gain for tail in ends], [tail.offset for tail in ends])
+
+    def quantiser(self, node: onnx.NodeProto, rank: int) -> Quantiser:
+        """What a quantiser does to a tensor of ``rank`` axes."""
+        if any(name in self.constants.rough for name in node.input):
+            raise self.refusal(node, "has an irrational scale; fold the constants first")
+        return read_quantiser(node, self.constants.get, rank, self.constants.types, self.refusal)
+
+    def quantised(self, node: onnx.NodeProto, tensor: Tensor) -> Tensor:
+        """What a quantiser makes of ``tensor``."""
+        found = self.quantiser(node, len(tensor.shape))
+        tensor, scales = tensor.spread(found.scale)
+        tensor, zeros = tensor.spread(found.zero)
+        cut = tensor.scaled([1 / scale for scale in scales], zeros).through(found.levels)
+        return self.valued(cut, found.gain, found.base)
+
+    def valued(self, tensor: Tensor, gain: Exact, base: Exact) -> Tensor:
+        """``gain * tensor + base``."""
+        tensor, factors = tensor.spread(gain)
+        tensor, terms = tensor.spread(base)
+        return tensor.scaled(factors, terms)
+
+    def refusal(self, node: onnx.NodeProto, why: str) -> ProjectError:
+        """The error that names ``node``."""
+        name = node.name or (node.output[0] if node.output else "?")
+        return ProjectError(f"{self.name}: node '{name}' ({node.op_type}) {why}")

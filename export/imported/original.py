@@ -1,0 +1,76 @@
+"""A model as somebody else exported it, with the integers that were made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from hls4rl.contract import FixedPoint, FloatArray, IntArray
+from hls4rl.errors import ProjectError
+from hls4rl.export.imported.exact import ExactNetwork
+from hls4rl.export.imported.folding import Folded, fold
+from hls4rl.export.imported.judge.court import Verdict, judge
+from hls4rl.export.imported.reader import read_imported
+
+
+@dataclass(frozen=True, eq=False)
+class Original:
+    """An imported model: its file, its exact meaning, and what folding left of it."""
+
+    path: Path
+    exact: ExactNetwork
+    folded: Folded
+
+    @classmethod
+    def load(cls, path: Path) -> Original:
+        """Read and fold ``path``.
+
+        Raises:
+            ProjectError: something in it is not supported; the message names the node and what to do.
+        """
+        exact = read_imported(path)
+        try:
+            return cls(path, exact, fold(exact, path.name))
+        except (OverflowError, ValueError) as error:
+            raise ProjectError(f"{path.name}: its scales or biases are out of any range that hardware has") from error
+
+    @property
+    def input(self) -> FixedPoint:
+        """Type of the core's observations, in units of the host's conversion."""
+        return self.exact.input.type
+
+    @property
+    def features(self) -> int:
+        """Number of observed features."""
+        return self.exact.input.features
+
+    def host(self, observations: FloatArray) -> IntArray:
+        """What the host makes of real observations: divided by the scale, rounded half to even, cut to the type.
+
+        Args:
+            observations: float64 or float32, shape (rows, features).
+
+        Returns:
+            int64, the same shape.
+        """
+        steps = np.rint(np.asarray(observations, dtype=np.float64) / float(self.exact.input.scale))
+        return np.clip(steps, self.input.minimum, self.input.maximum).astype(np.int64)
+
+    def reals(self, observations: IntArray) -> FloatArray:
+        """The real observations that integers stand for; float64, the same shape."""
+        return np.asarray(observations, dtype=np.float64) * float(self.exact.input.scale)
+
+    def infer(self, observations: IntArray) -> IntArray:
+        """Integer logits of integer observations, by the folded network."""
+        return self.folded.network.infer(observations)
+
+    def value(self) -> tuple[Fraction, Fraction] | None:
+        """What one unit of a logit is worth, and a logit of 0; None if only the actions are the model's."""
+        return (self.folded.logit_value, self.folded.logit_base) if self.folded.logits_exact else None
+
+    def judged(self, rows: int = 20_000, seed: int = 0) -> Verdict:
+        """Hold the integers against the file, executed as it stands; see :func:`hls4rl.export.imported.judge.judge`."""
+        return judge(self.path, self, rows, seed)

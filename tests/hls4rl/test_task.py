@@ -1,0 +1,25 @@
+"""No key of a task file takes a value that means nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hostile.tasks import BAD, Key, cases, keys, try_value
+
+
+@pytest.mark.parametrize("key", keys(), ids=lambda key: key.name)
+def test_a_key_refuses_what_is_no_value_of_it(key: Key, tmp_path: Path) -> None:
+    wrong = {value: fault for value in BAD[key.type] if (fault := try_value(key, value, tmp_path))}
+    assert wrong == {}
+
+
+def test_the_trial_can_fail(tmp_path: Path) -> None:
+    assert try_value(Key("training.episodes", int), "7", tmp_path) == "accepted"
+    assert try_value(Key("training.nosuch", int), "7", tmp_path) == ""  # an unknown key is named, too
+
+
+def test_every_key_is_tried() -> None:
+    names = {key.name for key in keys()}
+    assert {"solved", "observation.active", "training.evaluation_episodes", "pixels.clip", "hardware.hls_part"} <= names
+    assert len(cases()) > 500
