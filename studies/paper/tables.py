@@ -7,7 +7,7 @@ import numpy as np
 from hls4rl.contract import FloatArray
 from hls4rl.hls_projects import cost as prices
 from hls4rl.policy import PolicySpec
-from hls4rl.studies.paper import statistics
+from hls4rl.studies.paper import departures, statistics
 from hls4rl.studies.paper.checks import Pairs
 from hls4rl.studies.paper.jobs import EVALUATION_EPISODES, LONG, NOISE
 from hls4rl.studies.paper.results import Cell, Results
@@ -25,7 +25,8 @@ DEPLOYED = ("steady",)
 def tables(results: Results) -> str:
     """All tables, one Markdown section each."""
     variants = list(dict.fromkeys(cell.variant for cell in results.cells))
-    parts = ["# Tables\n", "Brackets: 95 % intervals over the policies of a cell.\n", _step_sizes(results)]
+    parts = ["# Tables\n", "Brackets: 95 % intervals over the policies of a cell.\n", _step_sizes(results),
+             departures.table(results)]
     parts += [_returns(results, variant) for variant in variants]
     parts += [_costs(results, variant) for variant in DEPLOYED if variant in variants]
     parts.append(_table_1())
