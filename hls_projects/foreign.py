@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hls4rl.backend import Answer, Backend
-from hls4rl.contract import FixedPoint, IntArray, Sign
+from hls4rl.contract import FixedPoint, IntArray, MultiplyShift, Sign
 from hls4rl.errors import ProjectError
 from hls4rl.export.check import check_observations
 from hls4rl.export.imported.original import Original
@@ -34,6 +34,7 @@ from hls4rl.hls_projects.fpga.place import RESULT, build_for_clock
 from hls4rl.hls_projects.hls.convert import write_project
 from hls4rl.hls_projects.hls.csim import CsimBackend, build_csim
 from hls4rl.hls_projects.simulation.pipelined import NetlistBackend, RtlBackend
+from hls4rl.network import plain
 from hls4rl.stage import Stage, contents, exclusive, write_json
 from hls4rl.task import Hardware
 
@@ -116,7 +117,7 @@ class ForeignBuild:
     def _place(self, directory: Path) -> None:
         hardware = self.hardware
         build_for_clock(
-            self.original.folded.network, hardware.part, hardware.clock_mhz, hardware.place_seeds, directory
+            plain(self.original.folded.network), hardware.part, hardware.clock_mhz, hardware.place_seeds, directory
         )
 
     def _report(self, directory: Path) -> None:
@@ -221,5 +222,5 @@ def print_foreign(path: Path, console: Console) -> None:
     console.print(table)
 
 
-def _named(kind: FixedPoint | Sign | None) -> dict[str, Any] | None:
+def _named(kind: FixedPoint | Sign | MultiplyShift | None) -> dict[str, Any] | None:
     return None if kind is None else {"type": type(kind).__name__, **asdict(kind)}

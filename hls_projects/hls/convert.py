@@ -192,7 +192,7 @@ def _bounds(network: IntegerNetwork) -> list[_Bounds]:
             # ap_fixed rounds by the bit of half a step, and aborts if that lies above the sums' type.
             integer_bits = max(integer_bits, round(math.log2(layer.activation.lsb)))
         bounds.append(_Bounds(integer_bits, fraction_bits))
-        if layer.activation is not None:
+        if isinstance(layer.activation, FixedPoint | Sign):
             inputs = layer.activation
     return bounds
 
