@@ -8,7 +8,7 @@ executors, run folders. The packages above it lie beside it in the repository an
 
 from __future__ import annotations
 
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     # On first use: whoever imports one module below this package must not load all of them.
     if name == "__version__":
-        return metadata.version("hls4rl")
+        return import_module("importlib.metadata").version("hls4rl")
     if name not in _HOMES:
         raise AttributeError(f"module 'hls4rl' has no attribute '{name}'")
     return getattr(import_module(f"hls4rl.{_HOMES[name]}"), name)

@@ -1,39 +1,118 @@
-"""Options that every command about one policy shares."""
+"""Options of the commands, each declared once, and how a command takes a group of them.
+
+Every option can be given as a variable of the environment too, ``HLS4RL_`` and its name (``HLS4RL_CLOCK_MHZ=40``): so
+the Makefile hands on what its user wrote, unread by make and by any shell.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from hls4rl.policy import ALL_METHODS, PolicySpec
+from hls4rl.policy import METHOD_NAMES, PolicySpec
+from hls4rl.run import RUNS, check_root
 from hls4rl.task import Task, change, load_task
 
-Env = Annotated[str, typer.Option(help="Task: the name of a shipped one, or the path of a TOML file of your own.")]
-Method = Annotated[str, typer.Option(help=f"One of {', '.join(ALL_METHODS)}.")]
-Hidden = Annotated[int, typer.Option(help="Units of the hidden layer.")]
-Seed = Annotated[int | None, typer.Option(help="Seed of the policy. Without it the best of several is taken.")]
-Bits = Annotated[int, typer.Option(help="Width of weights and activations where they are not binary, 2 to 16.")]
-Clusters = Annotated[int, typer.Option(help="compression: groups of weights per layer (k).")]
-Percentile = Annotated[float, typer.Option(help="pruning: percentage of each layer's weights set to zero.")]
+ENVIRONMENT = "HLS4RL_"
+
+
+def option(name: str, help: str, **more: Any) -> Any:
+    """A typer option ``--name``, which the variable of the environment of that name sets too; empty means not given."""
+    variable = ENVIRONMENT + name.removeprefix("--").replace("-", "_").upper()
+    return typer.Option(name, help=help, envvar=variable, show_envvar=False, **more)
+
+
+Env = Annotated[str, option("--env", "Task: the name of a shipped one, or the path of a TOML file of your own.")]
+Method = Annotated[str, option("--method", f"One of {', '.join(METHOD_NAMES)}.")]
+Hidden = Annotated[int, option("--hidden", "Units of the hidden layer.")]
+Seed = Annotated[
+    int | None, option("--seed", "Seed of the policy. Without it the best of several, by validation, is taken.")
+]
+Bits = Annotated[int, option("--bits", "Width of weights and activations where they are not binary, 2 to 16.")]
+Clusters = Annotated[int, option("--clusters", "compression: groups of weights per layer (k).")]
+Percentile = Annotated[float, option("--percentile", "pruning: percentage of each layer's weights set to zero.")]
 ActivationBits = Annotated[
-    int, typer.Option(help="Width of hidden activations where they are not binary. 0, the default: as --bits.")
+    int, option("--activation-bits", "Width of hidden activations where they are not binary. 0: as --bits.")
 ]
 Settings = Annotated[
-    str | None, typer.Option("--set", help="Changes of the task's settings, as 'observation.bits=2 hardware.stages=1'.")
+    str | None, option("--set", "Changes of the task's settings, as 'observation.bits=2 hardware.stages=1'.")
 ]
-Root = Annotated[Path | None, typer.Option(help="Where the runs are kept. Default: ./runs.")]
+Root = Annotated[Path, option("--root", "Folder that the runs are kept in.", callback=check_root)]
+Part = Annotated[
+    str | None, option("--part", "FPGA to build for; `hls4rl parts` lists them. Default: the task's hardware.part.")
+]
+Clock = Annotated[
+    float | None, option("--clock-mhz", "Clock that the pipeline is cut for. Default: the task's hardware.clock_mhz.")
+]
+Episodes = Annotated[
+    int | None,
+    option("--episodes", "Greedy Gymnasium episodes, seeded 0, 1, 2, …; default: 100, or a few from pixels.", min=1),
+]
+
+Scheduler = Annotated[
+    str | None, option("--scheduler", "A Dask cluster's scheduler, tcp://host:port. Default: processes here.")
+]
+Workers = Annotated[int | None, option("--workers", "Processes at once. Default: one a processor.", min=1)]
 
 
-def choose(
-    env: str, method: str, hidden: int, seed: int | None, bits: int, clusters: int, percentile: float,
-    activation_bits: int, settings: str | None,
-) -> tuple[Task, PolicySpec]:
-    """The task and the policy that the options above mean; ``seed`` None stands for 0 in the latter.
+@dataclass(frozen=True)
+class PolicyOptions:
+    """Which policy of which task, and where its run is kept."""
 
-    Raises:
-        ProjectError: an option is wrong; the message says which.
-    """
-    task, variant = change(load_task(env), settings)
-    return task, PolicySpec(task.name, method, hidden, seed or 0, bits, clusters, percentile, activation_bits, variant)
+    env: Env = "cartpole"
+    method: Method = "binarynet"
+    hidden: Hidden = 16
+    seed: Seed = None
+    bits: Bits = 8
+    clusters: Clusters = 8
+    percentile: Percentile = 50.0
+    activation_bits: ActivationBits = 0
+    settings: Settings = None
+    root: Root = RUNS
+
+    def read(self) -> tuple[Task, PolicySpec]:
+        """The task and the policy that are meant; where no seed is given it is 0 in the latter.
+
+        Raises:
+            ProjectError: an option is wrong; the message says which.
+        """
+        task, variant = change(load_task(self.env), self.settings)
+        return task, PolicySpec(
+            task.name, self.method, self.hidden, self.seed or 0, self.bits, self.clusters, self.percentile,
+            self.activation_bits, variant,
+        )
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """``command``, with the fields of each parameter that is a dataclass as parameters, hence options, of their own."""
+    signature = inspect.signature(command, eval_str=True)
+    groups: dict[str, Any] = {name: item.annotation for name, item in signature.parameters.items()
+              if dataclasses.is_dataclass(item.annotation)}
+    parameters: list[inspect.Parameter] = []
+    for name, item in signature.parameters.items():
+        parameters += _fields(groups[name]) if name in groups else [item.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
+
+    @functools.wraps(command)
+    def expanded(**values: Any) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{item.name: values.pop(item.name) for item in dataclasses.fields(group)})
+        command(**values)
+
+    expanded.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    expanded.__annotations__ = {item.name: item.annotation for item in parameters}
+    return expanded
+
+
+def _fields(group: Any) -> list[inspect.Parameter]:
+    kinds = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=item.default, annotation=kinds[item.name])
+        for item in dataclasses.fields(group)
+    ]

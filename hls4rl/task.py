@@ -28,6 +28,7 @@ TASK_DIRECTORY = Path(__file__).resolve().parent / "hls_projects" / "tasks"
 """Where the shipped tasks' TOML files lie, and where runs are written."""
 
 ADVANTAGES = ("time-step", "trajectory", "return")
+OPTIMISERS = ("adam", "sgd")
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,9 @@ class Training:
     seeds: int = 5
     """Policies trained when no ``SEED`` is given; the best by validation is deployed."""
     learning_rate: float = 5e-3
-    """Adam's step size at the first episode."""
+    """The optimiser's step size at the first episode."""
+    optimiser: str = "adam"
+    """``adam``, or ``sgd``: the paper's θ - η·∂C/∂θ, without momentum."""
     discount: float = 1.0
     """Discount of the return-to-go, 0 to 1."""
     entropy: float = 0.01
@@ -91,15 +94,23 @@ class Training:
     """Binary weights of ±1 instead of signs scaled by about 1/√fan-in (a control of the paper's claims)."""
     reset_at_midpoint: bool = False
     """Forget the optimiser's state half-way in every method (a control of the paper's claims)."""
+    late_rate: float = 1.0
+    """Factor on the learning rate in the second half of the episodes (a control of the paper's claims)."""
+    real_numbers: bool = False
+    """Train in real numbers all that a method does not binarise, as the paper does, and round only what is deployed."""
+    raw_observations: bool = False
+    """Train on the environment's own floats, as the paper does; such a policy is measured and never deployed."""
     validation_episodes: int = 100
     """Greedy episodes that choose among seeds, on other start states than the final evaluation."""
     evaluation_episodes: int | None = None
     """Episodes of the final evaluation; None: 100."""
 
     def rate(self, hidden: int, episode: int) -> float:
-        """Adam's step size after ``episode`` (from 0), for a network of ``hidden`` units."""
-        fall = 1.0 - (1.0 - self.final_rate) * episode / self.episodes
-        return self.learning_rate * min(1.0, self.full_rate_hidden / hidden) * fall
+        """The step size after ``episode`` (from 0), for a network of ``hidden`` units."""
+        factor = 1.0 - (1.0 - self.final_rate) * episode / self.episodes
+        if episode >= self.episodes // 2:
+            factor *= self.late_rate
+        return self.learning_rate * min(1.0, self.full_rate_hidden / hidden) * factor
 
 
 @dataclass(frozen=True)
@@ -136,7 +147,7 @@ class Hardware:
     """What is built, for which part and clock."""
 
     part: str = "ecp5-25f"
-    """Name of a part (``python -m hls4rl.hls_projects parts`` lists them)."""
+    """Name of a part (``hls4rl parts`` lists them)."""
     clock_mhz: float = 50.0
     """Clock that the pipeline is cut for."""
     board: str = "ulx3s"
@@ -225,6 +236,12 @@ class Task:
         if features is not None and len(scale) > 1:
             scale = scale[features]
         return self.observation.type.integers(np.asarray(observations, dtype=np.float64) * scale)
+
+    def training_view(self, observations: FloatArray) -> FloatArray:
+        """What the network sees of ``observations`` while it is trained, in real units; same shape."""
+        if self.training.raw_observations:
+            return np.asarray(observations, dtype=np.float64)
+        return np.asarray(self.integers(observations) * self.observation.type.lsb, dtype=np.float64)
 
 
 def task_names() -> list[str]:
@@ -333,6 +350,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "training.full_rate_hidden": (1, 4096),
     "training.final_rate": (0.0, 1.0),
     "training.output_gain": (0.0, 10.0),
+    "training.late_rate": (0.0, 1000.0),
     "training.validation_episodes": (1, 10**5),
     "training.evaluation_episodes": (1, 10**5),
     "pixels.games": (1, 1024),
@@ -352,7 +370,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "hardware.word_inputs": (0, 64),
 }
 
-_CHOICES = {"training.advantage": ADVANTAGES, "hardware.strategy": ("Latency", "Resource")}
+_CHOICES = {"training.advantage": ADVANTAGES, "training.optimiser": OPTIMISERS,
+            "hardware.strategy": ("Latency", "Resource")}
 _WORDS = {
     "name": (r"\w[\w. -]{0,99}", "letters, digits, spaces, '_', '-' and '.'"),  # a folder of runs has this name
     "environment": (r"[\w.:/-]{1,200}", "Gymnasium's id, as 'CartPole-v1' or 'module:Mine-v0'"),

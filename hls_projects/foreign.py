@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from hls4rl.backend import Answer, Backend
@@ -189,7 +190,8 @@ def build_foreign(model: Path, hardware: Hardware, root: Path, console: Console 
         raise ProjectError(f"{model}: no such file; give a QONNX model with ONNX=path/to/model.onnx")
     build = ForeignBuild(model, hardware, root)
     folding = build.original.folded  # what cannot be folded is told before anything is written
-    console.print(f"{model.name}: activations folded by {', '.join(folding.ways) or 'nothing'}", highlight=False)
+    ways = ", ".join(folding.ways) or "nothing"
+    console.print(f"{escape(model.name)}: activations folded by {ways}", highlight=False)
     with exclusive(build.directory):
         for name, stage, maker in build.stages():
             if stage.is_current:
@@ -213,6 +215,8 @@ def print_foreign(path: Path, console: Console) -> None:
         table.add_row(f"{item['backend']}: mismatches in {item['steps']:,}", f"{item['mismatches']} ({compared})")
     for key in ("lut", "ff", "dsp", "bram", "fmax_mhz", "cycles", "latency_ns"):
         table.add_row(key, "–" if summary[key] is None else f"{summary[key]:,}")
+    if cap := summary["implementation"].get("fmax_capped_by"):
+        table.add_row("fmax_mhz is capped by", cap)
     verdict = summary["model_check"]
     count = verdict["integer_observations"] + verdict["real_observations"]
     table.add_row(f"the model itself, executed on {count:,} observations: wrong", "0")

@@ -1,4 +1,4 @@
-"""``python -m hls4rl.studies.benchmark``: the kernel against other trainers, side by side here, on CartPole-v0.
+"""The verb ``bench-train``: the kernel against other trainers, side by side on this machine, on CartPole-v0.
 
 The peers are stable-baselines3's A2C and PPO with their defaults, and a policy gradient on one environment in the style
 of CleanRL: one script, one policy, one PyTorch forward pass a step. The kernel trains ten policies at once, as the
@@ -16,7 +16,6 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import gymnasium as gym
@@ -27,8 +26,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from hls4rl.cli import print_result, run
+from hls4rl.cli import print_result
 from hls4rl.errors import ProjectError
+from hls4rl.options import Root
 from hls4rl.policy import PolicySpec
 from hls4rl.processes import worker_pool
 from hls4rl.run import RUNS
@@ -44,7 +44,6 @@ WARM_UP_EPISODES = 5
 WARM_UP_STEPS = 32
 """Steps that stable-baselines3 takes before its clock starts, for the same reason."""
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @dataclass(frozen=True)
@@ -193,10 +192,9 @@ def _peer(index: int, task: Task, budget: float) -> Measurement:
     return peers[index]()
 
 
-@app.command()
-def bench(
+def bench_train(
     seconds: Annotated[float, typer.Option(min=1, help="Longest time of each peer.")] = 240.0,
-    root: Annotated[Path | None, typer.Option(help="Where the result goes. Default: hls_projects/.")] = None,
+    root: Root = RUNS,
 ) -> None:
     """Environment steps per second and time to solve CartPole-v0: the kernel against other trainers.
 
@@ -210,7 +208,7 @@ def bench(
     own = measure_kernel(task)
     fastest = max(found, key=lambda item: item.steps_per_second)
     solved = [item.seconds_to_solve for item in found if item.seconds_to_solve is not None]
-    path = (root or RUNS) / "bench-train.json"
+    path = root / "bench-train.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, {
         "task": task.name,
@@ -234,6 +232,3 @@ def _show(found: list[Measurement], ratio: float) -> None:
     Console().print(table)
     Console().print(f"{ratio:,.0f} times the steps per second of the fastest peer")
 
-
-if __name__ == "__main__":
-    run(app, "python -m hls4rl.studies.benchmark")

@@ -16,11 +16,11 @@ GOOD_TASK = (ROOT / "hls_projects" / "tasks" / "cartpole.toml").read_text(encodi
 
 
 def command(
-    *arguments: str, env: dict[str, str] | None = None, package: str = "hls4rl.hls_projects"
+    *arguments: str, env: dict[str, str] | None = None
 ) -> tuple[int, str]:
     """Exit status and standard error."""
     done = subprocess.run(
-        [sys.executable, "-m", package, *arguments],
+        [sys.executable, "-m", "hls4rl", *arguments],
         cwd=ROOT, env={**os.environ, **(env or {})}, capture_output=True, text=True, timeout=300, check=False,
     )
     return done.returncode, done.stderr
@@ -85,7 +85,7 @@ def test_evaluating_what_was_never_built(tmp_path: Path) -> None:
 def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
     arguments = ["synth", "--seed", "0", "--root", str(tmp_path)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "hls4rl.hls_projects", *arguments], cwd=ROOT,
+        [sys.executable, "-m", "hls4rl", *arguments], cwd=ROOT,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )
     run = tmp_path / "cartpole" / "binarynet-h16-s0"

@@ -40,12 +40,12 @@ own_mounts = pytest.mark.skipif(
 
 def train(folder: Path, root: Path) -> list[str]:
     options = ("--env", str(small_task(folder)), "--hidden", "4", "--seed", "0", "--root", str(root))
-    return command("hls4rl.train", *options)
+    return command("train", *options)
 
 
 def synth(folder: Path, root: Path) -> list[str]:
     options = ("--env", str(small_task(folder)), "--hidden", "4", "--seed", "0", "--episodes", "2", "--root", str(root))
-    return command("hls4rl.hls_projects", "synth", *options)
+    return command("synth", *options)
 
 
 def ended(arguments: list[str], setup: Callable[[], None] | None = None) -> tuple[int, str]:

@@ -24,9 +24,9 @@ _VOLATILE_KEYS = ("seconds", "steps_per_second", "source_revision")
 """Of JSON files: what a stopwatch or the checkout says, not the computation."""
 
 
-def command(package: str, *arguments: str) -> list[str]:
-    """A command of ours on this interpreter."""
-    return [sys.executable, "-m", package, *arguments]
+def command(*arguments: str) -> list[str]:
+    """The command ``hls4rl`` on this interpreter."""
+    return [sys.executable, "-m", "hls4rl", *arguments]
 
 
 def bytes_of(root: Path) -> dict[str, str]:
@@ -126,8 +126,8 @@ def small_task(folder: Path) -> Path:
 def commands(folder: Path) -> dict[str, list[str]]:
     """What is killed: the pipeline on a small task, and the paper's small slice."""
     options = ("--env", str(small_task(folder)), "--hidden", "4", "--episodes", "2")
-    synth = command("hls4rl.hls_projects", "synth", *options)
-    return {"synth": synth, "paper": command("hls4rl.studies.paper", "--quick")}
+    synth = command("synth", *options)
+    return {"synth": synth, "paper": command("paper", "--quick")}
 
 
 def main() -> None:

@@ -64,7 +64,7 @@ def main() -> None:
     output = chosen.output.resolve()
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output, prefix="roots-") as folder:
-        result = compare(command("hls4rl.hls_projects", "synth", *rest), Path(folder))
+        result = compare(command("synth", *rest), Path(folder))
     table = Table()
     for label in ("run", "artefact", "first", "second", "equal"):
         table.add_column(label)

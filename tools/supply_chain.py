@@ -13,7 +13,7 @@ from hls4rl.errors import ProjectError
 
 PROJECT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = PROJECT / "constraints.txt"
-LOCK = PROJECT / "requirements.lock"
+LOCKS = sorted(PROJECT.glob("requirements*.lock"))
 LICENCES = PROJECT / "docs" / "licences.md"
 _LICENCES_HEAD = """# Licences of what we depend on
 
@@ -24,9 +24,10 @@ modules of alkaid, the C++ project headers of hls4ml.
 """
 
 
-def pins(path: Path) -> dict[str, str]:
-    """Versions by normalised names, of a constraints or lock file."""
-    found = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+def pins(*paths: Path) -> dict[str, str]:
+    """Versions by normalised names, of constraints or lock files."""
+    text = "\n".join(path.read_text(encoding="utf-8") for path in paths)
+    found = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", text, re.MULTILINE)
     return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in found}
 
 
@@ -59,7 +60,7 @@ def audit(tools: Path) -> list[str]:
 def licences(tools: Path, python: Path) -> None:
     """Write :data:`LICENCES` of all pinned packages that ``python`` has."""
     command = [str(tools / "pip-licenses"), f"--python={python}", "--format=markdown", "--with-urls", "--with-system",
-               "--order=name", "--packages", *sorted(pins(LOCK) | {"torch": ""})]
+               "--order=name", "--packages", *sorted(pins(*LOCKS) | {"torch": ""})]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     LICENCES.write_text(_LICENCES_HEAD + done.stdout, encoding="utf-8")
     print(LICENCES)

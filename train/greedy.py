@@ -5,16 +5,34 @@ For choosing among many policies. What is reported of a policy comes from Gymnas
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from hls4rl.contract import FloatArray, IntArray
 from hls4rl.integer_backend import IntegerBackend
-from hls4rl.policy import Policy
+from hls4rl.policy import Policy, PolicySpec
 from hls4rl.task import Task
 from hls4rl.train import environments
 from hls4rl.train.compiled import compiled
+from hls4rl.train.methods import method
+from hls4rl.train.parameters import Parameters
+from hls4rl.train.vpg.kernel import (
+    Arrays,
+    Formats,
+    Passes,
+    forward,
+    quantise_all,
+    rounded,
+    time_limit,
+    training_formats,
+    zeros,
+)
+
+NOISE_STREAM = 1
+"""Sets the stream of the sensors' noise apart from the environment's."""
 
 
 class Network(NamedTuple):
@@ -37,7 +55,22 @@ class Network(NamedTuple):
     output_bias: IntArray
 
 
-def greedy_returns(task: Task, policy: Policy, episodes: int, first_seed: int) -> FloatArray:
+@dataclass(frozen=True)
+class Conditions:
+    """Under which a policy is played."""
+
+    limit: int | None = None
+    """Steps of an episode at most; None: the environment's own."""
+    noise: float = 0.0
+    """Deviation of Gaussian noise on each feature, as a part of the largest value that the converter takes."""
+
+
+USUAL = Conditions()
+
+
+def greedy_returns(
+    task: Task, policy: Policy, episodes: int, first_seed: int, conditions: Conditions = USUAL
+) -> FloatArray:
     """Returns of ``episodes`` greedy episodes; episode k starts as ``env.reset(seed=first_seed + k)`` does.
 
     Args:
@@ -45,20 +78,44 @@ def greedy_returns(task: Task, policy: Policy, episodes: int, first_seed: int) -
         policy: with an integer contract.
         episodes: how many.
         first_seed: seed of the first one.
+        conditions: time limit and noise.
 
     Returns:
         Shape (episodes,).
     """
-    env = task.make()
-    limit = env.spec.max_episode_steps if env.spec else None
-    env.close()
-    assert limit is not None
-    network, number = _network(task, policy), environments.COMPILED[task.environment]
+    network = _network(task, policy)
+    return _returns(task, conditions, episodes, first_seed, lambda *world: play(network, *world))
+
+
+def greedy_returns_in_training(
+    task: Task, spec: PolicySpec, parameters: Parameters, episodes: int, first_seed: int, conditions: Conditions = USUAL
+) -> FloatArray:
+    """As :func:`greedy_returns`, of ``parameters`` in the formats that they were trained in.
+
+    The sum of a real network's logits may be taken in another order than elsewhere.
+    """
+    formats, latent = training_formats(task, method(spec)), Arrays(*parameters)
+    network = zeros(latent)
+    quantise_all(latent, formats, network)
+    features, actions = network.hidden_weight.shape[1], len(network.output_bias)
+    scale = np.ones(features) if task.training.raw_observations else np.array(task.observation.scale)
+    passes, observations = Passes.of(1, len(network.hidden_bias), actions), np.empty((1, features))
+    columns = network.hidden_weight.T.copy()
+    real = RealNetwork(scale, formats, columns, network, observations, passes)
+    return _returns(task, conditions, episodes, first_seed, lambda *world: play_real(real, *world))
+
+
+def _returns(
+    task: Task, conditions: Conditions, episodes: int, first_seed: int, player: Callable[..., float]
+) -> FloatArray:
+    number, limit = environments.COMPILED[task.environment], conditions.limit or time_limit(task)
+    reach = 2.0 ** (task.observation.integer_bits - 1) / np.array(task.observation.scale)
     returns = np.empty(episodes)
     for episode in range(episodes):
         # Gymnasium seeds its stream just so.
         rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(first_seed + episode)))
-        returns[episode] = play(number, network, rng, limit)
+        hiss = np.random.default_rng((first_seed + episode, NOISE_STREAM))
+        returns[episode] = player(number, rng, limit, conditions.noise * reach, hiss)
     return returns
 
 
@@ -71,16 +128,34 @@ def _network(task: Task, policy: Policy) -> Network:
     )
 
 
+class RealNetwork(NamedTuple):
+    """A policy in the formats of training, with working memory for one step."""
+
+    scale: FloatArray
+    """Of each feature; shape (features,)."""
+    formats: Formats
+    columns: FloatArray
+    """Hidden weights transposed, shape (features, hidden)."""
+    network: Arrays
+    """Quantised parameters."""
+    observations: FloatArray
+    """Shape (1, features)."""
+    passes: Passes
+
+
 @compiled
-def play(environment: int, network: Network, rng: np.random.Generator, limit: int) -> float:
-    """One episode's return."""
+def play(
+    network: Network, environment: int, rng: np.random.Generator, limit: int, noise: FloatArray,
+    hiss: np.random.Generator,
+) -> float:
+    """One episode's return; ``noise``, shape (features,), is the deviation on each feature, drawn from ``hiss``."""
     features, hidden = network.hidden_weight.shape
     state, seen = np.empty(environments.STATE_SIZE), np.empty(features)
     inputs, units = np.empty(features, dtype=np.int64), np.empty(hidden, dtype=np.int64)
     environments.reset(environment, rng, state)
     total = 0.0
     for _ in range(limit):
-        environments.observe(environment, state, seen)
+        look(environment, state, noise, hiss, seen)
         for feature in range(features):
             value = np.rint(seen[feature] * network.scale[feature])
             inputs[feature] = int(min(max(value, float(network.low)), float(network.high)))
@@ -89,6 +164,39 @@ def play(environment: int, network: Network, rng: np.random.Generator, limit: in
         if terminated:
             break
     return total
+
+
+@compiled
+def play_real(
+    real: RealNetwork, environment: int, rng: np.random.Generator, limit: int, noise: FloatArray,
+    hiss: np.random.Generator,
+) -> float:
+    """As :func:`play`, of a network in the formats of training."""
+    state, seen = np.empty(environments.STATE_SIZE), np.empty(len(real.scale))
+    environments.reset(environment, rng, state)
+    total = 0.0
+    for _ in range(limit):
+        look(environment, state, noise, hiss, seen)
+        for feature in range(len(seen)):
+            real.observations[0, feature] = rounded(seen[feature] * real.scale[feature], real.formats.observation)
+        forward(real.formats.activation, real.columns, real.network, real.observations, real.passes, 0)
+        action = int(np.argmax(real.passes.logarithm[0]))
+        reward, terminated = environments.step(environment, state, action)
+        total += reward
+        if terminated:
+            break
+    return total
+
+
+@compiled
+def look(
+    environment: int, state: FloatArray, noise: FloatArray, hiss: np.random.Generator, seen: FloatArray
+) -> None:
+    """Write what the sensors say of ``state`` to ``seen``, shape (features,)."""
+    environments.observe(environment, state, seen)
+    for feature in range(len(seen)):
+        if noise[feature] > 0:
+            seen[feature] += noise[feature] * hiss.standard_normal()
 
 
 @compiled

@@ -70,13 +70,27 @@ def train_policy(
     Raises:
         ProjectError: the task's environment cannot be made or is of another kind, or ``trainer`` cannot train on it.
     """
+    if task.training.raw_observations:
+        raise ProjectError(
+            f"task '{task.name}': training.raw_observations is true, and what is trained on the environment's floats "
+            "cannot be deployed behind the host's converter; leave it out (`make paper` measures such policies)"
+        )
+    course = train_course(task, spec, progress, trainer, directory)
+    policy = course.parameters.policy(spec, method(spec).deployed_contract(task))
+    ends = np.array(course.ends, dtype=np.int64)
+    return TrainingResult(policy, np.array(course.returns), course.steps, course.steps_per_second, ends)
+
+
+def train_course(
+    task: Task, spec: PolicySpec, progress: Callable[[Standing], None] | None = None, trainer: str = "auto",
+    directory: Path | None = None,
+) -> Course:
+    """As :func:`train_policy`, up to the last episode: latent parameters, in the formats of training."""
     for course in _run(task, spec, resolve_trainer(task, trainer), directory):
         if progress is not None and course.returns:
             mean = float(np.mean(course.returns[-WINDOW:]))
             progress(Standing(len(course.returns), task.training.episodes, mean, course.steps_per_second))
-    policy = course.parameters.policy(spec, method(spec).deployed_contract(task))
-    ends = np.array(course.ends, dtype=np.int64)
-    return TrainingResult(policy, np.array(course.returns), course.steps, course.steps_per_second, ends)
+    return course
 
 
 def resolve_trainer(task: Task, trainer: str) -> str:

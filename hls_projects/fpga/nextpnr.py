@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sysconfig
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.family import Family, Pin
+from hls4rl.hls_projects.fpga.programs import find_program
 from hls4rl.processes import run
 
 REPORT = "report.json"
@@ -112,10 +112,18 @@ def run_tool(tool: str, arguments: Sequence[str], directory: Path) -> CompletedP
     Raises:
         ProjectError: it isn't installed.
     """
-    program = Path(sysconfig.get_path("scripts")) / tool  # beside the interpreter, whether or not that is on the PATH
-    if not program.is_file():
-        raise ProjectError(f"{tool} is not installed beside this Python; run `make` to install the tools")
-    return run([program, *arguments], directory)
+    return run([find_program(tool), *arguments], directory)
+
+
+def check_programs(family: Family) -> None:
+    """Insist that what places and packs for ``family`` is installed, before hours of training.
+
+    Raises:
+        ProjectError: it isn't; the message has the line that installs it.
+    """
+    if family.place:
+        find_program(family.place)
+        find_program(family.pack[0])
 
 
 def _placement(report: dict[str, Any], target: Target, seed: int, seconds: float) -> Placement:

@@ -14,7 +14,8 @@ from hls4rl.checked import read_if_whole, write_checked
 from hls4rl.contract import IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.gym_loop import play
-from hls4rl.hls_projects.evaluate import BACKENDS, differing, open_backend
+from hls4rl.hls_projects.evaluate import differing
+from hls4rl.hls_projects.executors import BACKENDS, open_backend
 from hls4rl.hls_projects.prove.subject import Subject
 
 RESULT = "equality.json"

@@ -14,18 +14,22 @@ class Point(NamedTuple):
     lut: float
     latency_ns: float
     energy_pj: float
+    robust: float = 0.0
+    """Mean return of the robustness check; more is better."""
 
 
 def point_of(trial: Mapping[str, Any]) -> Point:
-    """The point of a placed trial."""
-    return Point(trial["return"], trial["lut"], trial["latency_ns"], trial["energy_pj"])
+    """The point of a placed trial, as the search sees it: by validation alone."""
+    return Point(
+        trial["validation_return"], trial["lut"], trial["latency_ns"], trial["energy_pj"], trial["validation_robust"]
+    )
 
 
 def dominated(point: Point, others: Iterable[Point]) -> bool:
     """Whether one of ``others`` is at least as good in all, and better in one."""
     return any(
-        other.value >= point.value and other.lut <= point.lut and other.latency_ns <= point.latency_ns
-        and other.energy_pj <= point.energy_pj and other != point
+        other.value >= point.value and other.robust >= point.robust and other.lut <= point.lut
+        and other.latency_ns <= point.latency_ns and other.energy_pj <= point.energy_pj and other != point
         for other in others
     )
 
@@ -40,4 +44,4 @@ def front(trials: Sequence[Mapping[str, Any]]) -> list[int]:
         if trial["status"] == "placed":
             points.setdefault(point_of(trial), index)
     best = [point for point in points if not dominated(point, points)]
-    return [points[point] for point in sorted(best, key=lambda item: (-item.value, *item[1:]))]
+    return [points[point] for point in sorted(best, key=lambda item: (-item.value, *item[1:4], -item.robust))]

@@ -37,9 +37,11 @@ from hls4rl.processes import end_workers, worker_pool
 from hls4rl.run import RUNS
 from hls4rl.stage import exclusive
 from hls4rl.studies.explore.front import front, point_of
+from hls4rl.studies.explore.robust import robustness
 from hls4rl.studies.explore.space import first_guesses, suggest
 from hls4rl.studies.explore.trial import Job, run_trial
 from hls4rl.task import Task, change
+from hls4rl.train.selection import VALIDATION_SEED
 from hls4rl.train.training import resolve_trainer
 
 RESULT = "explore.json"
@@ -117,7 +119,7 @@ def random_return(task: Task) -> float:
         def infer(self, observations: IntArray) -> Answer:
             return Answer(self.rng.integers(task.spaces[1], size=len(observations)), None)
 
-    return play(task, Dice(), BASELINE_EPISODES, 0).mean_return
+    return play(task, Dice(), BASELINE_EPISODES, VALIDATION_SEED).mean_return
 
 
 class _Search:
@@ -217,15 +219,18 @@ class _Search:
         self._study.tell(trial, values, None if values else TrialState.FAIL)
 
     def _values(self, answer: dict[str, Any]) -> list[float] | None:
-        """What Optuna makes small: the negative return, and the logarithms of size, latency and energy."""
+        """What Optuna makes small: both negative returns of validation, and the logarithms of size, latency, energy.
+
+        The evaluation's returns are for the report; were they told, the search would learn its own examination.
+        """
         if answer["validation_return"] is None:
             return None
-        mean = answer["validation_return"] if answer["return"] is None else answer["return"]
         lut, latency = (
             answer[key] if answer[key] is not None else answer[estimate]
             for key, estimate in (("lut", "lut_estimate"), ("latency_ns", "latency_estimate_ns"))
         )
-        return [-mean, math.log2(1 + lut), math.log2(latency), math.log2(1 + answer["energy_pj"])]
+        returns = [-answer["validation_return"], -answer["validation_robust"]]
+        return [*returns, math.log2(1 + lut), math.log2(latency), math.log2(1 + answer["energy_pj"])]
 
     def _constant(self, name: str, make: Callable[[], float]) -> float:
         if name not in self._study.user_attrs:
@@ -242,16 +247,23 @@ class _Search:
             "random_return": self._baseline,
             "parts": self._parts,
             "front": [self._trials[index]["number"] for index in best],
+            "robustness": robustness(self._task).words,
             "smallest_solving": self._least(best, "lut"),
+            "smallest_robust": self._least(best, "lut", robust=True),
             "fastest_solving": self._least(best, "latency_ns"),
             "trials": self._trials,
             "journal": _prefix(self._journal, self._journal.stat().st_size),
         })
         self._written = time.monotonic()
 
-    def _least(self, best: list[int], key: str) -> int | None:
-        # The number of that trial on the front; where the task names no bar, all count as solving.
-        solving = [self._trials[index] for index in best if self._trials[index]["solved"] is not False]
+    def _least(self, best: list[int], key: str, *, robust: bool = False) -> int | None:
+        # The number of that trial on the front, chosen by validation; without a bar all count as solving.
+        bar = robustness(self._task).bar
+        solving = [
+            trial for trial in (self._trials[index] for index in best)
+            if (self._task.solved is None or trial["validation_return"] >= self._task.solved)
+            and (not robust or bar is None or trial["validation_robust"] >= bar)
+        ]
         return min(solving, key=lambda trial: (trial[key], trial["number"]))["number"] if solving else None
 
 
@@ -295,7 +307,7 @@ def _open_study(journal: Path, task: Task, parts: tuple[str, ...]) -> optuna.Stu
     study = optuna.create_study(
         storage=JournalStorage(JournalFileBackend(str(journal))), study_name=name, load_if_exists=True,
         sampler=optuna.samplers.TPESampler(multivariate=True, group=True, constant_liar=True, n_startup_trials=40),
-        directions=["minimize"] * 4,
+        directions=["minimize"] * 5,
     )
     if not study.trials:
         for guess in first_guesses(task, parts):

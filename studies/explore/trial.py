@@ -25,9 +25,11 @@ from hls4rl.integer_backend import IntegerBackend
 from hls4rl.network import IntegerNetwork, Layer
 from hls4rl.policy import Policy
 from hls4rl.studies.explore.front import Point, dominated
+from hls4rl.studies.explore.robust import robustness
 from hls4rl.studies.explore.space import Candidate
 from hls4rl.task import Task
 from hls4rl.train.greedy import greedy_returns
+from hls4rl.train.methods import METHODS, weight_bits
 from hls4rl.train.selection import EVALUATION_EPISODES, EVALUATION_SEED, VALIDATION_SEED
 from hls4rl.train.training import Standing, resolve_trainer, train_policy
 
@@ -79,7 +81,8 @@ def run_trial(job: Job) -> dict[str, Any]:
 
 KEYS = (
     "status", "reason", "method", "hidden", "seed", "bits", "activation_bits", "input_bits", "input_scale",
-    "clusters", "percentile", "set", "part", "stages", "run", "validation_return", "return", "solved", "lut",
+    "clusters", "percentile", "set", "part", "stages", "run", "validation_return", "validation_robust",
+    "return", "solved", "robust_return", "robust", "lut",
     "lut_estimate", "ff", "dsp", "bram", "fmax_mhz", "fmax_capped_by", "cycles", "latency_ns", "latency_estimate_ns",
     "energy_pj", "seconds", "command",
 )
@@ -95,6 +98,9 @@ def _run(job: Job, started: float) -> dict[str, Any]:
     found: dict[str, Any] = {
         **_settings(job, candidate),
         "validation_return": mean,
+        "validation_robust": robustness(task).mean(
+            IntegerBackend(policy), task.training.validation_episodes, VALIDATION_SEED
+        ),
         "energy_pj": cost(network, policy.spec).energy_pj,
         "lut_estimate": look_up_tables(network),
         "latency_estimate_ns": latency_ns(network, part, stages),
@@ -150,15 +156,19 @@ def _place(task: Task, network: IntegerNetwork, part: Part) -> dict[str, Any]:
         backend = NetlistBackend(Path(folder)) if part.tools.models else None
         if backend is None or built["latency_ns"] is None:
             return found | {"status": "counted"}
-        mean = play(task, backend, EVALUATION_EPISODES, EVALUATION_SEED).mean_return
-    solved = None if task.solved is None else mean >= task.solved
-    return found | {"return": mean, "solved": solved, "status": "placed"}
+        # From here on for the report alone: no number of these episodes goes back into the search.
+        mean, check = play(task, backend, EVALUATION_EPISODES, EVALUATION_SEED).mean_return, robustness(task)
+        robust = check.mean(backend, EVALUATION_EPISODES, EVALUATION_SEED)
+    return found | {
+        "return": mean, "solved": None if task.solved is None else mean >= task.solved,
+        "robust_return": robust, "robust": check.passes(robust), "status": "placed",
+    }
 
 
 def _hopeless(found: Mapping[str, Any], job: Job) -> bool:
     point = Point(
         found["validation_return"], HOPE * found["lut_estimate"],
-        HOPE * found["latency_estimate_ns"], found["energy_pj"],
+        HOPE * found["latency_estimate_ns"], found["energy_pj"], found["validation_robust"],
     )
     return dominated(point, job.front)
 
@@ -166,13 +176,13 @@ def _hopeless(found: Mapping[str, Any], job: Job) -> bool:
 def _settings(job: Job, candidate: Candidate | None = None) -> dict[str, Any]:
     candidate = candidate or job.candidate
     spec, task = candidate.spec, candidate.task(job.task)
-    signs = spec.method in ("binarynet", "ternary")
+    method = METHODS[spec.method]
     return {
         "method": spec.method, "hidden": spec.hidden, "seed": spec.seed,
-        "bits": {"binaryconnect": 1, "binarynet": 1, "ternary": 2}.get(spec.method, spec.bits),
-        "activation_bits": 1 if signs else spec.activation_bits or spec.bits,
-        "clusters": spec.clusters if spec.method == "compression" else None,
-        "percentile": spec.percentile if spec.method == "pruning" else None,
+        "bits": weight_bits(spec),
+        "activation_bits": 1 if method.signs else spec.activation_bits or spec.bits,
+        "clusters": spec.clusters if "clusters" in method.settings else None,
+        "percentile": spec.percentile if "percentile" in method.settings else None,
         "input_bits": task.observation.bits, "input_scale": list(task.observation.scale), "set": candidate.settings,
         "part": candidate.part, "stages": task.hardware.stages, "run": spec.directory_name,
         "command": candidate.command,

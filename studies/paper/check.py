@@ -19,7 +19,7 @@ from hls4rl.hls_projects.evaluate import differing
 from hls4rl.integer_backend import IntegerBackend
 from hls4rl.policy import Policy
 from hls4rl.processes import worker_pool
-from hls4rl.stage import Stage, digest, write_json
+from hls4rl.stage import Stage, write_json
 from hls4rl.studies.paper.results import Cell, Results
 from hls4rl.task import Task, load_task
 from hls4rl.train.selection import EVALUATION_SEED
@@ -71,7 +71,7 @@ def compare(policy: Policy) -> dict[str, Any]:
 
 
 def _stage(results: Results, cell: Cell, place: Path) -> Stage:
-    inputs = {"policy": digest(results.best_policy_file(cell)), "random_observations": RANDOM_OBSERVATIONS}
+    inputs = {"policy": results.best_inputs(cell), "random_observations": RANDOM_OBSERVATIONS}
     return Stage(place / "csim" / cell.task / f"{cell.method}-h{cell.hidden}", inputs)
 
 

@@ -1,4 +1,4 @@
-"""Figures 3 to 6 as the paper lays them out, and two of ours. Each is written as PDF, SVG and PNG."""
+"""Figures 3 to 6 as the paper lays them out, and three of ours. Each is written as PDF, SVG and PNG."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ import numpy as np
 from matplotlib.ticker import NullFormatter
 
 from hls4rl.hls_projects.summary import load_summary
-from hls4rl.policy import METHODS
 from hls4rl.run import RUNS, Run
 from hls4rl.studies.paper import statistics
-from hls4rl.studies.paper.jobs import OWN, TASKS
-from hls4rl.studies.paper.policy_cost import cost_of
+from hls4rl.studies.paper.checks import Pairs
+from hls4rl.studies.paper.claims import RECIPES
 from hls4rl.studies.paper.results import Cell, Results
+from hls4rl.studies.paper.variants import BINARY, OWN, TASKS
 from hls4rl.task import load_task
+from hls4rl.train.methods import PAPER_METHODS
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 """Okabe and Ito's palette, told apart by the colour-blind too."""
 LABELS = {"fp": "FP", "binaryconnect": "BC", "binarynet": "BN", "compression": "Comp", "pruning": "Prune"}
-TITLES = {"cartpole": "CartPole-v0", "acrobot": "Acrobot-v1", "pong": "Pong"}
+TITLES = {"cartpole": "CartPole-v0", "cartpole-v1": "CartPole-v1", "acrobot": "Acrobot-v1", "pong": "Pong"}
 BASELINE_WIDTH = 128
 """Hidden units of the full-precision policy that the paper compares with."""
 STYLE: Any = {
@@ -39,6 +40,8 @@ _FIGURES = {
     "fig5-compression": ("compression", ("cartpole", "acrobot")),
     "fig6-pruning": ("pruning", ("cartpole", "acrobot")),
 }
+_DEPLOYED = "steady"
+"""The recipe whose policies are worth an accelerator."""
 
 
 def draw_all(results: Results, directory: Path) -> list[Path]:
@@ -48,9 +51,10 @@ def draw_all(results: Results, directory: Path) -> list[Path]:
         paths = [
             save(_learning_curves(results, variant, method, tasks), directory / f"{name}-{variant}")
             for name, (method, tasks) in _FIGURES.items()
-            for variant in _variants(method)
+            for variant in _variants(results, method)
         ]
         paths.append(save(_capacity(results), directory / "capacity"))
+        paths.append(save(_step(results), directory / "step"))
         paths.append(save(_cost(results), directory / "cost"))
     return paths
 
@@ -65,15 +69,14 @@ def draw_task(results: Results, task: str, directory: Path) -> list[Path]:
         ]
 
 
-def _variants(method: str) -> tuple[str, ...]:
-    # The paper's own binary weights are plain ±1.
-    binary = method in ("binaryconnect", "binarynet")
-    return ("plain-unit-signs", "plain", "steady") if binary else ("plain", "steady")
+def _variants(results: Results, method: str) -> list[str]:
+    scaled = ["paper-scaled"] if method in BINARY else []
+    return [name for name in [*RECIPES, *scaled] if any(cell.variant == name for cell in results.cells)]
 
 
 def _learning_curves(results: Results, variant: str, method: str, tasks: tuple[str, ...]) -> Any:
     figure, axes = plt.subplots(len(tasks), 1, figsize=(5.2, 2.6 * len(tasks)), squeeze=False)
-    recipe = variant.split("-")[0]
+    recipe = variant.removesuffix("-scaled")
     widest = BASELINE_WIDTH if BASELINE_WIDTH in results.widths else max(results.widths)
     for axis, task in zip(axes[:, 0], tasks, strict=True):
         _curve(axis, results, Cell(recipe, task, "fp", widest), "#333333")
@@ -97,52 +100,102 @@ def _curve(axis: Any, results: Results, cell: Cell, colour: str) -> None:
 
 
 def _capacity(results: Results) -> Any:
-    figure, axes = plt.subplots(2, len(TASKS), figsize=(7.2, 4.8), squeeze=False, sharex=True)
-    for row, variant in enumerate(("plain", "steady")):
-        for axis, task in zip(axes[row], TASKS, strict=True):
-            for index, (colour, method) in enumerate(zip(COLOURS, METHODS, strict=False)):
-                found = [
-                    statistics.interquartile_mean(results.final(Cell(variant, task, method, hidden)))
-                    for hidden in results.widths
-                ]
-                values = np.array([item.value for item in found])
-                errors = [values - [item.low for item in found], [item.high for item in found] - values]
-                places = np.array(results.widths) * 2 ** (0.08 * (index - 2))
-                axis.errorbar(
-                    places, values, np.abs(errors), color=colour, marker="o", markersize=3, capsize=2, linewidth=1,
-                    label=LABELS[method],
-                )
+    recipes = [name for name in RECIPES if any(cell.variant == name for cell in results.cells)]
+    tasks = [task for task in TASKS if any(cell.task == task for cell in results.cells)]
+    figure, axes = plt.subplots(
+        len(recipes), len(tasks), figsize=(3.2 * len(tasks), 2.1 * len(recipes)), squeeze=False, sharex=True
+    )
+    for row, variant in enumerate(recipes):
+        for axis, task in zip(axes[row], tasks, strict=True):
+            axis.set_title(f"{TITLES[task]} ({variant})")
+            if not any((cell.variant, cell.task) == (variant, task) for cell in results.cells):
+                axis.remove()
+                continue
+            for index, (colour, method) in enumerate(zip(COLOURS, PAPER_METHODS, strict=False)):
+                found = [Cell(variant, task, method, hidden) for hidden in results.widths]
+                _points(axis, results, found, colour, index)
             axis.set_xscale("log", base=2)
             axis.set_xticks(results.widths, [str(width) for width in results.widths])
-            axis.set_title(f"{TITLES[task]} ({variant})")
         axes[row, 0].set_ylabel("final return (IQM)")
-    for axis in axes[1]:
+    for axis in axes[-1]:
         axis.set_xlabel("hidden units")
     axes[0, 0].legend(ncols=2, loc="best")
     return figure
 
 
+def _points(axis: Any, results: Results, cells: list[Cell], colour: str, index: int) -> None:
+    found = [(cell.hidden, statistics.interquartile_mean(results.final(cell))) for cell in cells if cell in results]
+    values = np.array([item.value for _, item in found])
+    errors = [values - [item.low for _, item in found], [item.high for _, item in found] - values]
+    axis.errorbar(
+        np.array([hidden for hidden, _ in found]) * 2 ** (0.08 * (index - 2)), values, np.abs(errors), color=colour,
+        marker="o", markersize=3, capsize=2, linewidth=1, label=LABELS[cells[0].method],
+    )
+
+
+def _step(results: Results) -> Any:
+    """Why compression helps at a small step: against fp, and against fp with a larger step after the midpoint."""
+    pairs = Pairs(results)
+    rows = [name for name in ("small-step", "paper") if pairs.has(f"{name}-late", "cartpole", "fp")]
+    figure, axes = plt.subplots(1, len(rows), figsize=(3.6 * len(rows), 2.8), squeeze=False)
+    comparisons = (
+        ("compression", "", "compression - fp"), ("compression", "-late", "compression - fp, larger step"),
+        ("pruning", "", "pruning - fp"),
+    )
+    for axis, recipe in zip(axes[0], rows, strict=True):
+        for colour, (method, rival, label) in zip(COLOURS, comparisons, strict=False):
+            widths = [
+                width for width in pairs.widths(recipe, "cartpole", method)
+                if Cell(recipe + rival, "cartpole", "fp", width) in results
+            ]
+            found = [
+                statistics.Effect([pairs.paired(
+                    Cell(recipe, "cartpole", method, width), Cell(recipe + rival, "cartpole", "fp", width)
+                )]).interval for width in widths
+            ]
+            values = np.array([item.value for item in found])
+            errors = [values - [item.low for item in found], [item.high for item in found] - values]
+            axis.errorbar(widths, values, np.nan_to_num(np.abs(errors), posinf=0), color=colour, marker="o",
+                          markersize=3, capsize=2, linewidth=1, label=label)
+        axis.axhline(0, color="0.4", linewidth=0.8)
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(results.widths, [str(width) for width in results.widths])
+        axis.set(title=f"CartPole-v0 ({recipe})", xlabel="hidden units")
+    axes[0, 0].set_ylabel("difference of final returns")
+    axes[0, 0].legend(fontsize=7)
+    return figure
+
+
 def _cost(results: Results) -> Any:
-    figure, axes = plt.subplots(3, len(TASKS), figsize=(7.2, 7.0), squeeze=False, sharey="col")
-    for column, task in enumerate(TASKS):
-        for colour, method in zip(COLOURS, METHODS, strict=False):
-            cells = [Cell("steady", task, method, hidden) for hidden in results.widths]
-            costs = [cost_of(results.best_policy(cell)) for cell in cells]
+    tasks = [task for task in TASKS if any((cell.variant, cell.task) == (_DEPLOYED, task) for cell in results.cells)]
+    built = {task: {method: _built(task, method) for method in PAPER_METHODS} for task in tasks}
+    amounts = ["energy_pj", "energy_sram_pj", "parameter_bits"]
+    names = ["pJ per action, weights in logic", "pJ per action, weights in SRAM", "parameter bits"]
+    if any(found[0] for by_method in built.values() for found in by_method.values()):
+        amounts.append("lut")
+        names.append("LUTs of runs built here")
+    figure, axes = plt.subplots(
+        len(amounts), len(tasks), figsize=(3.2 * len(tasks), 2.2 * len(amounts)), squeeze=False, sharey="col"
+    )
+    for column, task in enumerate(tasks):
+        for colour, method in zip(COLOURS, PAPER_METHODS, strict=False):
+            cells = [Cell(_DEPLOYED, task, method, hidden) for hidden in results.widths]
+            cells = [cell for cell in cells if cell in results]
+            costs = [results.best_cost(cell) for cell in cells]
             returns = [float(results.deployed(cell).mean()) for cell in cells]
-            energies, bits = [item.energy_pj for item in costs], [item.parameter_bits for item in costs]
-            for row, amounts in enumerate((energies, bits)):
-                axes[row, column].plot(
-                    amounts, returns, color=colour, marker="o", markersize=3, linewidth=0.8, label=LABELS[method]
-                )
-                axes[row, column].set_xscale("log")
-                axes[row, column].xaxis.set_minor_formatter(NullFormatter())
-            luts, built = _built(task, method)
-            axes[2, column].plot(luts, built, color=colour, marker="o", markersize=3, linestyle="none")
-        axes[0, column].set(title=TITLES[task], xlabel="energy per action in pJ (Table I)")
-        axes[1, column].set_xlabel("parameter bits")
-        axes[2, column].set_xlabel("LUTs of the runs that `make synth` or `make matrix` has built here")
-    for row in range(3):
-        axes[row, 0].set_ylabel("return of the deployed policies")
+            for axis, amount in zip(axes[:, column], amounts, strict=True):
+                if amount == "lut":
+                    axis.plot(*built[task][method], color=colour, marker="o", markersize=3, linestyle="none")
+                else:
+                    axis.plot([getattr(item, amount) for item in costs], returns, color=colour, marker="o",
+                              markersize=3, linewidth=0.8, label=LABELS[method])
+        for axis, name in zip(axes[:, column], names, strict=True):
+            axis.set_xscale("log")
+            axis.xaxis.set_minor_formatter(NullFormatter())
+            axis.set_xlabel(name)
+        axes[0, column].set_title(TITLES[task])
+    for row in axes:
+        row[0].set_ylabel("deployed return")
     axes[0, 0].legend(ncols=2)
     return figure
 

@@ -1,12 +1,13 @@
-"""What there is to train: each job is one policy of one variant, and depends on no other job."""
+"""What there is to train and measure: each job is one policy of one variant, and depends on no other job."""
 
 from __future__ import annotations
 
 import dataclasses
-import tempfile
+import hashlib
+import json
 import warnings
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,81 +15,62 @@ import numpy as np
 from hls4rl.contract import FloatArray
 from hls4rl.gym_loop import play
 from hls4rl.integer_backend import IntegerBackend
-from hls4rl.policy import METHODS, PolicySpec
-from hls4rl.stage import Stage, write_json
+from hls4rl.policy import PolicySpec
+from hls4rl.studies.paper.rates import published_rate
+from hls4rl.studies.paper.variants import CONTROLS, OWN, RECIPES, VARIANTS, WIDTHS
 from hls4rl.task import Task, load_task, with_settings
+from hls4rl.train.methods import PAPER_METHODS, method
 from hls4rl.train.selection import EVALUATION_SEED, policy_inputs
-from hls4rl.train.training import train_policy
+from hls4rl.train.training import resolve_trainer, train_course, train_policy
 
-TASKS = ("cartpole", "acrobot")
-WIDTHS = (16, 32, 64, 128, 256)
 PONG_WIDTHS = (128, 256)
 POLICIES = 10
 """Seeds of one cell of the matrix."""
-EVALUATION_EPISODES = 20
-"""Greedy episodes of each deployed policy on Gymnasium's own environment: 200 a cell."""
-BINS = 200
+EVALUATION_EPISODES = 100
+"""Greedy episodes of each policy under each condition."""
+BINS = 60
 """Points of a learning curve."""
 WINDOW = 100
 """Episodes whose mean decides when a task is solved."""
-
-PLAIN: dict[str, Any] = {
-    "advantage": "trajectory", "learning_rate": 1e-3, "entropy": 0.0,
-    "final_rate": 1.0, "full_rate_hidden": 4096, "output_gain": 1.0,
-}
-"""The paper's policy gradient: every step is credited with its trajectory's return (eq. 4).
-
-The text leaves the optimiser, its rate and any normalisation open. They were searched on ``fp`` alone (Adam at 3e-4,
-1e-3, 3e-3 and 1e-2; the return as it is, and standardised by its running mean and deviation) and hold for all methods.
-"""
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One way to train the matrix: the task's own settings with some changed, for some methods."""
-
-    name: str
-    settings: dict[str, Any]
-    methods: tuple[str, ...] = METHODS
-
-
-STEADY: dict[str, Any] = {"full_rate_hidden": 64}
-"""The task file's own, with a lower rate for wide networks: one BN policy in ten with 256 units stayed at -500."""
-
-PAPER = (
-    Variant("steady", STEADY),
-    Variant("plain", PLAIN),
-    Variant("steady-reset", {**STEADY, "reset_at_midpoint": True}, ("fp",)),
-    Variant("plain-reset", {**PLAIN, "reset_at_midpoint": True}, ("fp",)),
-    Variant("steady-unit-signs", {**STEADY, "unit_signs": True}, ("binaryconnect", "binarynet")),
-    Variant("plain-unit-signs", {**PLAIN, "unit_signs": True}, ("binaryconnect", "binarynet")),
-)
-"""Two recipes, and for each two controls: ``fp`` whose optimiser forgets its state
-at the midpoint, and binary weights of plain ±1."""
-OWN = Variant("own", {})
-"""The settings of the task's file as they are: for tasks beside the two control tasks."""
-VARIANTS = {variant.name: variant for variant in (*PAPER, OWN)}
+LAST_PART = 0.1
+"""Part of the training episodes, from the end, whose mean return counts as final."""
+LONG = 500
+"""Steps of an episode that try a policy's endurance, where its environment ends sooner."""
+NOISE = 0.05
+"""Deviation of the sensors' noise that tries a policy's robustness, as a part of each feature's largest value."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One policy to train and evaluate."""
+    """One policy to train and measure."""
 
     variant: str
     spec: PolicySpec
     episodes: int | None = None
     """Training episodes, instead of the task's setting."""
+    rate: float | None = None
+    """Learning rate, instead of the variant's."""
 
     @property
     def task(self) -> Task:
         """The task with the variant's settings."""
-        settings = {**VARIANTS[self.variant].settings, "episodes": self.episodes}
-        return with_settings(load_task(self.spec.task), "training", **settings)
+        return _task(self.variant, self.spec.task, self.spec.method, self.episodes, self.rate)
 
-    def stage(self, root: Path) -> Stage:
-        """``<root>/<variant>/<task>/<run>/``: ``result.json`` and ``policy.safetensors``."""
-        inputs = {**policy_inputs(self.task, self.spec), "evaluation_episodes": EVALUATION_EPISODES}
-        return Stage(root / self.variant / self.spec.task / self.spec.directory_name, inputs)
+    @property
+    def inputs(self) -> str:
+        """Digits that stand for all that the row depends on."""
+        inputs = [policy_inputs(self.task, self.spec), EVALUATION_EPISODES, BINS, NOISE, LONG]
+        return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:12]
+
+
+@cache
+def _task(name: str, task: str, method: str, episodes: int | None, rate: float | None) -> Task:
+    variant = VARIANTS[name]
+    if rate is None and variant.tuned is not None:
+        rate = published_rate(variant.tuned, task, method)
+    changes = {"episodes": episodes, "learning_rate": rate}
+    settings = variant.settings | {key: value for key, value in changes.items() if value is not None}
+    return with_settings(load_task(task), "training", **settings)
 
 
 @dataclass(frozen=True)
@@ -96,24 +78,30 @@ class Outcome:
     """What a job brings home; plain data, so that it travels between machines."""
 
     job: Job
-    result: dict[str, Any]
-    policy: bytes
-
-    def save(self, root: Path) -> None:
-        """Write it to the job's stage, whole or not at all."""
-        with self.job.stage(root).build() as directory:
-            (directory / "policy.safetensors").write_bytes(self.policy)
-            write_json(directory / "result.json", self.result)
+    row: dict[str, Any]
 
 
 def paper_jobs() -> list[Job]:
-    """All policies of the paper's matrix in both recipes, and the controls."""
-    return _jobs(WIDTHS, POLICIES, None)
+    """All policies of the paper's matrix in each recipe, and the controls; the paper's own come first."""
+    variants = sorted((*RECIPES, *CONTROLS), key=lambda item: not item.name.startswith(("paper", "small", "few")))
+    return [
+        Job(variant.name, PolicySpec(task, method, hidden, seed))
+        for late in (False, True)
+        for variant in variants
+        for task in variant.tasks
+        if (task == "cartpole-v1") == late
+        for method in variant.methods
+        for hidden in variant.widths
+        for seed in range(POLICIES)
+    ]
 
 
 def quick_jobs() -> list[Job]:
-    """A small slice that shows every part of the whole in a minute."""
-    return _jobs((16, 64), 2, 600)
+    """A small slice that shows every part of the whole in a minute or two."""
+    return [
+        dataclasses.replace(job, episodes=300) for job in paper_jobs()
+        if job.spec.hidden in (16, 64) and job.spec.seed < 2
+    ]
 
 
 def task_jobs(task: str, *, quick: bool = False) -> list[Job]:
@@ -128,45 +116,65 @@ def task_jobs(task: str, *, quick: bool = False) -> list[Job]:
     """
     name = load_task(task).name
     if quick:
-        return [Job(OWN.name, PolicySpec(name, method, 16, 0), 16) for method in METHODS]
+        return [Job(OWN.name, PolicySpec(name, method, 16, 0), 16) for method in PAPER_METHODS]
     return [
         Job(OWN.name, PolicySpec(name, method, hidden, seed))
-        for method in METHODS for hidden in PONG_WIDTHS for seed in range(POLICIES)
+        for method in PAPER_METHODS for hidden in PONG_WIDTHS for seed in range(POLICIES)
     ]
 
 
 def run_job(job: Job) -> Outcome:
-    """Train and evaluate; the outcome depends on the job alone."""
+    """Train and measure; the outcome depends on the job alone."""
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     task = job.task
-    trained = train_policy(task, job.spec)
-    played = play(task, IntegerBackend(trained.policy), EVALUATION_EPISODES, EVALUATION_SEED)
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "policy.safetensors"
-        trained.policy.save(path)
-        policy = path.read_bytes()
-    result = {
-        "variant": job.variant,
-        **job.spec.to_json(),
-        "episodes": len(trained.returns),
-        "steps": trained.steps,
-        "evaluation_returns": played.returns.tolist(),
-        "return": played.mean_return,
-        "solved_at": _solved_at(trained.returns, task.solved),
-        "curve": _curve(trained.returns).round(3).tolist(),
+    measure = _measure_compiled if resolve_trainer(task, "auto") == "kernel" else _measure
+    returns, measures = measure(task, job.spec)
+    last = max(1, round(LAST_PART * len(returns)))
+    return Outcome(job, {
+        "variant": job.variant, "task": job.spec.task, "method": job.spec.method, "hidden": job.spec.hidden,
+        "seed": job.spec.seed, "inputs": job.inputs, "rate": task.training.learning_rate, "episodes": len(returns),
+        "final": round(float(returns[-last:].mean()), 2), "area": round(float(returns.mean()), 2),
+        "solved_at": _solved_at(returns, task.solved), **measures,
+        "curve": _curve(returns).round(1).tolist(),
+    })
+
+
+def _measure_compiled(task: Task, spec: PolicySpec) -> tuple[FloatArray, dict[str, Any]]:
+    """Returns of training; greedy ones of what is deployed, or of what was trained where that cannot be deployed."""
+    from hls4rl.studies.paper.policy_cost import cost_of
+    from hls4rl.train.greedy import USUAL, Conditions, greedy_returns, greedy_returns_in_training
+
+    course = train_course(task, spec)
+    raw = task.training.raw_observations
+
+    def mean(conditions: Conditions, trained: bool) -> float:
+        if trained:
+            found = greedy_returns_in_training(
+                task, spec, course.parameters, EVALUATION_EPISODES, EVALUATION_SEED, conditions
+            )
+        else:
+            policy = course.parameters.policy(spec, method(spec).deployed_contract(task))
+            found = greedy_returns(task, policy, EVALUATION_EPISODES, EVALUATION_SEED, conditions)
+        return round(float(found.mean()), 2)
+
+    long = Conditions(LONG) if task.environment.startswith("CartPole") else USUAL
+    measures: dict[str, Any] = {
+        "greedy": mean(USUAL, trained=True),
+        "deployed": None if raw else mean(USUAL, trained=False),
+        "long": mean(long, raw),
+        "noisy": mean(dataclasses.replace(long, noise=NOISE), raw),
+        "cost": None if raw else asdict(cost_of(course.parameters.policy(spec, method(spec).deployed_contract(task)))),
     }
-    return Outcome(job, result, policy)
+    return np.array(course.returns), measures
 
 
-def _jobs(widths: tuple[int, ...], policies: int, episodes: int | None) -> list[Job]:
-    return [
-        Job(variant.name, PolicySpec(task, method, hidden, seed), episodes)
-        for variant in PAPER
-        for task in TASKS
-        for method in variant.methods
-        for hidden in widths
-        for seed in range(policies)
-    ]
+def _measure(task: Task, spec: PolicySpec) -> tuple[FloatArray, dict[str, Any]]:
+    """The same on Gymnasium's own environment, for tasks whose environment is not compiled."""
+    trained = train_policy(task, spec)
+    played = play(task, IntegerBackend(trained.policy), EVALUATION_EPISODES, EVALUATION_SEED)
+    return trained.returns, {
+        "greedy": None, "deployed": round(played.mean_return, 2), "long": None, "noisy": None,
+    }
 
 
 def _curve(returns: FloatArray) -> FloatArray:
@@ -188,3 +196,9 @@ def cells(jobs: list[Job]) -> dict[Job, list[Job]]:
     for job in jobs:
         groups.setdefault(dataclasses.replace(job, spec=dataclasses.replace(job.spec, seed=0)), []).append(job)
     return groups
+
+
+__all__ = [
+    "EVALUATION_EPISODES", "POLICIES", "WIDTHS", "Job", "Outcome", "cells", "paper_jobs", "quick_jobs", "run_job",
+    "task_jobs",
+]

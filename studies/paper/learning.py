@@ -1,4 +1,4 @@
-"""``python -m hls4rl.studies.paper.learning``: a task's learning curves, laid out as the paper's Figures 5 and 6.
+"""The verb ``curves``: learning curves of a task's runs, laid out as the paper's Figures 5 and 6.
 
 Where a matrix of policies takes a cluster, as Pong's does, these are the runs that ``make train`` and ``make synth``
 have made here; one that is still training is drawn as far as it has come.
@@ -14,39 +14,35 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import typer
 
-from hls4rl.cli import print_result, run
+from hls4rl.cli import print_result
 from hls4rl.contract import FloatArray
 from hls4rl.errors import ProjectError
 from hls4rl.options import Env, Root
 from hls4rl.plain import read_json
-from hls4rl.policy import METHODS
 from hls4rl.run import RUNS
 from hls4rl.stage import verified
 from hls4rl.studies.paper.figures import BASELINE_WIDTH, COLOURS, LABELS, STYLE, save
 from hls4rl.task import Task, load_task
+from hls4rl.train.methods import PAPER_METHODS
 
 WINDOW = 40
 """Episodes of the running mean."""
 Curves = dict[tuple[str, int], list[FloatArray]]
 """Returns of the training episodes of each seed, by method and hidden units."""
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-
-@app.command()
-def learning(env: Env = "pong", root: Root = None) -> None:
+def curves(env: Env = "cartpole", root: Root = RUNS) -> None:
     """Draw the learning curves of all runs of a task: one panel a method, fp in each, mean and deviation of the seeds.
 
-    Example: python -m hls4rl.studies.paper.learning --env pong
+    Example: hls4rl curves --env pong
     """
-    task, place = load_task(env), (root or RUNS)
-    curves = read_curves(place / task.name)
-    if not curves:
+    task, place = load_task(env), root
+    found = read_curves(place / task.name)
+    if not found:
         raise ProjectError(f"{place / task.name}: no run is trained here; say make train ENV={env} first")
     with plt.rc_context(STYLE):
-        print_result(save(draw(task, curves), place / task.name / "learning"))
+        print_result(save(draw(task, found), place / task.name / "learning"))
 
 
 def read_curves(directory: Path) -> Curves:
@@ -55,14 +51,14 @@ def read_curves(directory: Path) -> Curves:
     for run_directory in sorted(directory.glob("*-h*-s*")):
         name = re.fullmatch(r"(\w+)-h(\d+)-s\d+", run_directory.name)
         returns = _returns(run_directory)
-        if name and name[1] in METHODS and len(returns) >= WINDOW:
+        if name and name[1] in PAPER_METHODS and len(returns) >= WINDOW:
             curves[name[1], int(name[2])].append(returns)
     return dict(curves)
 
 
 def draw(task: Task, curves: Curves) -> Any:
     """One panel for each method but fp, in the paper's order."""
-    methods = [method for method in METHODS[1:] if any(name == method for name, _ in curves)] or ["fp"]
+    methods = [method for method in PAPER_METHODS[1:] if any(name == method for name, _ in curves)] or ["fp"]
     figure, axes = plt.subplots(len(methods), 1, figsize=(5.2, 2.6 * len(methods)), squeeze=False, sharex=True)
     for axis, method in zip(axes[:, 0], methods, strict=True):
         _panel(axis, task, method, curves)
@@ -106,6 +102,3 @@ def _returns(directory: Path) -> FloatArray:
     except (ValueError, KeyError, TypeError) as error:
         raise ProjectError(f"{running}: not the curve of a training run ({error}); remove it, then {remedy}") from error
 
-
-if __name__ == "__main__":
-    run(app, "python -m hls4rl.studies.paper.learning")

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hls4rl.contract import FloatArray
-from hls4rl.errors import ProjectError
-from hls4rl.policy import Policy, load_policy
+from hls4rl.hls_projects.cost import Cost
+from hls4rl.policy import Policy, PolicySpec
 from hls4rl.studies.paper.jobs import Job
-
-LAST_PART = 0.1
-"""Part of the training episodes, from the end, whose mean return counts as final."""
+from hls4rl.train.training import train_policy
 
 
 @dataclass(frozen=True)
@@ -32,26 +29,34 @@ class Cell:
 class Results:
     """Everything that the figures, tables and claims are made of."""
 
-    def __init__(self, root: Path, jobs: list[Job]) -> None:
+    def __init__(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Take the rows of :mod:`hls4rl.studies.paper.rows`."""
         self._rows: dict[Cell, list[dict[str, Any]]] = defaultdict(list)
-        self._policies: dict[Cell, list[Path]] = defaultdict(list)
-        for job in jobs:
-            stage = job.stage(root)
-            if not stage.is_current:
-                raise ProjectError(f"{stage.directory}: not trained yet; run: make paper")
-            cell = Cell(job.variant, job.spec.task, job.spec.method, job.spec.hidden)
-            self._rows[cell].append(json.loads((stage.directory / "result.json").read_text(encoding="utf-8")))
-            self._policies[cell].append(stage.directory / "policy.safetensors")
+        for row in sorted(rows, key=lambda item: int(item["seed"])):
+            self._rows[Cell(row["variant"], row["task"], row["method"], row["hidden"])].append(row)
+
+    def __contains__(self, cell: Cell) -> bool:
+        return cell in self._rows
 
     @property
     def cells(self) -> list[Cell]:
-        """All cells, in the order of the jobs."""
-        return list(self._rows)
+        """All cells: by variant, task and method, then by width."""
+        order = {name: place for place, name in enumerate(dict.fromkeys(cell.variant for cell in self._rows))}
+        return sorted(self._rows, key=lambda cell: (order[cell.variant], cell.task, cell.method, cell.hidden))
 
     @property
     def widths(self) -> list[int]:
         """All numbers of hidden units."""
         return sorted({cell.hidden for cell in self._rows})
+
+    @property
+    def fewest_policies(self) -> int:
+        """Policies in the smallest cell."""
+        return min(len(rows) for rows in self._rows.values())
+
+    def seeds(self, cell: Cell) -> list[int]:
+        """Seeds of the policies, in the order of every array here."""
+        return [int(row["seed"]) for row in self._rows[cell]]
 
     def curves(self, cell: Cell) -> FloatArray:
         """Learning curves, shape (policies, points): mean return of as many equal parts of the training episodes."""
@@ -60,6 +65,10 @@ class Results:
     def episodes(self, cell: Cell) -> int:
         """Training episodes of each policy of ``cell``."""
         return int(self._rows[cell][0]["episodes"])
+
+    def rate(self, cell: Cell) -> float:
+        """Learning rate at the first episode."""
+        return float(self._rows[cell][0]["rate"])
 
     def part(self, cell: Cell, start: float, end: float) -> FloatArray:
         """Mean return of each policy between two points of its training (0 to 1); shape (policies,)."""
@@ -73,23 +82,43 @@ class Results:
 
     def final(self, cell: Cell) -> FloatArray:
         """Mean return of each policy over the last part of its training, actions sampled; shape (policies,)."""
-        return self.part(cell, 1 - LAST_PART, 1.0)
+        return self.measure(cell, "final")
 
     def deployed(self, cell: Cell) -> FloatArray:
-        """Mean greedy return of each deployed integer policy on Gymnasium's environment; shape (policies,)."""
-        return np.array([row["return"] for row in self._rows[cell]])
+        """Mean greedy return of each deployed integer policy; shape (policies,)."""
+        return self.measure(cell, "deployed")
+
+    def measure(self, cell: Cell, name: str) -> FloatArray:
+        """Any of a row's numbers; NaN where it has none. Shape (policies,)."""
+        return np.array([np.nan if row[name] is None else row[name] for row in self._rows[cell]], dtype=np.float64)
+
+    def costs(self, cell: Cell, key: str) -> FloatArray | None:
+        """One figure of the cost per action (:class:`hls4rl.hls_projects.cost.Cost`) of each deployed policy."""
+        rows = self._rows[cell]
+        if not rows or any(row.get("cost") is None for row in rows):
+            return None
+        return np.array([row["cost"][key] for row in rows], dtype=np.float64)
 
     def solved_at(self, cell: Cell) -> list[int | None]:
         """Episode after which each policy's last hundred solve the task; None if it never does."""
         return [row["solved_at"] for row in self._rows[cell]]
 
-    def best_policy(self, cell: Cell) -> Policy:
-        """The deployed policy with the highest return."""
-        return load_policy(self.best_policy_file(cell))
+    def best_cost(self, cell: Cell) -> Cost:
+        """Cost per action of the deployed policy with the highest return."""
+        return Cost(**self._best(cell)["cost"])
 
-    def best_policy_file(self, cell: Cell) -> Path:
-        """Where :meth:`best_policy` lies."""
-        return self._policies[cell][int(np.argmax(self.deployed(cell)))]
+    def best_policy(self, cell: Cell) -> Policy:
+        """The deployed policy with the highest return, trained again: equal arguments give equal bytes."""
+        job = Job(cell.variant, PolicySpec(cell.task, cell.method, cell.hidden, self._best(cell)["seed"]),
+                  self.episodes(cell))
+        return train_policy(job.task, job.spec).policy
+
+    def best_inputs(self, cell: Cell) -> list[Any]:
+        """What stands for :meth:`best_policy`: its seed and its inputs' digits."""
+        return [self._best(cell)["seed"], self._best(cell)["inputs"]]
+
+    def _best(self, cell: Cell) -> dict[str, Any]:
+        return self._rows[cell][int(np.nanargmax(self.deployed(cell)))]
 
     def _between(self, cell: Cell, start: float, end: float) -> FloatArray:
         # At least one point of each curve, however short

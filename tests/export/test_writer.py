@@ -74,7 +74,7 @@ def test_the_command_gives_the_same_bytes_in_another_process(tmp_path: Path) -> 
     policy.save(tmp_path / "policy.safetensors")
     export_policy(policy, tmp_path)
     files = [str(tmp_path / "policy.safetensors"), "--output", str(tmp_path / "out")]
-    command = [sys.executable, "-m", "hls4rl.export", *files]
+    command = [sys.executable, "-m", "hls4rl", "export", *files]
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.splitlines()[-1] == str(tmp_path / "out" / "metadata.json")

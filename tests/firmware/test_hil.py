@@ -12,9 +12,9 @@ from PIL import Image
 from random_run import PART
 from staged import as_stage
 
+from hls4rl.__main__ import app
 from hls4rl.cli import run as run_command
 from hls4rl.errors import ProjectError
-from hls4rl.firmware.__main__ import app
 from hls4rl.firmware.hil import Session, require_exact, run_hil
 from hls4rl.stage import digest
 
@@ -28,7 +28,7 @@ KEYS = {
 
 @pytest.fixture
 def command(session: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run ``python -m hls4rl.firmware`` in this process; gives exit status, last line printed, and standard error."""
+    """Run ``hls4rl`` in this process; gives exit status, last line printed, and standard error."""
     spec = session.run.spec
     root = str(session.run.root)
     chosen = ["--env", "cartpole", "--hidden", str(spec.hidden), "--seed", str(spec.seed), "--root", root]
@@ -36,7 +36,7 @@ def command(session: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     def call(name: str, *arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["firmware", name, *chosen, *arguments])
         with pytest.raises(SystemExit) as end:
-            run_command(app, "python -m hls4rl.firmware")
+            run_command(app, "hls4rl")
         out, errors = capsys.readouterr()
         assert isinstance(end.value.code, int)
         return end.value.code, out.splitlines()[-1] if out else "", errors

@@ -8,8 +8,8 @@ import matplotlib
 import pytest
 from typer.testing import CliRunner
 
+from hls4rl.__main__ import app
 from hls4rl.errors import ProjectError
-from hls4rl.hls_projects.__main__ import app
 from hls4rl.hls_projects.fpga.parts import part_names
 from hls4rl.studies.matrix import draw_matrix
 
@@ -48,17 +48,9 @@ def test_the_parts_are_listed_with_what_can_be_had() -> None:
     assert "counts only" in answer.output
 
 
-def test_without_a_command_there_is_help() -> None:
-    answer = CliRunner().invoke(app, [])
-    assert answer.exit_code == 2
-    assert "synth" in answer.output
-    assert "--onnx" in answer.output
-
-
 @pytest.mark.parametrize(("arguments", "words"), [
-    (["--onnx", "model.onnx", "--root", "{root}", "parts"], "leave the command away"),
-    (["--onnx", "nowhere.onnx", "--root", "{root}"], "nowhere.onnx: no such file"),
-    (["--onnx", "model.onnx", "--part", "abacus", "--root", "{root}"], "abacus"),
+    (["synth", "--onnx", "nowhere.onnx", "--root", "{root}"], "nowhere.onnx: no such file"),
+    (["synth", "--onnx", "model.onnx", "--part", "abacus", "--root", "{root}"], "abacus"),
 ])
 def test_a_wrong_way_to_ask_for_a_model_is_told(arguments: list[str], words: str, tmp_path: Path) -> None:
     answer = CliRunner().invoke(app, [item.format(root=tmp_path) for item in arguments])

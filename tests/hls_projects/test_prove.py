@@ -17,6 +17,7 @@ from networks import network_of, small_network
 from random_policies import random_policy
 from staged import as_stage
 
+from hls4rl.__main__ import app
 from hls4rl.backend import Answer, Backend
 from hls4rl.checked import read_checked
 from hls4rl.contract import FixedPoint, IntArray
@@ -24,7 +25,6 @@ from hls4rl.errors import ProjectError
 from hls4rl.export import export_policy
 from hls4rl.export.check import check_observations
 from hls4rl.export.graph import read_network
-from hls4rl.hls_projects.__main__ import app
 from hls4rl.hls_projects.fpga.parts import load_part
 from hls4rl.hls_projects.fpga.synthesis import NETLIST, synthesise
 from hls4rl.hls_projects.fpga.yosys import verilog_commands

@@ -173,12 +173,13 @@ def test_each_lane_reads_its_own_address(tmp_path: Path) -> None:
     assert np.array_equal(integers_of(words), np.array([3, 15, 0, 9, 6, 10, 0, 0])[addresses])
 
 
-def test_a_memory_that_is_written_is_refused(tmp_path: Path) -> None:
+def test_a_memory_with_two_ports_that_write_is_refused(tmp_path: Path) -> None:
     read = "word <= content[address];"
     assert read in MEMORY
-    (tmp_path / "rom.v").write_text(MEMORY.replace(read, f"begin {read} content[address] <= 5; end"), encoding="utf-8")
+    writes = f"begin {read} content[0] <= address; content[address] <= 5; end"
+    (tmp_path / "rom.v").write_text(MEMORY.replace(read, writes), encoding="utf-8")
     (tmp_path / "content.hex").write_text("3\nf\n0\n9\n6\na\n", encoding="utf-8")
-    with pytest.raises(RuntimeError, match="is written"):
+    with pytest.raises(RuntimeError, match="has other ports than"):
         elaborate([f'read_verilog "{tmp_path / "rom.v"}"'], "rom", tmp_path / "rom.json", roms=True)
 
 

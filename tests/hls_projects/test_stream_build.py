@@ -11,7 +11,8 @@ from rich.console import Console
 
 from hls4rl.errors import ProjectError
 from hls4rl.export.graph import read_network
-from hls4rl.hls_projects.evaluate import _OPENERS, SAMPLED, evaluate, require_equal
+from hls4rl.hls_projects.evaluate import evaluate, require_equal
+from hls4rl.hls_projects.executors import EXECUTORS
 from hls4rl.hls_projects.flow.streaming import build_stream
 from hls4rl.hls_projects.pipeline import Result, synthesise
 from hls4rl.hls_projects.prove.subject import Subject, find_subjects
@@ -90,7 +91,7 @@ def test_the_summary_tells_what_memory_costs(built: tuple[Result, Run], capsys: 
 def test_gates_answer_a_sample_and_the_rest_drive(
     task: Task, built: tuple[Result, Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(SAMPLED, "rtl", 20)
+    monkeypatch.setitem(EXECUTORS, "rtl", dataclasses.replace(EXECUTORS["rtl"], sampled=20))
     software, csim, rtl = evaluate(task, built[1], "ecp5-25f", ("torch", "csim", "rtl"), 2)
     require_equal([software, csim, rtl])
     assert software.returns == csim.returns
@@ -105,7 +106,7 @@ def test_a_wrong_weight_in_block_ram_is_caught(
     backend = StreamRtlBackend(run.part("ecp5-25f"))
     (memory, *_) = sorted(backend._core._circuit.roms, key=lambda rom: -rom.content.size)
     memory.content[:] ^= 1
-    monkeypatch.setitem(_OPENERS, "rtl", lambda run, part: backend)
+    monkeypatch.setitem(EXECUTORS, "rtl", dataclasses.replace(EXECUTORS["rtl"], open=lambda files: backend))
     with pytest.raises(ProjectError, match=r"rtl: \d+ of 12 steps differ from torch"):
         require_equal(evaluate(task, run, "ecp5-25f", ("rtl",), 1))
 

@@ -18,15 +18,18 @@ from random_policies import random_policy
 from hls4rl.errors import ProjectError
 from hls4rl.gym_loop import play
 from hls4rl.integer_backend import IntegerBackend
-from hls4rl.options import choose
-from hls4rl.policy import ALL_METHODS, PolicySpec
+from hls4rl.options import PolicyOptions
+from hls4rl.policy import PolicySpec
 from hls4rl.studies.explore import search
-from hls4rl.studies.explore.__main__ import seconds_of
 from hls4rl.studies.explore.front import Point, dominated, front
+from hls4rl.studies.explore.robust import robustness
 from hls4rl.studies.explore.space import Candidate, first_guesses, suggest
 from hls4rl.studies.explore.trial import KEYS, Job, look_up_tables, network_of, run_trial
+from hls4rl.studies.explore.verbs import seconds_of
 from hls4rl.task import Task, change, load_task
 from hls4rl.train.greedy import greedy_returns
+from hls4rl.train.methods import METHODS
+from hls4rl.train.training import train_policy
 
 TASK = load_task("cartpole")
 PART = "ecp5-25f"
@@ -51,23 +54,24 @@ def test_a_point_is_dominated_by_what_is_as_good_in_all_and_better_in_one() -> N
 
 def test_the_front_is_of_placed_trials_alone() -> None:
     def trial(status: str, mean: float, lut: int) -> dict[str, Any]:
-        return {"status": status, "return": mean, "lut": lut, "latency_ns": 2.0, "energy_pj": 1.0}
+        return {"status": status, "return": 0.0, "validation_return": mean, "validation_robust": 500.0, "lut": lut,
+                "latency_ns": 2.0, "energy_pj": 1.0}
 
     trials = [trial("placed", 150.0, 3), trial("unfit", 200.0, 1), trial("placed", 200.0, 9), trial("placed", 199.0, 9),
               trial("placed", 150.0, 3)]
     assert front(trials) == [2, 0]
 
 
-@pytest.mark.parametrize("method", ALL_METHODS)
+@pytest.mark.parametrize("method", METHODS)
 def test_the_line_of_a_candidate_means_that_candidate(method: str) -> None:
     item = candidate(TASK, "cartpole", method=method)
     words = dict(word.split("=", 1) for word in shlex.split(item.command)[2:])
     defaults = {"PERCENTILE": 50, "BITS": 8, "CLUSTERS": 8}
     numbers = {key: float(words.get(key, default)) for key, default in defaults.items()}
-    task, spec = choose(
+    task, spec = PolicyOptions(
         words["ENV"], words["METHOD"], int(words["HIDDEN"]), int(words["SEED"]), int(numbers["BITS"]),
         int(numbers["CLUSTERS"]), numbers["PERCENTILE"], int(words.get("ACTIVATION_BITS", 0)), words["SET"],
-    )
+    ).read()
     assert (task, spec) == (item.task(TASK), item.spec)
     assert task.observation.bits == 2
     assert task.observation.scale == (0.25, 1.0, 8.0, 1.0)
@@ -115,7 +119,7 @@ def test_compiled_greedy_episodes_are_gymnasiums(name: str, method: str) -> None
     assert greedy_returns(task, policy, 5, 1_000_000).tolist() == expected.returns.tolist()
 
 
-@pytest.mark.parametrize("method", ALL_METHODS)
+@pytest.mark.parametrize("method", METHODS)
 def test_the_network_of_a_policy_has_its_integers(method: str) -> None:
     policy = random_policy("acrobot", method)
     kind = policy.contract.observation
@@ -162,7 +166,7 @@ class Here(Executor):
         spec = job.candidate.spec
         future.set_result(dict.fromkeys(KEYS) | {
             "command": job.candidate.command, "status": "placed",
-            "validation_return": 200.0, "return": 200.0, "solved": True, "seconds": 0.0,
+            "validation_return": 200.0, "validation_robust": 500.0, "return": 200.0, "solved": True, "seconds": 0.0,
             "hidden": spec.hidden, "method": spec.method, "lut": 10 * spec.hidden, "latency_ns": 5.0, "energy_pj": 1.0,
         })
         return future
@@ -184,6 +188,74 @@ def test_a_search_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.M
         assert result["front"] == [best["number"]]
         assert len({trial["command"] for trial in result["trials"]}) == done  # nothing is tried twice
     assert 9.0 < result["random_return"] < 40.0
+
+
+def test_a_core_that_ignores_the_cart_solves_and_is_not_robust() -> None:
+    """It balances the pole for 200 steps and has left the track by 500, so that it isn't the smallest robust one."""
+    policy = train_policy(TASK, PolicySpec("cartpole", "ternary", 2, 0)).policy
+    blind = replace(policy, hidden_weight=policy.hidden_weight * np.array([0, 0, 1, 1], dtype=np.float32))
+    check = robustness(TASK)
+    assert (check.task.environment, check.bar) == ("CartPole-v1", 475.0)
+    assert check.passes(check.mean(IntegerBackend(blind), 20, 0)) is False
+    trials = [
+        {"status": "placed", "validation_return": 200.0, "validation_robust": robust, "lut": lut, "latency_ns": 2.0,
+         "energy_pj": 1.0} for lut, robust in ((2, 284.0), (9, 500.0), (10, 499.0))
+    ]
+    assert front(trials) == [0, 1]
+
+
+class Told(Here):
+    """Trials as :class:`Here` makes them, with an evaluation of its own."""
+
+    def __init__(self, stop_after: int, evaluation: float) -> None:
+        super().__init__(stop_after)
+        self._evaluation = evaluation
+
+    def submit(self, function: Any, /, job: Job, **_: Any) -> Future[dict[str, Any]]:  # type: ignore[override]
+        future, mean = super().submit(function, job), self._evaluation
+        future.result().update({"return": mean, "solved": mean > 100, "robust_return": mean})
+        return future
+
+
+@pytest.fixture(scope="module")
+def seen() -> list[Any]:
+    """What the first of the two searches below came to."""
+    return []
+
+
+@pytest.mark.parametrize("evaluation", [200.0, 0.0])
+def test_the_search_never_sees_the_evaluation(
+    evaluation: float, seen: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trials that differ in the evaluation and nothing else lead to equal values, proposals and choices."""
+    @contextmanager
+    def executor(*_: Any) -> Any:
+        yield Told(6, evaluation), 1
+
+    monkeypatch.setattr(search, "_executor", executor)
+    with pytest.raises(KeyboardInterrupt):
+        search.explore(TASK, "cartpole", seconds=60, root=tmp_path)
+    place = tmp_path / "cartpole" / "explore"
+    result = json.loads((place / search.RESULT).read_text(encoding="utf-8"))
+    storage = search.JournalStorage(search.JournalFileBackend(str(place / search.JOURNAL)))
+    trials = optuna.load_study(study_name=None, storage=storage).trials
+    seen.append([
+        [trial.values for trial in trials], [trial["command"] for trial in result["trials"]],
+        result["front"], result["smallest_solving"], result["smallest_robust"],
+    ])
+    assert seen[0] == seen[-1]
+
+
+def test_noise_on_the_sensors_is_the_same_for_the_same_seed() -> None:
+    task = load_task("acrobot")
+    check = robustness(task)
+    assert check.bar == task.solved
+    noisy, plain = check.task.make(), task.make()
+    first, again, quiet = noisy.reset(seed=3)[0], noisy.reset(seed=3)[0], plain.reset(seed=3)[0]
+    assert np.array_equal(first, again)
+    # 2 % of the largest value that each feature's converter takes: 1 over its scale.
+    deviation = np.abs(first - quiet) / (0.02 / np.array(task.observation.scale))
+    assert 0.1 < deviation.mean() < 3.0
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90.0), ("30m", 1800.0), ("1.5h", 5400.0)])

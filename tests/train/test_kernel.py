@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from hls4rl.contract import FloatArray
-from hls4rl.policy import ALL_METHODS, PolicySpec
+from hls4rl.policy import PolicySpec
 from hls4rl.task import ADVANTAGES, load_task, with_settings
 from hls4rl.train.course import Streams
+from hls4rl.train.methods import METHODS, PAPER_METHODS
 from hls4rl.train.methods import method as create_method
 from hls4rl.train.network import PolicyNetwork
 from hls4rl.train.parameters import Parameters
@@ -33,14 +34,15 @@ def drawn(spec: PolicySpec, features: int, actions: int) -> Parameters:
 
 @pytest.mark.parametrize("hidden", [16, 64])
 @pytest.mark.parametrize("name", ["cartpole", "acrobot"])
-@pytest.mark.parametrize("method", ALL_METHODS)
+@pytest.mark.parametrize("method", METHODS)
 def test_equal_gradients(name: str, method: str, hidden: int) -> None:
     task, spec = load_task(name), PolicySpec(name, method, hidden, 0)
     features, actions = task.spaces
     contract, rng = create_method(spec).training_contract(task), np.random.default_rng(5)
     low, high = contract.observation.minimum, contract.observation.maximum
     steps = Trajectory(
-        rng.integers(low, high + 1, (60, features)), rng.integers(actions, size=60), rng.normal(size=60)
+        rng.integers(low, high + 1, (60, features)) * contract.observation.lsb, rng.integers(actions, size=60),
+        rng.normal(size=60),
     )
     advantages, latent = rng.normal(size=60), drawn(spec, features, actions)
 
@@ -52,10 +54,10 @@ def test_equal_gradients(name: str, method: str, hidden: int) -> None:
     arrays, formats = kernel.Arrays(*latent), kernel.Formats.of(contract)
     inner, gradient = kernel.zeros(arrays), kernel.zeros(arrays)
     kernel.quantise_all(arrays, formats, inner)
-    observations, passes = steps.observations * contract.observation.lsb, kernel.Passes.of(80, hidden, actions)
+    observations, passes = steps.observations, kernel.Passes.of(80, hidden, actions)
     columns = inner.hidden_weight.T.copy()
-    for step, observation in enumerate(observations):
-        kernel.forward(formats.activation, columns, inner, observation, passes, step)
+    for step in range(len(observations)):
+        kernel.forward(formats.activation, columns, inner, observations, passes, step)
     kernel.gradients(formats, inner, observations, steps.actions, advantages, passes, 0.02, gradient)
     for left, right in zip(inner, quantised(network), strict=True):
         assert np.array_equal(left, right)
@@ -65,7 +67,7 @@ def test_equal_gradients(name: str, method: str, hidden: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["cartpole", "acrobot"])
-@pytest.mark.parametrize("method", ALL_METHODS)
+@pytest.mark.parametrize("method", METHODS)
 def test_equal_training(name: str, method: str) -> None:
     """The same episodes are played, and the same parameters come out, before and after the midpoint."""
     task = with_settings(load_task(name), "training", episodes=12 if name == "cartpole" else 4)
@@ -82,7 +84,7 @@ def test_equal_training(name: str, method: str) -> None:
 def test_equal_advantages(kind: str) -> None:
     baseline, rng = Baseline(0.1), np.random.default_rng(2)
     buffers = kernel.Buffers(np.zeros((50, 4)), np.zeros(50, dtype=np.int64), *(np.zeros(50) for _ in range(4)))
-    settings = kernel.Settings(ADVANTAGES.index(kind), 0.9, 0.0, 0.1)
+    settings = kernel.Settings(ADVANTAGES.index(kind), 0.9, 0.0, 0.1, 0)
     for episode in range(30):
         length = int(rng.integers(1, 51))
         rewards = rng.normal(size=length)
@@ -91,7 +93,27 @@ def test_equal_advantages(kind: str) -> None:
         assert close(buffers.advantages[:length], advantages(kind, baseline, rewards, 0.9))
 
 
-def test_equal_training_with_the_papers_recipe_and_controls() -> None:
+RECIPE = {
+    "optimiser": "sgd", "real_numbers": True, "raw_observations": True, "unit_signs": True, "advantage": "trajectory",
+    "learning_rate": 0.1, "entropy": 0.0, "final_rate": 1.0, "output_gain": 1.0,
+}
+"""The paper's own, as ``hls4rl.studies.paper.jobs`` has it."""
+
+
+@pytest.mark.parametrize("method", PAPER_METHODS)
+def test_equal_training_with_the_papers_recipe(method: str) -> None:
+    """Plain gradient descent on raw observations in real numbers; a larger step after the midpoint."""
+    task = with_settings(load_task("cartpole"), "training", episodes=10, late_rate=8.0, **RECIPE)
+    assert task.training.rate(64, 4) * 8.0 == task.training.rate(64, 5)
+    spec = PolicySpec("cartpole", method, 16, seed=1)
+    *_, slow = reference.run(task, spec)
+    *_, fast = kernel.run(task, spec)
+    assert fast.returns == slow.returns
+    for left, right in zip(fast.parameters, slow.parameters, strict=True):
+        assert close(left, right)
+
+
+def test_equal_training_with_the_controls() -> None:
     task = with_settings(
         load_task("cartpole"), "training", episodes=10, advantage="trajectory", unit_signs=True, reset_at_midpoint=True
     )
@@ -101,6 +123,15 @@ def test_equal_training_with_the_papers_recipe_and_controls() -> None:
     assert fast.returns == slow.returns
     for left, right in zip(fast.parameters, slow.parameters, strict=True):
         assert close(left, right)
+
+
+def test_centroids_stay_real_and_take_the_sum_of_their_members() -> None:
+    task = with_settings(load_task("cartpole"), "training", episodes=2, **{**RECIPE, "learning_rate": 0.5})
+    spec = PolicySpec("cartpole", "compression", 16, seed=1, clusters=3)
+    *_, fast = kernel.run(task, spec)
+    for weight in fast.parameters.weights:
+        assert len(np.unique(weight)) == 3
+        assert not np.array_equal(weight * 256, np.rint(weight * 256))
 
 
 def test_streams_are_independent_of_each_other() -> None:

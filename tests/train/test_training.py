@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from hls4rl.__main__ import app
 from hls4rl.backend import Answer
 from hls4rl.contract import IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.gym_loop import Sampling, play
-from hls4rl.policy import METHODS, Policy, PolicySpec, load_policy
+from hls4rl.policy import Policy, PolicySpec, load_policy
 from hls4rl.task import Task, load_task, with_settings
 from hls4rl.train import train_policy, train_seed, train_seeds
-from hls4rl.train.__main__ import app
+from hls4rl.train.methods import PAPER_METHODS
 from hls4rl.train.network import TorchBackend
 from hls4rl.train.selection import policy_stage
 
@@ -28,7 +29,7 @@ def short(name: str, episodes: int, **changes: int) -> Task:
     return with_settings(load_task(name), "training", episodes=episodes, validation_episodes=5, **changes)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", PAPER_METHODS)
 def test_each_method_learns_cartpole(method: str) -> None:
     task = short("cartpole", 1000)
     result = train_policy(task, PolicySpec("cartpole", method, 16, 0))
@@ -115,7 +116,7 @@ def test_sampling_draws_from_the_softmax() -> None:
 
 def command(*arguments: str) -> tuple[int, str]:
     done = subprocess.run(
-        [sys.executable, "-m", "hls4rl.train", *arguments], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-m", "hls4rl", "train", *arguments], capture_output=True, text=True, timeout=120, check=False
     )
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr.strip()
@@ -193,7 +194,7 @@ def test_a_foreign_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
     arguments = ["--env", "mountaincar", "--hidden", "4", "--root", str(tmp_path)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "hls4rl.train", *arguments], stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-m", "hls4rl", "train", *arguments], stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     deadline = time.monotonic() + 60
     while not list(tmp_path.rglob(".lock")) and time.monotonic() < deadline:
@@ -208,7 +209,7 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
 
 
 def test_help_teaches() -> None:
-    answer = CliRunner().invoke(app, ["--help"])
+    answer = CliRunner().invoke(app, ["train", "--help"])
     assert answer.exit_code == 0
     assert "--percentile" in answer.output
-    assert "Example: python -m hls4rl.train" in answer.output
+    assert "Example: hls4rl train" in answer.output

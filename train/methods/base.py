@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -34,6 +35,34 @@ class Method(ABC):
 
     shares_weights: ClassVar[bool] = False
     """Whether many weights move as one after the midpoint, so that a step of the optimiser does more."""
+    starts_real: ClassVar[bool] = False
+    """Whether it trains real numbers in the same way up to the midpoint, so that such methods can share that half."""
+
+    place: ClassVar[int]
+    """Where it stands in tables and legends: the paper's order, then ours."""
+    in_paper: ClassVar[bool] = False
+    """Whether it is one of the paper's five."""
+    label: ClassVar[str]
+    """Its name in figures."""
+    colour: ClassVar[str]
+    """On white; from Okabe and Ito's palette, which colour-blind readers can tell apart."""
+    dark_colour: ClassVar[str]
+    """On black."""
+    marker: ClassVar[str]
+    """Matplotlib's letter for its points."""
+    weight_bits: ClassVar[int | None] = None
+    """Stored bits of a weight; None: as many as the policy says."""
+    multiplies: ClassVar[bool] = True
+    """Whether a weight has to be multiplied with; otherwise it adds, subtracts or leaves out."""
+    signs: ClassVar[bool] = False
+    """Whether hidden activations are signs."""
+    settings: ClassVar[tuple[str, ...]] = ()
+    """Of the fields of :class:`hls4rl.policy.PolicySpec`, those that mean something to it only, or that it needs."""
+
+    groups: tuple[NDArray[np.int64], ...] | None = None
+    """Group of each weight, shaped as the layer: members move as one. None for none."""
+    kept: tuple[NDArray[np.bool_], ...] | None = None
+    """Which weights survive, shaped as the layer; the others are zero. None for all."""
 
     def __init__(self, spec: PolicySpec) -> None:
         self.spec = spec
@@ -80,6 +109,19 @@ class Method(ABC):
 def real_contract(task: Task) -> Contract:
     """Real numbers everywhere but in the observation, which the sensor's converter quantises in any case."""
     return Contract(task.observation.type, None, None, None, None, None)
+
+
+def shared_contract(task: Task, spec: PolicySpec) -> Contract:
+    """Of methods that train what they deploy, unless the task asks for real numbers."""
+    return real_contract(task) if task.training.real_numbers else fixed_point_contract(task, spec)
+
+
+def without_rounding(task: Task, contract: Contract) -> Contract:
+    """``contract`` with only its signs left if the task asks for real numbers."""
+    if not task.training.real_numbers:
+        return contract
+    activation = contract.activation if isinstance(contract.activation, Sign) else None
+    return dataclasses.replace(contract, hidden_bias=None, activation=activation, output_bias=None)
 
 
 def fixed_point_contract(task: Task, spec: PolicySpec) -> Contract:

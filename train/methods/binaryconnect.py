@@ -8,14 +8,26 @@ from __future__ import annotations
 
 from hls4rl.contract import Contract
 from hls4rl.task import Task
-from hls4rl.train.methods.base import Method, binary_contract, relu_type
+from hls4rl.train.methods.base import Method, binary_contract, relu_type, without_rounding
 
 
 class BinaryConnect(Method):
     """Signs for weights, ReLU for activations."""
 
+    place, in_paper, label = 1, True, "BC"
+    colour, dark_colour, marker = "#0072b2", "#56b4e9", "s"
+    weight_bits, multiplies = 1, False
+    settings = ("activation_bits",)
+
     latent_limit = 1.0
 
     def training_contract(self, task: Task) -> Contract:
-        """Weights of one bit, so that what is trained is what is deployed."""
+        """Weights of one bit; the rest as it is deployed, unless the task asks for real numbers."""
+        return without_rounding(task, self.deployed_contract(task))
+
+    def deployed_contract(self, task: Task) -> Contract:
+        """Weights of one bit, activations and biases in fixed point."""
         return binary_contract(task, self.spec, relu_type(task, self.spec))
+
+
+METHOD = BinaryConnect

@@ -76,7 +76,7 @@ def forward(formats: Formats, network: Parameters, frames: Frames) -> Passes:
     count, hidden = len(frames.starts) - 1, len(network.hidden_bias)
     passes = Passes.of(count, hidden, len(network.output_bias))
     _hidden_sums(network.hidden_weight.T, network.hidden_bias, frames, formats.observation.lsb, passes.units)
-    activate(formats.activation, passes.units.reshape(-1), passes.gate.reshape(-1))
+    activate(formats.activation, passes.units.reshape(1, -1), passes.gate.reshape(1, -1), 0)
     logits = passes.logarithm
     _products(passes.units, network.output_weight, logits)
     logits += network.output_bias
@@ -136,7 +136,7 @@ def _products(units: FloatArray, weight: FloatArray, products: FloatArray) -> No
     """``units``, shape (N, hidden), times ``weight``, shape (actions, hidden); BLAS adds in an order that N decides."""
     for row in range(len(units)):
         for action in range(len(weight)):
-            products[row, action] = dot(weight[action], units[row])
+            products[row, action] = dot(weight, action, units, row)
 
 
 @compiled

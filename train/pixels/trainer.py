@@ -51,8 +51,6 @@ from hls4rl.train.vpg.kernel import Formats, adam_one, dot
 CHECKPOINT_SECONDS = 30.0
 """Time between two checkpoints; one batch takes a second or two more."""
 CHECKPOINT, CURVE = "checkpoint.safetensors", "curve.jsonl"
-SHARED = ("fp", "compression", "pruning")
-"""Methods that are one course up to the midpoint."""
 
 
 def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Iterator[Course]:
@@ -83,7 +81,7 @@ def _first_half(trainer: _Trainer, directory: Path | None, keeper: _Keeper | Non
     """Train to the midpoint; methods that share this half keep it in a folder that they share, too."""
     task, spec = trainer.task, trainer.spec
     midpoint = _midpoint(task)
-    if directory is None or spec.method not in SHARED:
+    if directory is None or not trainer.method.starts_real:
         yield from _until(trainer, midpoint, keeper)
         return
     place = directory.parent / "first-half" / f"h{spec.hidden}-s{spec.seed}"
@@ -138,7 +136,7 @@ class _Trainer:
         self.players = Players(task, self.pixels.games, spec.hidden, self.streams.actions)
         self.halfway = False
         self._forget()
-        self._follow(real_contract(task) if spec.method in SHARED else self.method.training_contract(task))
+        self._follow(real_contract(task) if self.method.starts_real else self.method.training_contract(task))
 
     def play_and_learn(self) -> None:
         """Play every game some steps, and learn from the points that ended."""
@@ -285,7 +283,8 @@ class _Keeper:
 
 def _shorten(gradient: Parameters, longest: float) -> None:
     """Scale all of ``gradient`` down to a Euclidean length of ``longest``, if it is longer."""
-    length = math.sqrt(sum(dot(flat(array), flat(array)) for array in gradient))
+    rows = [flat(array).reshape(1, -1) for array in gradient]
+    length = math.sqrt(sum(dot(row, 0, row, 0) for row in rows))
     if length > longest:
         for array in gradient:
             array *= longest / length

@@ -17,14 +17,12 @@ import numpy as np
 
 from hls4rl.contract import ActivationType, Contract, FixedPoint, FloatArray, IntArray, WeightType
 from hls4rl.policy import PolicySpec
-from hls4rl.task import ADVANTAGES, Task
+from hls4rl.task import ADVANTAGES, OPTIMISERS, Task, Training
 from hls4rl.train import environments
 from hls4rl.train.compiled import compiled, compiled_any_order
 from hls4rl.train.course import Course, Streams
 from hls4rl.train.methods import Method
 from hls4rl.train.methods import method as create_method
-from hls4rl.train.methods.compression import Compression
-from hls4rl.train.methods.pruning import Pruning
 from hls4rl.train.parameters import Parameters
 from hls4rl.train.vpg.advantage import SMALLEST_VARIANCE
 
@@ -35,6 +33,7 @@ ROWS = 16
 """Steps whose activations are added up together: as many as stay in the processor's nearest cache."""
 
 REAL, FIXED, SIGN = 0, 1, 2
+SGD = OPTIMISERS.index("sgd")
 TIME_STEP, TRAJECTORY = ADVANTAGES.index("time-step"), ADVANTAGES.index("trajectory")
 
 
@@ -96,13 +95,12 @@ class Rules(NamedTuple):
     @classmethod
     def of(cls, method: Method) -> Rules:
         """The rules of ``method`` as they stand."""
-        groups = method.groups if isinstance(method, Compression) else None
-        kept = method.kept if isinstance(method, Pruning) else None
+        groups, kept = method.groups, method.kept
         no_group, none_kept = np.empty((0, 0), dtype=np.int64), np.empty((0, 0))
         hidden_limit, output_limit = method.latent_limits
         return cls(
             float(hidden_limit), float(output_limit),
-            *(groups or (no_group, no_group)),
+            *((groups[0], groups[1]) if groups else (no_group, no_group)),
             *((kept[0].astype(np.float64), kept[1].astype(np.float64)) if kept else (none_kept, none_kept)),
         )
 
@@ -115,6 +113,16 @@ class Settings(NamedTuple):
     discount: float
     entropy: float
     baseline_rate: float
+    optimiser: int
+    """Index into ``hls4rl.task.OPTIMISERS``."""
+
+    @classmethod
+    def of(cls, training: Training) -> Settings:
+        """The numbers of ``training``."""
+        return cls(
+            ADVANTAGES.index(training.advantage), training.discount, training.entropy, training.baseline_rate,
+            OPTIMISERS.index(training.optimiser),
+        )
 
 
 class Buffers(NamedTuple):
@@ -172,12 +180,11 @@ def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
     features, actions = task.spaces
     course = Course(Parameters.uniform(features, spec.hidden, actions, streams.start), [])
     method.initialise(course.parameters, settings.output_gain)
-    limit = _time_limit(task)
+    limit = time_limit(task)
     world, buffers, passes = _world(task, streams), _buffers(limit, features), Passes.of(limit, spec.hidden, actions)
-    formats, latent = Formats.of(method.training_contract(task)), Arrays(*course.parameters)
+    formats, latent = training_formats(task, method), Arrays(*course.parameters)
     moments = _zeros(latent), _zeros(latent)
-    kind = ADVANTAGES.index(settings.advantage)
-    recipe = Settings(kind, settings.discount, settings.entropy, settings.baseline_rate)
+    recipe = Settings.of(settings)
     started, episode, updates = time.perf_counter(), 0, 0
     switches = method.switches or settings.reset_at_midpoint
     midpoint = settings.episodes // 2 if switches else settings.episodes
@@ -232,7 +239,10 @@ def train_episodes(
         gradients(formats, network, buffers.observations[:length], buffers.actions[:length],
                   buffers.advantages[:length], passes, settings.entropy, gradient)
         after_backward(rules, gradient)
-        adam(latent, gradient, first, second, rates[index], updates + index + 1)
+        if settings.optimiser == SGD:
+            descend(latent, gradient, rates[index])
+        else:
+            adam(latent, gradient, first, second, rates[index], updates + index + 1)
         after_step(rules, latent)
     return steps
 
@@ -259,12 +269,22 @@ def quantise_all(latent: Arrays, formats: Formats, network: Arrays) -> None:
 def quantise(values: FloatArray, kind: Format, out: FloatArray) -> None:
     """Round ``values`` to the type ``kind``; shape (n,)."""
     for index in range(len(values)):
-        value = values[index]
-        if kind.kind == FIXED:
-            value = min(max(np.rint(value / kind.lsb), kind.minimum), kind.maximum) * kind.lsb
-        elif kind.kind == SIGN:
-            value = kind.lsb if value >= 0 else -kind.lsb
-        out[index] = value
+        out[index] = rounded(values[index], kind)
+
+
+@compiled
+def rounded(value: float, kind: Format) -> float:
+    """``value`` in the type ``kind``."""
+    if kind.kind == FIXED:
+        steps: float = min(max(np.rint(value / kind.lsb), kind.minimum), kind.maximum)
+        return steps * kind.lsb
+    if kind.kind == SIGN:
+        return kind.lsb if value >= 0 else -kind.lsb
+    return value
+
+
+# Below, arrays are handed over whole, with the number of the row: a slice is counted in and out by atomic operations,
+# which would take as long as the arithmetic of a small network.
 
 
 @compiled
@@ -273,26 +293,26 @@ def play(
 ) -> int:
     """One episode with sampled actions into ``buffers`` and ``passes``; returns its number of steps."""
     state, seen = np.empty(environments.STATE_SIZE), np.empty(len(world.scale))
-    columns = network.hidden_weight.T.copy()
+    observations, rewards, actions = buffers.observations, buffers.rewards, buffers.actions
+    columns, policy, scale, seeing = network.hidden_weight.T.copy(), passes.policy, world.scale, formats.observation
     environments.reset(world.environment, world.rng, state)
-    for step in range(len(buffers.rewards)):
+    for step in range(len(rewards)):
         environments.observe(world.environment, state, seen)
         for feature in range(len(seen)):
-            seen[feature] *= world.scale[feature]
-        quantise(seen, formats.observation, buffers.observations[step])
-        forward(formats.activation, columns, network, buffers.observations[step], passes, step)
-        action = draw(passes.policy[step], rng)
+            observations[step, feature] = rounded(seen[feature] * scale[feature], seeing)
+        forward(formats.activation, columns, network, observations, passes, step)
+        action = draw(policy, step, rng)
         reward, terminated = environments.step(world.environment, state, action)
-        buffers.actions[step] = action
-        buffers.rewards[step] = reward
+        actions[step] = action
+        rewards[step] = reward
         if terminated:
             return step + 1
-    return len(buffers.rewards)
+    return len(rewards)
 
 
 @compiled
 def forward(
-    kind: Format, columns: FloatArray, network: Arrays, observation: FloatArray, passes: Passes, step: int
+    kind: Format, columns: FloatArray, network: Arrays, observations: FloatArray, passes: Passes, step: int
 ) -> None:
     """The policy of one observation, written to row ``step`` of ``passes``.
 
@@ -300,68 +320,96 @@ def forward(
         kind: type of the activation.
         columns: hidden weights transposed, shape (features, hidden): loops over units run side by side.
         network: quantised parameters.
-        observation: shape (features,), in real units.
+        observations: in real units; row ``step`` is seen.
         passes: receives activations, their derivatives and the policy.
         step: number of the step in its episode.
     """
-    units, policy, logarithm = passes.units[step], passes.policy[step], passes.logarithm[step]
-    units[:] = network.hidden_bias
-    add_rows(columns, observation, units)
-    activate(kind, units, passes.gate[step])
-    largest = -np.inf
-    for action in range(len(policy)):
-        logarithm[action] = dot(network.output_weight[action], units) + network.output_bias[action]
-        largest = max(largest, logarithm[action])
-    total = 0.0
-    for action in range(len(policy)):
-        logarithm[action] -= largest
-        policy[action] = math.exp(logarithm[action])
-        total += policy[action]
-    shift = math.log(total)
-    for action in range(len(policy)):
-        logarithm[action] -= shift
-        policy[action] /= total
+    sum_inputs(columns, network.hidden_bias, observations, passes.units, step)
+    activate(kind, passes.units, passes.gate, step)
+    softmax(network.output_weight, network.output_bias, passes, step)
 
 
 @compiled
-def activate(kind: Format, units: FloatArray, gate: FloatArray) -> None:
-    """Replace sums by activations, and write each one's derivative to ``gate``; shape (hidden,)."""
+def sum_inputs(
+    columns: FloatArray, bias: FloatArray, observations: FloatArray, units: FloatArray, step: int
+) -> None:
+    """Write the hidden sums to row ``step`` of ``units``, four inputs to one pass over it."""
+    for unit in range(len(bias)):
+        units[step, unit] = bias[unit]
+    blocks = len(columns) // 4 * 4
+    for row in range(0, blocks, 4):
+        first, second = observations[step, row], observations[step, row + 1]
+        third, fourth = observations[step, row + 2], observations[step, row + 3]
+        for unit in range(len(bias)):
+            units[step, unit] = (
+                ((units[step, unit] + columns[row, unit] * first) + columns[row + 1, unit] * second)
+                + columns[row + 2, unit] * third
+            ) + columns[row + 3, unit] * fourth
+    for row in range(blocks, len(columns)):
+        for unit in range(len(bias)):
+            units[step, unit] += columns[row, unit] * observations[step, row]
+
+
+@compiled
+def activate(kind: Format, units: FloatArray, gate: FloatArray, step: int) -> None:
+    """Replace the sums in row ``step`` by activations, and write each one's derivative to ``gate``."""
+    lsb, maximum = kind.lsb, kind.maximum
     if kind.kind == SIGN:
-        for unit in range(len(units)):
-            total = units[unit]
-            gate[unit] = 1.0 if abs(total) <= 1.0 else 0.0
-            units[unit] = 1.0 if total >= 0 else -1.0
+        for unit in range(units.shape[1]):
+            total = units[step, unit]
+            gate[step, unit] = 1.0 if abs(total) <= 1.0 else 0.0
+            units[step, unit] = 1.0 if total >= 0 else -1.0
     elif kind.kind == FIXED:
-        for unit in range(len(units)):
-            total = units[unit]
-            count = np.floor(total / kind.lsb)
-            gate[unit] = 1.0 if (total > 0) & (count <= kind.maximum) else 0.0
-            units[unit] = min(max(count, 0.0), kind.maximum) * kind.lsb
+        for unit in range(units.shape[1]):
+            total = units[step, unit]
+            count = np.floor(total / lsb)
+            gate[step, unit] = 1.0 if (total > 0) & (count <= maximum) else 0.0
+            units[step, unit] = min(max(count, 0.0), maximum) * lsb
     else:
-        for unit in range(len(units)):
-            total = units[unit]
-            gate[unit] = 1.0 if total > 0 else 0.0
-            units[unit] = max(total, 0.0)
+        for unit in range(units.shape[1]):
+            total = units[step, unit]
+            gate[step, unit] = 1.0 if total > 0 else 0.0
+            units[step, unit] = max(total, 0.0)
+
+
+@compiled
+def softmax(weight: FloatArray, bias: FloatArray, passes: Passes, step: int) -> None:
+    """Write the policy and its logarithm to row ``step`` of ``passes``."""
+    units, policy, logarithm = passes.units, passes.policy, passes.logarithm
+    largest, total = -np.inf, 0.0
+    for action in range(len(bias)):
+        logit = dot(weight, action, units, step) + bias[action]
+        logarithm[step, action] = logit
+        largest = max(largest, logit)
+    for action in range(len(bias)):
+        logarithm[step, action] -= largest
+        policy[step, action] = math.exp(logarithm[step, action])
+        total += policy[step, action]
+    shift = math.log(total)
+    for action in range(len(bias)):
+        logarithm[step, action] -= shift
+        policy[step, action] /= total
 
 
 @compiled_any_order
-def dot(left: FloatArray, right: FloatArray) -> float:
-    """Scalar product; the only sum whose order is left to the compiler."""
+def dot(left: FloatArray, row: int, right: FloatArray, other: int) -> float:
+    """Scalar product of a row of ``left`` and one of ``right``; the only sum whose order is left to the compiler."""
     total = 0.0
-    for index in range(len(left)):
-        total += left[index] * right[index]
+    for index in range(left.shape[1]):
+        total += left[row, index] * right[other, index]
     return total
 
 
 @compiled
-def draw(policy: FloatArray, rng: np.random.Generator) -> int:
-    """An action from the distribution ``policy``, shape (actions,), by inversion of one uniform number."""
+def draw(policy: FloatArray, step: int, rng: np.random.Generator) -> int:
+    """An action from the distribution in row ``step`` of ``policy``, by inversion of one uniform number."""
     point = rng.random()
-    for action in range(len(policy) - 1):
-        point -= policy[action]
+    for action in range(policy.shape[1] - 1):
+        point -= policy[step, action]
         if point < 0:
             return action
-    return len(policy) - 1
+    last: int = policy.shape[1] - 1
+    return last
 
 
 @compiled
@@ -410,21 +458,20 @@ def gradients(
         entropy: weight of the entropy bonus.
         gradient: receives the result.
     """
-    slopes = logit_slopes(actions, advantage, passes, entropy)
-    columns, ones = np.zeros((observations.shape[1], len(network.hidden_bias))), np.ones(ROWS)
-    sums = np.empty(len(network.hidden_bias))
-    gradient.hidden_bias[:], gradient.output_weight[:] = 0.0, 0.0
+    slopes, units, back = logit_slopes(actions, advantage, passes, entropy), passes.units, passes.gate
+    columns, ones = np.zeros((observations.shape[1], len(network.hidden_bias))), np.ones((len(actions), 1))
+    bias, output = gradient.hidden_bias.reshape((1, -1)), gradient.output_weight
+    bias[:], output[:] = 0.0, 0.0
     for start in range(0, len(actions), ROWS):
-        rows = slice(start, min(start + ROWS, len(actions)))
-        back, slope = passes.gate[rows], slopes[rows]
-        for action in range(slopes.shape[1]):
-            add_rows(passes.units[rows], slope[:, action], gradient.output_weight[action])
-        for step in range(len(slope)):
-            back_propagate(network.output_weight, slope[step], sums, back[step])
-        add_rows(back, ones, gradient.hidden_bias)
+        end = min(start + ROWS, len(actions))
+        for action in range(len(output)):
+            add_rows(output, action, units, slopes, action, start, end)
+        for step in range(start, end):
+            back_propagate(network.output_weight, slopes, back, step)
+        add_rows(bias, 0, back, ones, 0, start, end)
         for feature in range(len(columns)):
-            add_rows(back, observations[rows, feature], columns[feature])
-    for action in range(slopes.shape[1]):
+            add_rows(columns, feature, back, observations, feature, start, end)
+    for action in range(len(output)):
         gradient.output_bias[action] = slopes[:, action].sum()
     gradient.hidden_weight[:] = columns.T
     # A sign is scaled after it is taken, so its straight-through gradient carries the scale.
@@ -437,42 +484,57 @@ def gradients(
 @compiled
 def logit_slopes(actions: IntArray, advantage: FloatArray, passes: Passes, entropy: float) -> FloatArray:
     """Derivative of the cost by each logit, shape (T, actions)."""
-    slopes = np.empty((len(actions), passes.policy.shape[1]))
+    policy, logarithm = passes.policy, passes.logarithm
+    slopes = np.empty((len(actions), policy.shape[1]))
     for step in range(len(actions)):
-        policy, logarithm = passes.policy[step], passes.logarithm[step]
         randomness = 0.0
-        for action in range(len(policy)):
-            randomness -= policy[action] * logarithm[action]
-        for action in range(len(policy)):
+        for action in range(policy.shape[1]):
+            randomness -= policy[step, action] * logarithm[step, action]
+        for action in range(policy.shape[1]):
             chosen = 1.0 if action == actions[step] else 0.0
-            slope = (policy[action] - chosen) * advantage[step]
-            slope += entropy * policy[action] * (logarithm[action] + randomness)
+            slope = (policy[step, action] - chosen) * advantage[step]
+            slope += entropy * policy[step, action] * (logarithm[step, action] + randomness)
             slopes[step, action] = slope / len(actions)
     return slopes
 
 
 @compiled
-def back_propagate(weight: FloatArray, slope: FloatArray, sums: FloatArray, gate: FloatArray) -> None:
-    """Turn the derivatives of the activations of one step into those of the cost; shapes (hidden,), ``sums`` too."""
-    sums[:] = 0.0
-    add_rows(weight, slope, sums)
-    for unit in range(len(gate)):
-        gate[unit] *= sums[unit]
+def back_propagate(weight: FloatArray, slopes: FloatArray, back: FloatArray, step: int) -> None:
+    """Turn row ``step`` of ``back`` from the activations' derivatives into the cost's by the hidden sums."""
+    first, second = slopes[step, 0], slopes[step, 1]
+    if len(weight) == 2:
+        for unit in range(back.shape[1]):
+            back[step, unit] *= weight[0, unit] * first + weight[1, unit] * second
+        return
+    third = slopes[step, 2]
+    if len(weight) == 3:
+        for unit in range(back.shape[1]):
+            back[step, unit] *= weight[0, unit] * first + weight[1, unit] * second + weight[2, unit] * third
+        return
+    for unit in range(back.shape[1]):
+        total = 0.0
+        for action in range(len(weight)):
+            total += weight[action, unit] * slopes[step, action]
+        back[step, unit] *= total
 
 
 @compiled
-def add_rows(rows: FloatArray, weights: FloatArray, total: FloatArray) -> None:
-    """Add each of ``rows`` times its weight to ``total``, in order, four rows to one pass over ``total``."""
-    blocks = len(rows) // 4 * 4
-    for row in range(0, blocks, 4):
-        first, second, third, fourth = weights[row], weights[row + 1], weights[row + 2], weights[row + 3]
-        for unit in range(len(total)):
-            total[unit] = (
-                ((total[unit] + rows[row, unit] * first) + rows[row + 1, unit] * second) + rows[row + 2, unit] * third
+def add_rows(
+    totals: FloatArray, place: int, rows: FloatArray, weights: FloatArray, column: int, start: int, end: int
+) -> None:
+    """Add rows ``start`` to ``end``, each times its weight in ``column``, to row ``place`` of ``totals``, in order."""
+    blocks = start + (end - start) // 4 * 4
+    for row in range(start, blocks, 4):
+        first, second = weights[row, column], weights[row + 1, column]
+        third, fourth = weights[row + 2, column], weights[row + 3, column]
+        for unit in range(totals.shape[1]):
+            totals[place, unit] = (
+                ((totals[place, unit] + rows[row, unit] * first) + rows[row + 1, unit] * second)
+                + rows[row + 2, unit] * third
             ) + rows[row + 3, unit] * fourth
-    for row in range(blocks, len(rows)):
-        for unit in range(len(total)):
-            total[unit] += rows[row, unit] * weights[row]
+    for row in range(blocks, end):
+        for unit in range(totals.shape[1]):
+            totals[place, unit] += rows[row, unit] * weights[row, column]
 
 
 @compiled
@@ -506,6 +568,15 @@ def after_step(rules: Rules, latent: Arrays) -> None:
 
 
 @compiled
+def descend(latent: Arrays, gradient: Arrays, rate: float) -> None:
+    """θ - η·∂C/∂θ, as torch.optim.SGD has it without momentum."""
+    latent.hidden_weight[:] = latent.hidden_weight - rate * gradient.hidden_weight
+    latent.hidden_bias[:] = latent.hidden_bias - rate * gradient.hidden_bias
+    latent.output_weight[:] = latent.output_weight - rate * gradient.output_weight
+    latent.output_bias[:] = latent.output_bias - rate * gradient.output_bias
+
+
+@compiled
 def adam(latent: Arrays, gradient: Arrays, first: Arrays, second: Arrays, rate: float, update: int) -> None:
     """Step number ``update`` (from 1) of Adam with β = 0.9, 0.999 and ε = 1e-8, as torch.optim.Adam has it."""
     adam_one(latent.hidden_weight.ravel(), gradient.hidden_weight.ravel(), first.hidden_weight.ravel(),
@@ -530,15 +601,24 @@ def adam_one(
         latent[index] -= stride * first[index] / (np.sqrt(second[index]) / correction + 1e-8)
 
 
+def training_formats(task: Task, method: Method) -> Formats:
+    """The formats that ``method`` trains in on ``task``."""
+    formats = Formats.of(method.training_contract(task))
+    return formats._replace(observation=Format.of(None)) if task.training.raw_observations else formats
+
+
 def _world(task: Task, streams: Streams) -> World:
     # Gymnasium seeds its stream just so, and the reference's first reset, with the seed, is thrown away.
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(streams.environment)))
     number = environments.COMPILED[task.environment]
     environments.reset(number, rng, np.empty(environments.STATE_SIZE))
-    return World(number, np.array(task.observation.scale), rng)
+    raw = task.training.raw_observations
+    scale = np.ones(task.spaces[0]) if raw else np.array(task.observation.scale)
+    return World(number, scale, rng)
 
 
-def _time_limit(task: Task) -> int:
+def time_limit(task: Task) -> int:
+    """Steps of an episode at most."""
     env = task.make()
     limit = env.spec.max_episode_steps if env.spec else None
     env.close()

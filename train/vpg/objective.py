@@ -33,8 +33,7 @@ def cost(
     network: PolicyNetwork, trajectory: Trajectory, advantages: FloatArray, entropy: float
 ) -> torch.Tensor:
     """Paper eq. 4 with an entropy bonus; a scalar."""
-    observations = trajectory.observations * network.contract.observation.lsb
-    log_policy = torch.log_softmax(network(torch.from_numpy(observations)), dim=1)
+    log_policy = torch.log_softmax(network(torch.from_numpy(trajectory.observations)), dim=1)
     chosen = log_policy.gather(1, torch.from_numpy(trajectory.actions)[:, None])[:, 0]
     randomness = -(log_policy.exp() * log_policy).sum(dim=1)
     return -(chosen * torch.from_numpy(advantages)).mean() - entropy * randomness.mean()

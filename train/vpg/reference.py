@@ -31,10 +31,12 @@ def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
     settings, streams, method = task.training, Streams.of(spec.seed), create_method(spec)
     features, actions = task.spaces
     network = PolicyNetwork(method.training_contract(task), features, spec.hidden, actions).double()
+    if settings.raw_observations:
+        network.observation = torch.nn.Identity()
     _load(network, Parameters.uniform(features, spec.hidden, actions, streams.start))
     course = Course(parameters_of(network), [])
     method.initialise(course.parameters, settings.output_gain)
-    optimiser = torch.optim.Adam(network.parameters())
+    optimiser = _optimiser(network, settings.optimiser)
     baseline = Baseline(settings.baseline_rate)
     env = task.make()
     env.reset(seed=streams.environment)
@@ -42,7 +44,7 @@ def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
     for episode in range(settings.episodes):
         if (method.switches or settings.reset_at_midpoint) and episode == settings.episodes // 2:
             method.at_midpoint(course.parameters, streams.start)
-            optimiser = torch.optim.Adam(network.parameters())
+            optimiser = _optimiser(network, settings.optimiser)
         trajectory = play_episode(env, task, network.contract, quantised(network), streams.actions)
         advantage = advantages(settings.advantage, baseline, trajectory.rewards, settings.discount)
         optimiser.param_groups[0]["lr"] = settings.rate(spec.hidden, episode)
@@ -52,6 +54,11 @@ def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
         course.seconds = time.perf_counter() - started
         yield course
     env.close()
+
+
+def _optimiser(network: PolicyNetwork, name: str) -> torch.optim.Optimizer:
+    kinds: dict[str, type[torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+    return kinds[name](network.parameters(), lr=0.0)  # type: ignore[call-arg]
 
 
 def _load(network: PolicyNetwork, parameters: Parameters) -> None:

@@ -21,8 +21,8 @@ from hls4rl.train.parameters import Parameters
 class Trajectory:
     """One episode of T steps."""
 
-    observations: IntArray
-    """Shape (T, features), in units of the observation type."""
+    observations: FloatArray
+    """Shape (T, features), in real units."""
     actions: IntArray
     """Shape (T,)."""
     rewards: FloatArray
@@ -37,8 +37,8 @@ def play_episode(
     floats, _ = env.reset()
     finished = False
     while not finished:
-        observation = task.integers(floats)
-        action = sample(logits(quantised, contract, observation * contract.observation.lsb), rng)
+        observation = task.training_view(floats)
+        action = sample(logits(quantised, contract, observation), rng)
         floats, reward, terminated, truncated, _ = env.step(action)
         finished = terminated or truncated
         observations.append(observation)

@@ -1,53 +1,83 @@
-"""The policy on a board: bitstreams, and the board inside the Gym loop."""
+"""The verbs about boards: ``hil``, ``watch``, ``bitstream``, ``endure``, ``boards``."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from hls4rl.checked import read_if_whole, write_checked
-from hls4rl.cli import print_result, run
+from hls4rl.cli import print_result
 from hls4rl.errors import ProjectError
-from hls4rl.firmware.boards import board_names, load_board
+from hls4rl.firmware.boards import Board, board_names, load_board
 from hls4rl.firmware.design import load_design, load_netlist
 from hls4rl.hls_projects import pipeline
 from hls4rl.hls_projects.evaluate import EPISODES
+from hls4rl.hls_projects.fpga.nextpnr import check_programs
 from hls4rl.hls_projects.fpga.parts import load_part
 from hls4rl.hls_projects.prove.claims import CERTIFICATE
-from hls4rl.options import ActivationBits, Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed, Settings, choose
+from hls4rl.options import Episodes, Part, PolicyOptions, grouped, option
 from hls4rl.policy import PolicySpec
-from hls4rl.run import RUNS, Run
+from hls4rl.run import Run
 from hls4rl.stage import Stage, digest, exclusive, write_json
 from hls4rl.task import Task, with_settings
+from hls4rl.verdict import solved_markup
 
-app = typer.Typer(help=__doc__, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
-
-BoardName = Annotated[str | None, typer.Option(help="Board; `boards` lists them, or the path of a TOML file of yours. "
-                                                    "Default: the task's.")]
-Port = Annotated[str, typer.Option(help="Serial port of the board, for instance /dev/ttyUSB0; sim: the simulated one.")]
-Part = Annotated[str | None, typer.Option(help="Part whose RTL of the run is taken. Default: the task's.")]
-Episodes = Annotated[
-    int | None,
-    typer.Option(min=1, help="Greedy Gymnasium episodes, seeded 0, 1, 2, …; default: 100, or 1 from pixels."),
+BoardName = Annotated[
+    str | None,
+    option("--board", "Board; `hls4rl boards` lists them, or the path of a TOML file of yours. Default: the task's."),
 ]
-Faults = Annotated[float, typer.Option(min=0.0, max=0.5, help="Share of all bytes on the simulated wire that is "
-                                                              "dropped, flipped or doubled; with any, the board is "
-                                                              "also unplugged twice and power-cycled once.")]
+Port = Annotated[str, option("--port", "Serial port of the board, as /dev/ttyUSB0; sim: the simulated one.")]
+Faults = Annotated[
+    float,
+    option("--faults", "Share of all bytes on the simulated wire that is dropped, flipped or doubled; with any, the "
+                       "board is also unplugged twice and power-cycled once.", min=0.0, max=0.5),
+]
+Minutes = Annotated[float, option("--minutes", "Of the soak over a bad wire.", min=0.0)]
 
 
-@app.command()
-def hil(
-    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
-    clusters: Clusters = 8, percentile: Percentile = 50.0, activation_bits: ActivationBits = 0,
-    settings: Settings = None, part: Part = None, board: BoardName = None,
-    port: Port = "sim", episodes: Episodes = None, faults: Faults = 0.0, root: Root = None,
-) -> None:
+@dataclass(frozen=True)
+class BoardOptions(PolicyOptions):
+    """A policy, the part whose build is taken, and the board."""
+
+    part: Part = None
+    board: BoardName = None
+
+    def read(self) -> tuple[Task, PolicySpec]:
+        """See :meth:`hls4rl.options.PolicyOptions.read`."""
+        task, spec = super().read()
+        return with_settings(task, "hardware", part=self.part), spec
+
+    def built(self, console: Console) -> tuple[Task, Run]:
+        """The task and the run, which is made now if it isn't there."""
+        task, spec = self.read()
+        try:
+            found = pipeline.find_run(task, spec, self.seed is None, self.root)
+            load_design(found, task.hardware.part)
+        except ProjectError:
+            pipeline.synthesise(task, spec, choose_seed=self.seed is None, root=self.root, console=console)
+            found = pipeline.find_run(task, spec, self.seed is None, self.root)
+        return task, found
+
+    @property
+    def target(self) -> Board:
+        """The board.
+
+        Raises:
+            ProjectError: there is none of this name.
+        """
+        return load_board(self.board or self.read()[0].hardware.board)
+
+
+@grouped
+def hil(options: BoardOptions, port: Port = "sim", episodes: Episodes = None, faults: Faults = 0.0) -> None:
     """Let the board drive Gymnasium and hold every action against the software policy.
 
     Exits with a status other than 0 if a single action differs.
@@ -55,12 +85,11 @@ def hil(
     from hls4rl.firmware.hil import Session, require_exact, run_hil
 
     console = Console(highlight=False)
-    task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
-    wanted = load_board(board) if board else None  # a wrong name is told before anything is built
-    task, chosen = _built(task, spec, seed is None, part, root, console)
-    session = Session(task, chosen, task.hardware.part, wanted or load_board(task.hardware.board), port)
+    target = options.target  # a wrong name is told before anything is built
+    task, chosen = options.built(console)
+    session = Session(task, chosen, task.hardware.part, target, port)
     episodes = episodes or (1 if task.hardware.word_inputs else EPISODES)
-    with console.status(f"{episodes} episodes on {port} …"):
+    with console.status(escape(f"{episodes} episodes on {port} …")):
         result = run_hil(session, episodes, faults)
     path = chosen.directory / "hil.json"
     write_checked(path, {"policy": digest(chosen.policy), **result})
@@ -75,19 +104,17 @@ def hil(
         ("wire time per action, µs", "wire_us_per_action"),
         ("core latency, cycles", "core_cycles"), ("core latency, ns", "core_latency_ns"),
     ):
-        table.add_row(label, str(result[key]))
+        table.add_row(label, escape(str(result[key])))
+    table.add_row("solved", solved_markup(result["return_hardware"], result["solved_from"]))
     console.print(table)
     require_exact(result)
     print_result(path)
 
 
-@app.command()
+@grouped
 def watch(
-    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
-    clusters: Clusters = 8, percentile: Percentile = 50.0, activation_bits: ActivationBits = 0,
-    settings: Settings = None, part: Part = None, board: BoardName = None,
-    port: Port = "sim", episode: Annotated[int, typer.Option(min=0, help="Seed of the episode.")] = 0,
-    root: Root = None,
+    options: BoardOptions, port: Port = "sim",
+    episode: Annotated[int, typer.Option(min=0, help="Seed of the episode.")] = 0,
 ) -> None:
     """Draw one episode while the board drives it, and keep it as a GIF."""
     from hls4rl.firmware.hil import Session, open_board
@@ -95,10 +122,9 @@ def watch(
     from hls4rl.train.network import TorchBackend
 
     console = Console(highlight=False)
-    task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
-    wanted = load_board(board) if board else None  # a wrong name is told before anything is built
-    task, chosen = _built(task, spec, seed is None, part, root, console)
-    session = Session(task, chosen, task.hardware.part, wanted or load_board(task.hardware.board), port)
+    target = options.target  # a wrong name is told before anything is built
+    task, chosen = options.built(console)
+    session = Session(task, chosen, task.hardware.part, target, port)
     picture = chosen.directory / "watch.gif"
     with open_board(session) as link:
         caption = f"{task.name} on {'a simulated board' if port == 'sim' else session.board.name}"
@@ -109,13 +135,8 @@ def watch(
     print_result(path)
 
 
-@app.command()
-def bitstream(
-    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
-    clusters: Clusters = 8, percentile: Percentile = 50.0, activation_bits: ActivationBits = 0,
-    settings: Settings = None, part: Part = None, board: BoardName = None,
-    root: Root = None,
-) -> None:
+@grouped
+def bitstream(options: BoardOptions) -> None:
     """Make the bitstream of a board, and print the command that loads it.
 
     For the Zynq boards pynq-z2 and zcu102: hls4ml's project with its driver, C-simulated, and built where Vivado is.
@@ -124,13 +145,12 @@ def bitstream(
     from hls4rl.firmware.zynq import ZYNQ_BOARDS
 
     console = Console(highlight=False)
-    task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
-    wanted = load_board(board) if board and board not in ZYNQ_BOARDS else None
-    task, chosen = _built(task, spec, seed is None, part, root, console)
-    if board in ZYNQ_BOARDS:
-        _make_zynq(board, task, chosen, console)
+    if options.board in ZYNQ_BOARDS:
+        _make_zynq(options.board, *options.built(console), console)
         return
-    target = wanted or load_board(task.hardware.board)
+    target = options.target  # a wrong name, or a missing program, is told before anything is built
+    check_programs(target.family)
+    task, chosen = options.built(console)
     name = target.part_for(load_part(task.hardware.part)).name
     if name != task.hardware.part:  # cells of another family
         pipeline.build_core(with_settings(task, "hardware", part=name), chosen, console)
@@ -141,37 +161,29 @@ def bitstream(
     })
     with exclusive(chosen.directory):
         if not stage.is_current:
-            with console.status(f"synthesis, place and route for {target.title} …"), stage.build() as directory:
+            with console.status(escape(f"synthesis, place and route for {target.title} …")), stage.build() as directory:
                 build_bitstream(design, core, target, directory)
     _print_bitstream(stage.directory, console)
     console.print(_proven(chosen, name, digest(core.file)), soft_wrap=True)
     print_result(stage.directory / REPORT)
 
 
-@app.command()
+@grouped
 def endure(
-    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
-    clusters: Clusters = 8, percentile: Percentile = 50.0, activation_bits: ActivationBits = 0,
-    settings: Settings = None, part: Part = None,
-    minutes: Annotated[float, typer.Option(min=0.0, help="Of the soak over a bad wire.")] = 10.0,
-    faults: Faults = 0.01,
+    options: BoardOptions, minutes: Minutes = 10.0, faults: Faults = 0.01,
     frames: Annotated[int, typer.Option(min=1, help="Damaged frames sent to the board's pin.")] = 100_000,
-    root: Root = None,
 ) -> None:
     """Fuzz the simulated board with damaged frames, then soak it over a bad wire.
 
     Exits with a status other than 0 if a single answer was wrong or missing.
     """
-    from dataclasses import asdict
-
     from hls4rl.firmware.endurance import fuzz, soak
     from hls4rl.firmware.hil import Session, board_library
     from hls4rl.train.network import TorchBackend
 
     console = Console(highlight=False)
-    task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
-    task, chosen = _built(task, spec, seed is None, part, root, console)
-    session = Session(task, chosen, task.hardware.part, load_board(task.hardware.board))
+    task, chosen = options.built(console)
+    session = Session(task, chosen, task.hardware.part, options.target)
     if session.design.word_inputs:
         raise ProjectError("endure is for cores that take all features at once; for this one take make hil FAULTS=0.01")
     reference = TorchBackend(chosen.load_policy())
@@ -190,7 +202,6 @@ def endure(
     print_result(path)
 
 
-@app.command()
 def boards() -> None:
     """List the boards."""
     table = Table()
@@ -198,7 +209,7 @@ def boards() -> None:
         table.add_column(label)
     for name in board_names():
         item = load_board(name)
-        table.add_row(name, item.title, f"{item.clock_mhz:g}", f"{item.baud:,}")
+        table.add_row(name, escape(item.title), f"{item.clock_mhz:g}", f"{item.baud:,}")
     Console(highlight=False).print(table)
 
 
@@ -226,9 +237,11 @@ def _print_bitstream(directory: Path, console: Console) -> None:
 
     report = json.loads((directory / REPORT).read_text(encoding="utf-8"))
     used = ", ".join(f"{name} {count}/{total}" for name, (count, total) in report["utilization"].items())
-    console.print(f"{report['title']}: {report['fmax_mhz']} MHz reached, {report['clock_mhz']} MHz needed; {used}")
+    title = escape(report["title"])
+    console.print(f"{title}: {report['fmax_mhz']} MHz reached, {report['clock_mhz']} MHz needed; {used}")
     console.print("load it with:", style="bold")
     print(f"  {report['load'].replace(report['bitstream'], str(directory / report['bitstream']))}", flush=True)
+
 
 
 def _proven(run: Run, part: str, netlist: str) -> str:
@@ -238,22 +251,3 @@ def _proven(run: Run, part: str, netlist: str) -> str:
     if certificate.get("core", {}).get("netlist") != netlist:
         return f"its core's netlist ({netlist[:16]}…) is not proven yet: run make prove PART={part} for it"
     return f"its core's netlist ({netlist[:16]}…) is the one of {path}: {certificate['verdict']}"
-
-
-def _built(
-    task: Task, spec: PolicySpec, choose_seed: bool, part: str | None, root: Path | None, console: Console
-) -> tuple[Task, Run]:
-    """The task and the run, which is made now if it isn't there."""
-    task = with_settings(task, "hardware", part=part)
-    where = root or RUNS
-    try:
-        found = pipeline.find_run(task, spec, choose_seed, where)
-        load_design(found, task.hardware.part)
-    except ProjectError:
-        pipeline.synthesise(task, spec, choose_seed=choose_seed, root=where, console=console)
-        found = pipeline.find_run(task, spec, choose_seed, where)
-    return task, found
-
-
-if __name__ == "__main__":
-    run(app, "python -m hls4rl.firmware")

@@ -1,4 +1,4 @@
-"""``python -m hls4rl.export``: a trained policy → QONNX and plain ONNX, checked."""
+"""The verb ``export``."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ from typing import Annotated
 
 import typer
 
-from hls4rl.cli import print_result, run
+from hls4rl.cli import print_result
 from hls4rl.errors import ProjectError
 from hls4rl.policy import load_policy
 from hls4rl.stage import METADATA, Stage, digest, verified
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-
-@app.command()
-def main(
-    policy: Annotated[Path, typer.Argument(help="A policy.safetensors that `python -m hls4rl.train` wrote.")],
+def export(
+    policy: Annotated[Path, typer.Argument(help="A policy.safetensors that `hls4rl train` wrote.")],
     output: Annotated[
         Path | None,
         typer.Option("--output", metavar="DIR", help="Directory to write; default: onnx/ beside the policy's."),
@@ -28,14 +25,15 @@ def main(
     Both are compared with the float64 Brevitas policy before they are kept: corners and 2000 random
     observations, every logit, as integers. The files are policy.qonnx.onnx, policy.onnx and metadata.json.
 
-    Example: python -m hls4rl.export runs/cartpole/fp-h16-s0/policy/policy.safetensors
+    Example: hls4rl export runs/cartpole/fp-h16-s0/policy/policy.safetensors
     """
     # torch, Brevitas and QONNX take seconds to import; --help and mistakes need none of them.
     from hls4rl.export.writer import export_policy
 
-    if (policy.parent / METADATA).is_file():
-        verified(policy.parent, "train it again with `make train`")
     loaded = load_policy(policy)
+    place = policy.resolve().parent
+    if (place / METADATA).is_file() or place.parent.name == loaded.spec.directory_name:  # in a run's folder
+        verified(place, "train it again with `make train`")
     directory = output if output is not None else policy.resolve().parent.parent / "onnx"
     if directory.exists() and not directory.is_dir():
         raise ProjectError(f"{directory} is a file; give a directory with --output")
@@ -47,6 +45,3 @@ def main(
             export_policy(loaded, partial)
     print_result(directory / METADATA)
 
-
-if __name__ == "__main__":
-    run(app, "python -m hls4rl.export")

@@ -1,11 +1,10 @@
-"""The commands `prove` and `equality`."""
+"""The verbs ``prove`` and ``equality``."""
 
 from __future__ import annotations
 
 import sys
 from typing import Annotated, Any
 
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -18,32 +17,30 @@ from hls4rl.hls_projects.prove.mutation import CAUGHT, EQUIVALENT, UNDECIDED, re
 from hls4rl.hls_projects.prove.prover import prove as prove_subject
 from hls4rl.hls_projects.prove.prover import require_no_counterexample
 from hls4rl.hls_projects.prove.subject import Subject, find_subjects
-from hls4rl.options import ActivationBits, Bits, Clusters, Env, Hidden, Method, Percentile, Root, Seed, Settings, choose
+from hls4rl.options import Part, PolicyOptions, Root, grouped, option
 from hls4rl.run import RUNS
 from hls4rl.stage import exclusive
 from hls4rl.task import with_settings
 
-Part = Annotated[str | None, typer.Option(help="Part that the policy was built for. Default: the task's.")]
-Minutes = Annotated[float, typer.Option(min=0.01, help="Time to give up after; the same command then goes on.")]
-Mutations = Annotated[int, typer.Option(min=0, help="Faulty netlists to try afterwards: the proof must catch each.")]
-Steps = Annotated[int, typer.Option(min=1, help="Observations in all, shared evenly among the policies.")]
+Minutes = Annotated[float, option("--minutes", "Time to give up after; the same command then goes on.", min=0.01)]
+Mutations = Annotated[
+    int, option("--mutations", "Faulty netlists to try afterwards: the proof must catch each.", min=0)
+]
+Steps = Annotated[int, option("--steps", "Observations in all, shared evenly among the policies.", min=1)]
 
 _CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
 
 
-def prove(
-    env: Env = "cartpole", method: Method = "binarynet", hidden: Hidden = 16, seed: Seed = None, bits: Bits = 8,
-    clusters: Clusters = 8, percentile: Percentile = 50.0, activation_bits: ActivationBits = 0,
-    settings: Settings = None, part: Part = None, minutes: Minutes = 60.0, mutations: Mutations = 0, root: Root = None,
-) -> None:
+@grouped
+def prove(policy: PolicyOptions, part: Part = None, minutes: Minutes = 60.0, mutations: Mutations = 0) -> None:
     """Prove that a built policy's netlist, RTL and software give equal answers to all observations.
 
     The certificate says what was proven, of which files, by which tool, and what was not. Exits with a status
     other than 0 if an observation refutes it.
     """
-    task, spec = choose(env, method, hidden, seed, bits, clusters, percentile, activation_bits, settings)
+    task, spec = policy.read()
     task = with_settings(task, "hardware", part=part)
-    run = find_run(task, spec, seed is None, root or RUNS)
+    run = find_run(task, spec, policy.seed is None, policy.root)
     subject = Subject(run, task.hardware.part)
     with exclusive(run.directory), _progress("claims") as bar:
         line = bar.add_task(f"{task.name} {run.directory.name}")
@@ -64,14 +61,13 @@ def prove(
     print_result(certificate.path)
 
 
-def equality(steps: Steps = 10_000_000, root: Root = None) -> None:
+def equality(steps: Steps = 10_000_000, root: Root = RUNS) -> None:
     """Compare every executor of every built policy on millions of observations, visited and random.
 
     Exits with a status other than 0 on a single mismatch. Stopped, it goes on where it was.
     """
-    folder = root or RUNS
-    path = folder / RESULT
-    subjects = find_subjects(folder)
+    path = root / RESULT
+    subjects = find_subjects(root)
     with _progress("observations") as bar:
         line = bar.add_task(f"{len(subjects)} policies", total=steps)
         result = run_equality(subjects, steps, path, lambda count: bar.update(line, completed=count))
@@ -91,7 +87,7 @@ def _print_claims(certificate: Certificate) -> None:
     _CONSOLE.print(table)
     for claim in certificate.claims:
         if claim.status == OPEN:
-            _CONSOLE.print(f"not proven: {claim.name}: {claim.reason}")
+            _CONSOLE.print(f"not proven: {claim.name}: {claim.reason}", markup=False)
 
 
 def _print_equality(result: dict[str, Any]) -> None:

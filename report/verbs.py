@@ -1,29 +1,22 @@
-"""``python -m hls4rl.report``: one page for each task, and one over all of them."""
+"""The verb ``report``: one page for each task, and one over all of them."""
 
 from __future__ import annotations
 
 import sys
 
-import typer
 from rich.console import Console
 
-from hls4rl.cli import print_result, run
+from hls4rl.cli import print_result
 from hls4rl.options import Root
 from hls4rl.report import write_reports
 from hls4rl.run import RUNS
 
-app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
-
-@app.command()
-def report(root: Root = None) -> None:
+def report(root: Root = RUNS) -> None:
     """Write report.html, report.json and report.md for each task below the root, and over all of them."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
     with console.status("reading runs, drawing …"):
-        path = write_reports(root or RUNS)
+        path = write_reports(root)
     console.print(f"open {path.with_suffix('.html')}")
     print_result(path)
 
-
-if __name__ == "__main__":
-    run(app, "python -m hls4rl.report")

@@ -1,0 +1,130 @@
+"""The verbs ``paper`` and ``tune``: train the matrix, then draw and write everything; search the learning rates."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Annotated, Any
+
+from rich.console import Console
+
+from hls4rl.cli import print_result
+from hls4rl.errors import ProjectError
+from hls4rl.options import Root, Scheduler, Workers, option
+from hls4rl.run import RUNS
+from hls4rl.stage import exclusive, write_json
+from hls4rl.studies.paper import rates, rows
+from hls4rl.studies.paper.jobs import Outcome, paper_jobs, quick_jobs, task_jobs
+from hls4rl.studies.paper.results import Results
+from hls4rl.studies.paper.run import run_missing
+from hls4rl.studies.paper.tuning import choose, tuning_jobs
+
+PUBLISHED_ROWS = Path(__file__).with_name("results.jsonl")
+"""The rows that the documentation's figures were made of."""
+ROWS = "results.jsonl"
+
+Quick = Annotated[
+    bool, option("--quick", "A small slice: 2 policies a cell, 2 widths, 300 episodes.", is_flag=True)
+]
+Published = Annotated[
+    bool, option("--published", "Train nothing: draw from the rows that come with the project.", is_flag=True)
+]
+TaskName = Annotated[
+    str | None, option("--task", "Instead: the five methods on this task (pong), with the settings of its file.")
+]
+Csim = Annotated[
+    bool, option("--csim", "Also C-simulate the best policy of each steady cell and compare all logits.", is_flag=True)
+]
+
+
+def paper(
+    quick: Quick = False, published: Published = False, task: TaskName = None, scheduler: Scheduler = None,
+    workers: Workers = None, csim: Csim = False, root: Root = RUNS,
+) -> None:
+    """Redo the paper: four recipes with their controls, Figures 3 to 6, tables, and claims.md.
+
+    Policies that are there already aren't trained again, so that Ctrl-C costs only those in the making: run the same
+    command to go on. Results are the same here and on a cluster. For a cluster of your own, start `dask scheduler`
+    on one machine and `dask worker tcp://HOST:8786 --nworkers auto --nthreads 1` where this project is installed
+    (under SLURM: `srun --ntasks=32 dask worker tcp://HOST:8786 --nthreads 1`), then give --scheduler tcp://HOST:8786.
+    """
+    if task and (csim or published):
+        raise ProjectError(f"CSIM and PUBLISHED are of the control tasks; for {task} say: make synth ENV={task}")
+    size = "quick" if quick else "published" if published else "full"
+    jobs = task_jobs(task, quick=quick) if task else quick_jobs() if quick else paper_jobs()
+    place = root / "paper-results" / (f"{task}-{size}" if task else size)
+    with exclusive(place):
+        if published:
+            shutil.copy(PUBLISHED_ROWS, place / ROWS)
+            found = rows.read(place / ROWS)
+        else:
+            run_missing(jobs, place / ROWS, scheduler, workers)
+            found = rows.settle(place / ROWS, jobs)
+        results = Results(found)
+        if task:
+            print_result(_write_task(results, task, place))
+            return
+        checked = _check(results, place) if csim else None
+        print_result(_write(results, len(found), checked, place))
+
+
+def tune(scheduler: Scheduler = None, workers: Workers = None, root: Root = RUNS) -> None:
+    """Search the learning rate of every method in every recipe, with one budget for all: studies/paper/rates.json.
+
+    Trials that are there already aren't run again.
+    """
+    jobs, place = tuning_jobs(), root / "paper-results" / "tuning"
+    with exclusive(place):
+        run_missing(jobs, place / ROWS, scheduler, workers)
+        found = rows.settle(place / ROWS, jobs)
+    choose((Outcome(job, row) for job, row in zip(jobs, found, strict=True)), rates.FILE)
+    print_result(rates.FILE)
+
+
+def _check(results: Results, place: Path) -> list[dict[str, Any]]:
+    from hls4rl.studies.paper.check import check_best
+
+    console, checked = Console(stderr=True), []
+    for report in check_best(results, place):
+        checked.append(report)
+        console.print(
+            f"C-sim {report['task']:9} {report['method']:14} {report['hidden']:4d}: {report['mismatches']} mismatches "
+            f"in {report['observations']} observations", highlight=False,
+        )
+    if wrong := sum(report["mismatches"] for report in checked):
+        raise ProjectError(f"the C-simulation differs on {wrong} observations; this is a bug, please report it")
+    return checked
+
+
+def _write(results: Results, policies: int, checked: list[dict[str, Any]] | None, place: Path) -> Path:
+    from hls4rl.studies.paper import figures, tables
+    from hls4rl.studies.paper.answers import Answers
+
+    drawn, answers = figures.draw_all(results, place / "figures"), Answers(results)
+    (place / "claims.md").write_text(answers.document("figures"), encoding="utf-8")
+    (place / "tables.md").write_text(tables.tables(results), encoding="utf-8")
+    path = place / "paper.json"
+    write_json(path, {
+        "policies": policies,
+        "csim": checked,
+        "claims": answers.to_json(),
+        "claims_file": os.path.relpath(place / "claims.md"),
+        "tables_file": os.path.relpath(place / "tables.md"),
+        "figures": [os.path.relpath(item) for item in drawn],
+    })
+    return path
+
+
+def _write_task(results: Results, task: str, place: Path) -> Path:
+    from hls4rl.studies.paper import figures, tables
+
+    drawn = figures.draw_task(results, task, place / "figures")
+    (place / "tables.md").write_text(tables.tables(results), encoding="utf-8")
+    path = place / "paper.json"
+    write_json(path, {
+        "policies": sum(len(results.seeds(cell)) for cell in results.cells),
+        "tables_file": os.path.relpath(place / "tables.md"),
+        "figures": [os.path.relpath(item) for item in drawn],
+    })
+    return path
