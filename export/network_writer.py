@@ -1,4 +1,4 @@
-"""Integer network → QONNX, in the form that every road from here on reads: power-of-two scales, one chain."""
+"""Integer network → QONNX, in the form that every flow from here on reads: power-of-two scales, one chain."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ def _convert(
     configuration["LayerName"][model.graph.input[0].name]["Precision"]["result"] = (
         f"{signedness}fixed<{kind.bits},{kind.integer_bits}>"
     )
-    io_type = "io_stream" if hardware.word_inputs else "io_parallel"
+    io_type = "io_stream" if hardware.inputs_per_clock else "io_parallel"
     target: dict[str, str] = {"io_type": io_type, "part": hardware.hls_part}
     if accelerator:
         target = {"io_type": "io_stream", "board": accelerator, "interface": "axi_stream", "driver": "python"}

@@ -111,7 +111,7 @@ class Plan:
         """Clock periods from a first feature to its answer, and between two observations' first features.
 
         The first is counted from the edge that samples the feature to the edge that makes the answer readable, features
-        coming one a clock; the second is for answers that are fetched at once.
+        coming one per clock; the second is for answers that are fetched at once.
         """
         features = self.network.features
         run = sum(entry.period * entry.repeats for entry in self.program)

@@ -40,15 +40,15 @@ from hls4rl.stage import Stage, contents, exclusive, write_json
 from hls4rl.task import Hardware
 
 FOLDER = "onnx"
-"""Folder below the root where foreign models are built, one directory a model."""
+"""Folder below the root where imported models are built, one directory a model."""
 RANDOM_OBSERVATIONS = 20_000
 VERDICT = "check.json"
 """What the model's own execution said of the folded network; see :class:`hls4rl.export.imported.judge.Verdict`."""
 
 
 @dataclass(frozen=True)
-class ForeignBuild:
-    """The build of one foreign model for one part."""
+class ImportedBuild:
+    """The build of one imported model for one part."""
 
     model: Path
     hardware: Hardware
@@ -175,8 +175,8 @@ class ForeignBuild:
         }
 
 
-def build_foreign(model: Path, hardware: Hardware, root: Path, console: Console | None = None) -> Path:
-    """Everything from a foreign QONNX model to the report; what is there already isn't made again.
+def build_imported(model: Path, hardware: Hardware, root: Path, console: Console | None = None) -> Path:
+    """Everything from an imported QONNX model to the report; what is there already isn't made again.
 
     Returns:
         Path of ``report/summary.json``.
@@ -188,7 +188,7 @@ def build_foreign(model: Path, hardware: Hardware, root: Path, console: Console 
     console = console or Console(quiet=True)
     if not model.is_file():
         raise ProjectError(f"{model}: no such file; give a QONNX model with ONNX=path/to/model.onnx")
-    build = ForeignBuild(model, hardware, root)
+    build = ImportedBuild(model, hardware, root)
     folding = build.original.folded  # what cannot be folded is told before anything is written
     ways = ", ".join(folding.ways) or "nothing"
     console.print(f"{escape(model.name)}: activations folded by {ways}", highlight=False)
@@ -204,7 +204,7 @@ def build_foreign(model: Path, hardware: Hardware, root: Path, console: Console 
     return build.directory / "report" / "summary.json"
 
 
-def print_foreign(path: Path, console: Console) -> None:
+def print_imported(path: Path, console: Console) -> None:
     """Print the table of ``summary.json``."""
     summary = json.loads(path.read_text(encoding="utf-8"))
     table = Table(title=f"{summary['model']} on {summary['part']}", title_justify="left")

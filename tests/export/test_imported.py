@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from foreign_models import BREVITAS, QonnxGraph, brevitas_model, keras_model
+from imported_models import BREVITAS, QonnxGraph, brevitas_model, keras_model
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 from qonnx.util.cleanup import cleanup_model
