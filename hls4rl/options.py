@@ -17,7 +17,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from hls4rl.policy import METHOD_NAMES, PolicySpec
-from hls4rl.run import RUNS
+from hls4rl.run import RUNS, check_root
 from hls4rl.task import Task, change, load_task
 
 ENVIRONMENT = "HLS4RL_"
@@ -44,7 +44,7 @@ ActivationBits = Annotated[
 Settings = Annotated[
     str | None, option("--set", "Changes of the task's settings, as 'observation.bits=2 hardware.stages=1'.")
 ]
-Root = Annotated[Path, option("--root", "Folder that the runs are kept in.")]
+Root = Annotated[Path, option("--root", "Folder that the runs are kept in.", callback=check_root)]
 Part = Annotated[
     str | None, option("--part", "FPGA to build for; `hls4rl parts` lists them. Default: the task's hardware.part.")
 ]
