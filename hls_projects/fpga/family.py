@@ -58,6 +58,8 @@ class Family:
     """Of lut, ff, dsp, bram: patterns of cell names, and how many units of the resource such a cell takes."""
     without_pads: str = ""
     """Yosys' option for a module whose ports are no pins."""
+    multipliers: str = ""
+    """Yosys' option for parts that have multipliers, where it does not use them by itself."""
     carry: tuple[str, str, str, int] | None = None
     """Carry cell, its carry input and output, and the look-up tables that the start of a chain takes in placing."""
     models: str = ""

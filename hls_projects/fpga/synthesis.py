@@ -40,11 +40,10 @@ def synthesise(
             look-up tables, ties to the fewer flip-flops and then to the first.
         pads: whether the top's ports are the chip's pins.
     """
-    family = part.tools
     best: tuple[Synthesis, Path] | None = None
-    for index, name in enumerate([recipe] if recipe else family.recipes):
+    for index, name in enumerate([recipe] if recipe else part.tools.recipes):
         path = directory / f"netlist-{index}.json"
-        found = _run(sources, top, family, name, path, pads)
+        found = _run(sources, top, part, name, path, pads)
         if best is None or _size(found) < _size(best[0]):
             if best is not None:
                 best[1].unlink()
@@ -62,11 +61,12 @@ def _size(synthesis: Synthesis) -> tuple[int, int]:
     return synthesis.resources["lut"], synthesis.resources["ff"]
 
 
-def _run(
-    sources: Sequence[Path], top: str, family: Family, recipe: str, netlist: Path, pads: bool
-) -> Synthesis:
+def _run(sources: Sequence[Path], top: str, part: Part, recipe: str, netlist: Path, pads: bool) -> Synthesis:
+    family = part.tools
     limit, options = family.recipes[recipe]
-    command = " ".join([family.synthesise, *([] if pads else [family.without_pads]), options, "-top", top])
+    multipliers = [family.multipliers] if part.capacity.get("dsp") else []
+    bare = [] if pads else [family.without_pads]
+    command = " ".join([family.synthesise, *bare, *multipliers, options, "-top", top])
     statistics = netlist.with_suffix(".stat")
     fine = [command]
     if limit >= 0:

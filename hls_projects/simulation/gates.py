@@ -21,6 +21,7 @@ from hls4rl.checked import read_checked, write_checked
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.read_only import KINDS, Rom, clocks_of, roms_of
 from hls4rl.hls_projects.fpga.yosys import run_yosys
+from hls4rl.hls_projects.simulation.ram import PINS, Ram, exchange, is_written, ram_of, ram_tables
 from hls4rl.library import digests_from, require_sources
 
 Words = NDArray[np.uint64]
@@ -32,8 +33,8 @@ _FLIP_FLOP = "$_DFF_P_"
 _MAXIMUM_WORDS = 1 << 24
 _COARSE = ("proc", "flatten", "opt_expr", "opt_clean")
 _FINE = (
-    "simplemap", "techmap", "opt_expr", f"dfflegalize -cell {_FLIP_FLOP} 0", "simplemap", "opt_expr", "opt_merge",
-    "opt_clean -purge",
+    "opt_dff -nodffe -nosdff", "simplemap", "techmap", "opt_expr", f"dfflegalize -cell {_FLIP_FLOP} 0", "simplemap",
+    "opt_expr", "opt_merge", "opt_clean -purge",
 )
 
 
@@ -49,7 +50,9 @@ class Circuit:
     ports: dict[str, NDArray[np.int64]]
     """Of each port: its nets, lowest bit first."""
     roms: tuple[Rom, ...] = ()
-    """Memories, each of one clock; an address beyond the content reads 0."""
+    """Memories that are only read, each of one clock; an address beyond the content reads 0."""
+    rams: tuple[Ram, ...] = ()
+    """Memories that are written, each of one clock."""
 
     @classmethod
     def load(cls, path: Path) -> Circuit:
@@ -67,12 +70,14 @@ class Circuit:
                 np.array(data["flip_flops"], dtype=np.int64).reshape(-1, 2),
                 {name: np.array(nets, dtype=np.int64).reshape(-1) for name, nets in data["ports"].items()},
                 tuple(_rom_of(item) for item in data.get("roms", ())),
+                tuple(_written(item) for item in data.get("rams", ())),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ProjectError(f"{path}: no whole circuit; build it again with `make synth`") from error
-        # Compiled code follows these numbers without looking: one out of range would write into foreign memory.
+        # Compiled code follows these numbers without looking: one out of range would write into others' memory.
         nets = [circuit.gates[:, 1:], circuit.flip_flops, *circuit.ports.values()]
         nets += [np.array(pins, dtype=np.int64) for rom in circuit.roms for pins in (rom.address, rom.outputs)]
+        nets += [np.array(pins, dtype=np.int64) for ram in circuit.rams for pins in ram.pins.values()]
         if not 2 <= circuit.nets <= path.stat().st_size + 2 or any(
             item.size and not 0 <= item.min() <= item.max() < circuit.nets for item in nets
         ):
@@ -98,10 +103,11 @@ class Circuit:
         record = np.zeros((clocks, len(watched)), dtype=np.uint64)
         state = np.zeros(self.nets, dtype=np.uint64)
         state[1] = ~np.uint64(0)
-        held = {int(net) for net in self.flip_flops[:, 0]} | {net for rom in self.roms for net in rom.outputs}
+        held = {int(net) for net in self.flip_flops[:, 0]}
+        held |= {net for rom in self.roms for net in rom.outputs} | {net for ram in self.rams for net in ram.outputs}
         _clock(
-            state, self.gates, self.flip_flops, *_tables(self.roms), driven, stimulus, watched, record,
-            not held.issuperset(int(net) for net in watched),
+            state, self.gates, self.flip_flops, *_tables(self.roms), *ram_tables(self.rams), driven, stimulus, watched,
+            record, not held.issuperset(int(net) for net in watched),
         )
         ends = np.cumsum([len(self.ports[name]) for name in outputs])
         return dict(zip(outputs, np.split(record, ends[:-1], axis=1), strict=True))
@@ -115,7 +121,7 @@ def elaborate(
     Flip-flops must share one clock edge, the rising one, and start at 0 or at any value.
 
     Args:
-        roms: keep memories as :class:`Rom`, where they would become gates; all of them must be read-only and clocked.
+        roms: keep memories as :class:`Rom` and :class:`Ram`, where they would become gates; all must be clocked.
         sources: files whose SHA-256 the result keeps: it is refused when one of them is no longer the same.
     """
     raw = result.with_suffix(".yosys")
@@ -148,12 +154,13 @@ def integers_of(words: Words) -> NDArray[np.int64]:
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _clock(
     state: Words, gates: NDArray[np.int64], flip_flops: NDArray[np.int64], roms: NDArray[np.int64],
-    rom_nets: NDArray[np.int64], contents: NDArray[np.uint8], driven: NDArray[np.int64], stimulus: Words,
-    watched: NDArray[np.int64], record: Words, settle: bool,
+    rom_nets: NDArray[np.int64], contents: NDArray[np.uint8], rams: NDArray[np.int64], ram_nets: NDArray[np.int64],
+    kept: Words, driven: NDArray[np.int64], stimulus: Words, watched: NDArray[np.int64], record: Words, settle: bool,
 ) -> None:
     # Settled again after the edge only where an output is more than a register.
     held = np.zeros(len(flip_flops), dtype=np.uint64)
     words = np.zeros(len(rom_nets), dtype=np.uint64)
+    seen = np.zeros(len(ram_nets), dtype=np.uint64)
     for clock in range(len(record)):
         for index in range(len(driven)):
             state[driven[index]] = stimulus[clock, index]
@@ -161,11 +168,15 @@ def _clock(
         for index in range(len(flip_flops)):
             held[index] = state[flip_flops[index, 1]]
         _read(state, roms, rom_nets, contents, words)
+        exchange(state, rams, ram_nets, kept, seen)
         for index in range(len(flip_flops)):
             state[flip_flops[index, 0]] = held[index]
         for rom in range(len(roms)):
             for index in range(roms[rom, 1], roms[rom, 2]):
                 state[rom_nets[index]] = words[index]
+        for ram in range(len(rams)):
+            for index in range(rams[ram, 1], rams[ram, 2]):
+                state[ram_nets[index]] = seen[index]
         if settle:
             _settle(state, gates)
         for index in range(len(watched)):
@@ -220,8 +231,9 @@ def _levelled(module: dict[str, Any]) -> dict[str, Any]:
     # Net 0 is constant 0, net 1 constant 1; undefined bits count as 0.
     numbers: dict[Any, int] = {"0": 0, "x": 0, "z": 0, "1": 1}
 
-    roms = [rom for name, cell in sorted(module["cells"].items()) if cell["type"] in KINDS
-            for rom in roms_of(name, cell)]
+    found = [(name, cell) for name, cell in sorted(module["cells"].items()) if cell["type"] in KINDS]
+    rams = [ram_of(name, cell) for name, cell in found if is_written(cell)]
+    roms = [rom for name, cell in found if not is_written(cell) for rom in roms_of(name, cell)]
     names = {bit for cell in module["cells"].values() for bits in cell["connections"].values() for bit in bits}
     for port in module["ports"].values():
         names.update(port["bits"])
@@ -242,19 +254,45 @@ def _levelled(module: dict[str, Any]) -> dict[str, Any]:
     if len(clocks) > 1:
         raise RuntimeError("the flip-flops do not share one clock")
     ports = {name: [numbers[bit] for bit in port["bits"]] for name, port in module["ports"].items()}
-    nets, memories = len(names) + 2, []
-    for rom in roms:
-        outputs = [numbers[net] for net in rom.outputs]
-        if rom.clocks == 2:  # the output register apart
-            read = list(range(nets, nets + len(outputs)))
-            flip_flops += [list(pair) for pair in zip(outputs, read, strict=True)]
-            nets, outputs = nets + len(read), read
-        content = np.packbits(rom.content).tobytes().hex()
-        memories.append({
-            "address": [numbers[net] for net in rom.address], "outputs": outputs, "words": len(rom.content),
-            "content": content,
-        })
-    return {"nets": nets, "gates": list(_in_order(gates)), "flip_flops": flip_flops, "ports": ports, "roms": memories}
+    memories = _memories(roms, rams, numbers, flip_flops)
+    return {"gates": list(_in_order(gates)), "flip_flops": flip_flops, "ports": ports, **memories}
+
+
+def _memories(
+    roms: Sequence[Rom], rams: Sequence[Ram], numbers: dict[Any, int], flip_flops: list[list[int]]
+) -> dict[str, Any]:
+    """What is written of memories; an output register becomes flip-flops behind nets of its own."""
+    nets = max(numbers.values()) + 1
+
+    def outputs_of(memory: Rom | Ram) -> list[int]:
+        nonlocal nets
+        outputs = [numbers[net] for net in memory.outputs]
+        if memory.clocks == 1:
+            return outputs
+        read = list(range(nets, nets + len(outputs)))
+        flip_flops.extend([list(pair) for pair in zip(outputs, read, strict=True)])
+        nets += len(read)
+        return read
+
+    only_read = [{
+        "address": [numbers[net] for net in rom.address], "outputs": outputs_of(rom), "words": len(rom.content),
+        "content": np.packbits(rom.content).tobytes().hex(),
+    } for rom in roms]
+    written = [
+        {name: [numbers[net] for net in pins] for name, pins in ram.pins.items()} | {"outputs": outputs_of(ram)}
+        for ram in rams
+    ]
+    return {"nets": nets, "roms": only_read, "rams": written}
+
+
+def _written(item: dict[str, Any]) -> Ram:
+    """The inverse of what :func:`_levelled` makes of a memory that is written."""
+    read, outputs, write, data, enables = (list(item[name]) for name in PINS)
+    ram = Ram(read, outputs, write, data, enables)
+    same = len(ram.read_address) == len(ram.write_address), len(ram.outputs) == len(ram.data) == len(ram.enables)
+    if not all(same) or ram.words > _MAXIMUM_WORDS:
+        raise ValueError(f"{ram.words} words with ports that do not fit together")
+    return ram
 
 
 def _rom_of(item: dict[str, Any]) -> Rom:

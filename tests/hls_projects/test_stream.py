@@ -75,8 +75,8 @@ NETWORKS = {
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_verilog_gives_the_network_s_integers(name: str, tmp_path: Path) -> None:
-    network, word_inputs = NETWORKS[name]
-    write_stream(network, tmp_path, word_inputs)
+    network, inputs_per_clock = NETWORKS[name]
+    write_stream(network, tmp_path, inputs_per_clock)
     build_rtl_model(tmp_path)
     observations = observations_for(network)
     answer, expected = StreamRtlBackend(tmp_path).infer(observations), network.infer(observations)
@@ -173,12 +173,13 @@ def test_each_lane_reads_its_own_address(tmp_path: Path) -> None:
     assert np.array_equal(integers_of(words), np.array([3, 15, 0, 9, 6, 10, 0, 0])[addresses])
 
 
-def test_a_memory_that_is_written_is_refused(tmp_path: Path) -> None:
+def test_a_memory_with_two_ports_that_write_is_refused(tmp_path: Path) -> None:
     read = "word <= content[address];"
     assert read in MEMORY
-    (tmp_path / "rom.v").write_text(MEMORY.replace(read, f"begin {read} content[address] <= 5; end"), encoding="utf-8")
+    writes = f"begin {read} content[0] <= address; content[address] <= 5; end"
+    (tmp_path / "rom.v").write_text(MEMORY.replace(read, writes), encoding="utf-8")
     (tmp_path / "content.hex").write_text("3\nf\n0\n9\n6\na\n", encoding="utf-8")
-    with pytest.raises(RuntimeError, match="is written"):
+    with pytest.raises(RuntimeError, match="has other ports than"):
         elaborate([f'read_verilog "{tmp_path / "rom.v"}"'], "rom", tmp_path / "rom.json", roms=True)
 
 
@@ -196,8 +197,8 @@ def test_refuses_what_the_core_does_not_compute(tmp_path: Path) -> None:
     for message, case in wrong.items():
         with pytest.raises(ProjectError, match=message):
             write_stream(case, tmp_path, 4)
-    for word_inputs, message in ((0, "do not come 0 a clock"), (40, "do not come 40"), (20, "shorter than the")):
+    for inputs_per_clock, message in ((0, "do not come 0 per clock"), (40, "do not come 40"), (20, "shorter than the")):
         with pytest.raises(ProjectError, match=message):
-            write_stream(network, tmp_path, word_inputs)
+            write_stream(network, tmp_path, inputs_per_clock)
     with pytest.raises(ProjectError, match="no streaming core here"):
         read_stream_info(tmp_path)

@@ -13,7 +13,7 @@ from staged import as_stage
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.cost import cost
 from hls4rl.network import IntegerNetwork
-from hls4rl.policy import METHODS, PolicySpec
+from hls4rl.policy import PolicySpec
 from hls4rl.studies.paper import figures, learning, publish, rows, tables
 from hls4rl.studies.paper import jobs as matrix
 from hls4rl.studies.paper.answers import Answers
@@ -25,6 +25,7 @@ from hls4rl.studies.paper.results import Cell, Results
 from hls4rl.studies.paper.statistics import NOT_SHOWN, REFUTED, SUPPORTED, TOO_FEW
 from hls4rl.studies.paper.variants import VARIANTS
 from hls4rl.task import load_task
+from hls4rl.train.methods import PAPER_METHODS
 
 DRAWN = ("paper", "paper-late", "paper-scaled", "steady")
 
@@ -148,7 +149,7 @@ def test_a_method_that_falls_behind_is_refuted_and_two_seeds_answer_nothing() ->
 
 def test_another_task_has_its_curves_and_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matrix, "EVALUATION_EPISODES", 1)
-    jobs = [Job("own", PolicySpec("mountaincar", method, 4, 0), 2) for method in METHODS]
+    jobs = [Job("own", PolicySpec("mountaincar", method, 4, 0), 2) for method in PAPER_METHODS]
     results = Results([run_job(job).row for job in jobs])
     drawn = figures.draw_task(results, "mountaincar", tmp_path / "figures")
     assert {path.stem.split("-")[0] for path in drawn} == {"fig3", "fig4", "fig5", "fig6"}

