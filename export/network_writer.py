@@ -1,4 +1,4 @@
-"""Integer network → QONNX, in the form that every road from here on reads: power-of-two scales, one chain."""
+"""Integer network → QONNX, in the form that every flow from here on reads: power-of-two scales, one chain."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from onnx import TensorProto, helper, numpy_helper
 from hls4rl.contract import FixedPoint, FloatArray, IntArray, Sign, Table
 from hls4rl.export.lowering import IR_VERSION, OPSET
 from hls4rl.export.operators import QONNX_DOMAIN
-from hls4rl.network import IntegerNetwork
+from hls4rl.network import IntegerNetwork, plain
 
 
 def network_model(network: IntegerNetwork) -> onnx.ModelProto:
-    """The QONNX graph that :func:`hls4rl.export.graph.read_network` reads back as ``network``.
+    """The QONNX graph that :func:`hls4rl.export.graph.read_network` reads back as ``plain(network)``.
 
     Weights have up to 24 significant bits (they lie in float32), biases up to 32 bits.
     """
-    return _Graph().model(network)
+    return _Graph().model(plain(network))
 
 
 class _Graph:
@@ -42,7 +42,7 @@ class _Graph:
                            domain=QONNX_DOMAIN)
             elif isinstance(kind, Table):
                 self._table(sums, output, kind, layer.rounding, f"table{index}")
-            elif kind is not None:
+            elif isinstance(kind, FixedPoint):
                 self._cut(sums, output, kind, layer.rounding, f"activation{index}")
             tensor = output
         graph = helper.make_graph(

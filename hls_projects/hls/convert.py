@@ -20,7 +20,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.gemm_to_matmul import GemmToMatMul
 from qonnx.util.cleanup import cleanup_model
 
-from hls4rl.contract import CutType, FixedPoint, Table, describe, is_power_of_two, read_output
+from hls4rl.contract import FixedPoint, ResultType, Table, describe, is_power_of_two, read_output
 from hls4rl.errors import ProjectError
 from hls4rl.export.graph import read_network
 from hls4rl.export.model_file import load_model
@@ -186,7 +186,7 @@ def _convert(
     configuration["LayerName"][model.graph.input[0].name]["Precision"]["result"] = (
         _fixed(network.input)
     )
-    io_type = "io_stream" if hardware.word_inputs else "io_parallel"
+    io_type = "io_stream" if hardware.inputs_per_clock else "io_parallel"
     target: dict[str, str] = {"io_type": io_type, "part": hardware.hls_part}
     if accelerator:
         target = {"io_type": "io_stream", "board": accelerator, "interface": "axi_stream", "driver": "python"}
@@ -202,7 +202,7 @@ def _fixed(kind: FixedPoint) -> str:
 
 def _bounds(network: IntegerNetwork) -> list[_Bounds]:
     bounds = []
-    inputs: CutType = network.input
+    inputs: ResultType = network.input
     for layer in network.layers:
         bound = layer.largest_sum(inputs)
         fraction_bits = -round(math.log2(layer.sum_lsb(inputs.lsb)))

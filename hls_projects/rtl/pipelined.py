@@ -24,9 +24,9 @@ from alkaid.codegen import RTLModel
 from alkaid.trace import FVArray, trace
 from alkaid.trace.fixed_variable import FVariable, HWConfig
 
-from hls4rl.contract import Argmax, CutType, FixedPoint, FloatArray, IntArray, Sign, Table
+from hls4rl.contract import Argmax, CutType, FixedPoint, FloatArray, IntArray, MultiplyShift, Sign, Table
 from hls4rl.errors import ProjectError
-from hls4rl.network import IntegerNetwork, activate
+from hls4rl.network import IntegerNetwork, activate, plain
 from hls4rl.plain import build, read_json
 from hls4rl.stage import write_json
 
@@ -92,6 +92,7 @@ def write_rtl(network: IntegerNetwork, directory: Path, stages: int) -> RtlInfo:
 
 def _cores(network: IntegerNetwork, stages: int) -> tuple[_Core, _Core, tuple[int, ...]]:
     """The core that is deployed, the one that shows its outputs, and the widths of the results that are the action."""
+    network = plain(network)
     layers, types = _affine_layers(network), network.action_types
     groups = network.output.sizes(network.outputs) if isinstance(network.output, Argmax) else ()
     different = _difference_layers(layers, groups) if groups else layers
@@ -144,6 +145,7 @@ def _affine_layers(network: IntegerNetwork) -> list[_Affine]:
         if from_signs:
             matrix, constant = 2 * matrix, constant - matrix.sum(axis=1)
         kind = layer.activation
+        assert not isinstance(kind, MultiplyShift)  # plain() has none
         cut = kind.input if isinstance(kind, Table) else kind
         shift = round(math.log2(cut.lsb / unit)) if isinstance(cut, FixedPoint) else 0
         layers.append(_Affine(matrix, constant, kind, shift, layer.rounding))

@@ -20,12 +20,10 @@ from hls4rl.policy import PolicySpec
 from hls4rl.task import ADVANTAGES, OPTIMISERS, Task, Training
 from hls4rl.train import environments
 from hls4rl.train.compiled import compiled, compiled_any_order
-from hls4rl.train.course import Course, Streams
 from hls4rl.train.methods import Method
 from hls4rl.train.methods import method as create_method
-from hls4rl.train.methods.compression import Compression
-from hls4rl.train.methods.pruning import Pruning
 from hls4rl.train.parameters import Parameters
+from hls4rl.train.state import Streams, TrainingState
 from hls4rl.train.vpg.advantage import SMALLEST_VARIANCE
 
 EPISODES_A_CALL = 50
@@ -101,8 +99,7 @@ class Rules(NamedTuple):
     @classmethod
     def of(cls, method: Method) -> Rules:
         """The rules of ``method`` as they stand."""
-        groups = method.groups if isinstance(method, Compression) else None
-        kept = method.kept if isinstance(method, Pruning) else None
+        groups, kept = method.groups, method.kept
         no_group, none_kept = np.empty((0, 0), dtype=np.int64), np.empty((0, 0))
         hidden_limit, output_limit = method.latent_limits
         return cls(
@@ -179,8 +176,8 @@ class World(NamedTuple):
     """The environment's own stream."""
 
 
-def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
-    """Train one policy; yields its course after every few episodes, and the last one is the result.
+def run(task: Task, spec: PolicySpec) -> Iterator[TrainingState]:
+    """Train one policy; yields its state after every few episodes, and the last one is the result.
 
     Raises:
         ProjectError: the task's environment cannot be made or is of another kind.
@@ -188,11 +185,11 @@ def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
     settings, streams, method = task.training, Streams.of(spec.seed), create_method(spec)
     features, actions = task.spaces
     (hidden,) = spec.hidden
-    course = Course(Parameters.uniform((features, hidden, actions), streams.start), [])
-    method.initialise(course.parameters, settings.output_gain)
+    state = TrainingState(Parameters.uniform((features, hidden, actions), streams.start), [])
+    method.initialise(state.parameters, settings.output_gain)
     limit = time_limit(task)
     world, buffers, passes = _world(task, streams), _buffers(limit, features), Passes.of(limit, hidden, actions)
-    formats, latent = training_formats(task, method), Arrays(*course.parameters)
+    formats, latent = training_formats(task, method), Arrays(*state.parameters)
     moments = _zeros(latent), _zeros(latent)
     recipe = Settings.of(settings)
     started, episode, updates = time.perf_counter(), 0, 0
@@ -200,18 +197,18 @@ def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
     midpoint = settings.episodes // 2 if switches else settings.episodes
     while episode < settings.episodes:
         if switches and episode == midpoint:
-            method.at_midpoint(course.parameters, streams.start)
+            method.at_midpoint(state.parameters, streams.start)
             moments, updates, midpoint = (_zeros(latent), _zeros(latent)), 0, settings.episodes
         returns, rules = np.zeros(min(EPISODES_A_CALL, midpoint - episode)), Rules.of(method)
         rates = np.array([settings.rate(spec.hidden, episode + index) for index in range(len(returns))])
-        course.steps += train_episodes(
+        state.steps += train_episodes(
             world, formats, recipe, rules, latent, *moments, updates, episode, buffers, passes, streams.actions, rates,
             returns,
         )
-        course.returns.extend(returns.tolist())
-        course.seconds = time.perf_counter() - started
+        state.returns.extend(returns.tolist())
+        state.seconds = time.perf_counter() - started
         episode, updates = episode + len(returns), updates + len(returns)
-        yield course
+        yield state
 
 
 @compiled

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from hls4rl.backend import Backend
 from hls4rl.errors import ProjectError
@@ -26,7 +27,7 @@ from hls4rl.task import Task, read_task
 
 
 @dataclass(frozen=True)
-class Subject:
+class DesignUnderProof:
     """One run, and the part that it was built for."""
 
     run: Run
@@ -63,9 +64,9 @@ class Subject:
         """The environment and the converter of observations that the policy was trained with."""
         made = inputs_of(self.run.verified(self.run.policy.parent), "train it again")
         environment, options = made["environment"]
-        kept = {key: made[key] for key in ("wrappers", "observation", "action") if key in made}
-        named = {"name": self.run.spec.task, "environment": environment, "environment_options": options}
-        return read_task({**named, **kept}, str(self.run.policy.parent))
+        kept: dict[str, Any] = {"name": self.run.spec.task, "environment": environment, "environment_options": options}
+        kept |= {key: made[key] for key in ("wrappers", "observation", "action") if key in made}
+        return read_task(kept, str(self.run.policy.parent))
 
     @cached_property
     def info(self) -> RtlInfo:
@@ -143,15 +144,15 @@ class Subject:
         return QonnxBackend(self.run.qonnx)
 
 
-def find_subjects(root: Path) -> list[Subject]:
+def find_designs(root: Path) -> list[DesignUnderProof]:
     """All built policies in ``<root>/<task>/<run>/<part>/``, in the order of their paths; no streaming cores."""
     found = []
     for part in part_names():
         for path in sorted(root.glob(f"*/*/{part}/{NETLIST}")):
             run = path.parents[1]
             if (run / "policy" / "policy.safetensors").is_file() and not is_stream(run / part):
-                found.append(Subject(Run.at(run), part))
-    return sorted(found, key=lambda subject: (str(subject.run.directory), subject.part))
+                found.append(DesignUnderProof(Run.at(run), part))
+    return sorted(found, key=lambda design: (str(design.run.directory), design.part))
 
 
 def _version(package: str) -> str:
