@@ -20,7 +20,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hls4rl.backend import Answer, Backend
-from hls4rl.contract import FixedPoint, IntArray, Sign
+from hls4rl.contract import IntArray, ResultType
 from hls4rl.errors import ProjectError
 from hls4rl.export.check import check_observations
 from hls4rl.export.imported.original import Original
@@ -35,6 +35,7 @@ from hls4rl.hls_projects.fpga.place import RESULT, build_for_clock
 from hls4rl.hls_projects.hls.convert import write_project
 from hls4rl.hls_projects.hls.csim import CsimBackend, build_csim
 from hls4rl.hls_projects.simulation.pipelined import NetlistBackend, RtlBackend
+from hls4rl.network import plain
 from hls4rl.stage import Stage, contents, exclusive, write_json
 from hls4rl.task import Hardware
 
@@ -117,7 +118,7 @@ class ImportedBuild:
     def _place(self, directory: Path) -> None:
         hardware = self.hardware
         build_for_clock(
-            self.original.folded.network, hardware.part, hardware.clock_mhz, hardware.place_seeds, directory
+            plain(self.original.folded.network), hardware.part, hardware.clock_mhz, hardware.place_seeds, directory
         )
 
     def _report(self, directory: Path) -> None:
@@ -225,5 +226,5 @@ def print_imported(path: Path, console: Console) -> None:
     console.print(table)
 
 
-def _named(kind: FixedPoint | Sign | None) -> dict[str, Any] | None:
+def _named(kind: ResultType | None) -> dict[str, Any] | None:
     return None if kind is None else {"type": type(kind).__name__, **asdict(kind)}

@@ -26,6 +26,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from hls4rl.actions import random_actions
 from hls4rl.backend import Answer
 from hls4rl.checked import read_checked, write_checked
 from hls4rl.cluster import connect
@@ -118,7 +119,7 @@ def random_return(task: Task) -> float:
         rng = np.random.default_rng(0)
 
         def infer(self, observations: IntArray) -> Answer:
-            return Answer(self.rng.integers(task.spaces[1], size=len(observations)), None)
+            return Answer(random_actions(task.actions, len(observations), self.rng), None)
 
     return play(task, Dice(), BASELINE_EPISODES, VALIDATION_SEED).mean_return
 
@@ -133,7 +134,7 @@ class _Search:
         self._file, self._environment, self._settings, self._parts = task, environment, settings, parts
         self._task, self._watch = change(task, settings)[0], watch
         self._path, self._journal, self._end = directory / RESULT, directory / JOURNAL, time.monotonic() + seconds
-        self._seeds = SEEDS[resolve_trainer(task, PolicySpec(task.name, "fp", 4, 0))]
+        self._seeds = SEEDS[resolve_trainer(task, PolicySpec(task.name, "fp", (1,), 0))]
         self._study = _open_study(self._journal, self._task, parts)
         self._baseline = self._constant("baseline", lambda: random_return(self._task))
         self._written = 0.0

@@ -23,9 +23,18 @@ from hls4rl.task import Hardware
 pytestmark = pytest.mark.xdist_group("csim")
 
 
-@pytest.mark.parametrize("name", ["fixed point", "tanh"])
+def learned_scales(path: Path) -> Path:
+    """8 bits, a signed and a narrow activation: a multiplier behind the sums, and limits that no type has."""
+    rng = np.random.default_rng(3)
+    graph = QonnxGraph(3).quant(0.0157, 8.0).dense(rng.normal(size=(3, 4)), 0.0047, 8.0, rng.normal(size=4) * 0.2)
+    graph.quant(0.0129, 8.0).dense(rng.normal(size=(4, 3)), 0.0047, 8.0, rng.normal(size=3) * 0.2)
+    return graph.quant(0.0129, 8.0, narrow=1).dense(rng.normal(size=(3, 3)), 0.0035, 8.0).save(path)
+
+
+@pytest.mark.parametrize("name", ["fixed point", "tanh", "learned scales"])
 def test_both_roads_give_the_model_s_integers(name: str, tmp_path: Path) -> None:
-    original = Original.load(brevitas_model(name, tmp_path / "model.onnx", seed=1))
+    path = tmp_path / "model.onnx"
+    original = Original.load(learned_scales(path) if name == "learned scales" else brevitas_model(name, path, seed=1))
     network = original.folded.network
     rows = check_observations(network.input, network.features)
     expected = Answer.of_logits(original.infer(rows))

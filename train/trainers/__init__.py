@@ -29,6 +29,8 @@ class Trainer:
     seconds."""
     refusal: Callable[[Task, PolicySpec], str | None]
     """Why it cannot train a policy on a task, as the end of a sentence with the remedy; None where it can."""
+    wanted: Callable[[Task], bool] = lambda task: False
+    """Whether the task's file asks for it, so that ``auto`` takes no other."""
 
 
 TRAINERS: dict[str, Trainer] = registry.load("hls4rl.train.trainers", "TRAINER")
@@ -45,7 +47,9 @@ def resolve_trainer(task: Task, spec: PolicySpec, trainer: str = "auto") -> str:
     if trainer not in CHOICES:
         raise ProjectError(f"unknown trainer '{trainer}'; choose one of {', '.join(CHOICES)}")
     if trainer == "auto":
-        trainer = next((name for name, kind in TRAINERS.items() if kind.refusal(task, spec) is None), [*TRAINERS][-1])
+        trainer = next(
+            name for name, kind in TRAINERS.items() if kind.wanted(task) or kind.refusal(task, spec) is None
+        )
     if reason := TRAINERS[trainer].refusal(task, spec):
         raise ProjectError(f"task '{task.name}': {reason}")
     return trainer

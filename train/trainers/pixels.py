@@ -8,7 +8,13 @@ from hls4rl.train.trainers import Trainer
 
 
 def _refusal(task: Task, spec: PolicySpec) -> str | None:
-    return None if task.pixels else "its file has no [pixels]; use another trainer, or see pong.toml"
+    if task.pixels is None:
+        return "its file has no [pixels]; use another trainer, or see pong.toml"
+    if len(spec.hidden) != 1:
+        return (
+            "the trainer from pixels has one hidden layer; give HIDDEN a single number, or use the reference trainer"
+        )
+    return None
 
 
-TRAINER = Trainer(0, "pixels.trainer", _refusal)
+TRAINER = Trainer(0, "pixels.trainer", _refusal, wanted=lambda task: task.pixels is not None)
