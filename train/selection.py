@@ -61,7 +61,7 @@ def policy_inputs(task: Task, spec: PolicySpec, trainer: str = "auto") -> dict[s
     if network["activation"] == "relu":
         del network["activation"]
     return {
-        "spec": {**spec.to_json(), "hidden": spec.hidden[0] if len(spec.hidden) == 1 else list(spec.hidden)},
+        "spec": spec.to_json(),
         "environment": [task.environment, task.environment_options],
         "observation": observation,
         **({"wrappers": list(task.wrappers)} if task.wrappers else {}),
