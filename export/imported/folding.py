@@ -21,7 +21,7 @@ from functools import cache
 
 import numpy as np
 
-from hls4rl.contract import ActivationType, IntArray, MultiplyShift, Sign, is_power_of_two
+from hls4rl.contract import IntArray, MultiplyShift, ResultType, Sign, is_power_of_two
 from hls4rl.errors import ProjectError
 from hls4rl.export.imported.exact import SIGN, Affine, AmbiguousError, Clip, Curve, ExactLayer, ExactNetwork, Levels
 from hls4rl.export.imported.schedule import chain
@@ -226,7 +226,7 @@ class _Folder:
         weight = layer.weight * np.array(factors, dtype=np.int64)[:, None]
         offsets = [offset / unit for offset in layer.offset]
         if not layer.exact:  # the same irrational scale for all: what it adds to all alike changes no order
-            offsets = [offset - offsets[0] for offset in offsets]
+            offsets = [offset - offsets[0] for offset in offsets] if len(offsets) > 1 else offsets
             parts = sorted({offset - math.floor(offset) for offset in offsets} | {Fraction(0), Fraction(1)})
             if any(after - before < _NEAR for before, after in itertools.pairwise(parts)):
                 raise self._refusal(layer, "has biases that differ by less than their rounding; change one a little")
@@ -239,7 +239,7 @@ class _Folder:
 
     def _add(
         self, layer: ExactLayer, weight: IntArray, shift: int, bias: IntArray, fraction: int,
-        kind: ActivationType | MultiplyShift, rounding: str, way: str,
+        kind: ResultType | None, rounding: str, way: str,
     ) -> None:
         first, last = replace(layer, weight=weight).range(*self._reach)
         largest = int(max(np.abs(first).max(), np.abs(last).max())) * 2**fraction + int(np.abs(bias).max())

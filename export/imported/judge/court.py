@@ -132,7 +132,7 @@ class _Court:
             MismatchError: a row is wrong.
         """
         results = self._defendant.infer(integers)
-        actions = np.argmax(results, axis=1)
+        actions = np.argmax(_choices(results), axis=1)
         low, high, _ = self.bounds(reals)
         floats, chosen = self._run(reals)
         if floats.shape[1:] != results.shape[1:] or low.shape != results.shape:
@@ -144,10 +144,10 @@ class _Court:
                 f"{reals[chosen[outside][0]].tolist()}; this is a bug in hls4rl or in a tool that it calls: please "
                 "report it with the model"
             )
-        possible = _possible(actions, low, high) & self._values_possible(results, low, high)
+        possible = _possible(actions, _choices(low), _choices(high)) & self._values_possible(results, low, high)
         self._accuse(np.flatnonzero(~possible), reals, what)
-        surely = _certain(actions, low, high)
-        differs = chosen[np.argmax(floats, axis=1) != actions[chosen]]
+        surely = _certain(actions, _choices(low), _choices(high))
+        differs = chosen[np.argmax(_choices(floats), axis=1) != actions[chosen]]
         # Fractions settle what floats cannot: all rows that differ, and some of those that only might.
         both = dict.fromkeys([*differs.tolist(), *np.flatnonzero(~surely).tolist()])
         doubtful = np.array(list(both)[:max(self._exact_rows, len(differs))], dtype=np.int64)
@@ -162,11 +162,11 @@ class _Court:
                 found, _ = self._program.run(reals[part], exact=True)
             except UnknownError as error:
                 raise ProjectError(f"{self._name}: the check of the import cannot run it: {error}") from error
-            actions = np.argmax(results[part], axis=1)
-            possible = _possible(actions, found.low, found.high)
+            actions, low, high = np.argmax(_choices(results[part]), axis=1), _choices(found.low), _choices(found.high)
+            possible = _possible(actions, low, high)
             possible &= self._values_possible(results[part], found.low, found.high)
             self._accuse(part[~possible], reals, what)
-            undecided += part[~_certain(actions, found.low, found.high)].tolist()
+            undecided += part[~_certain(actions, low, high)].tolist()
         return np.array(undecided, dtype=np.int64)
 
     def _values_possible(self, results: IntArray, low: NDArray[Any], high: NDArray[Any]) -> NDArray[np.bool_]:
@@ -198,6 +198,11 @@ def _logits(model: onnx.ModelProto) -> onnx.ModelProto:
             graph.output[0].name = node.input[0]
             graph.node.remove(node)
     return model
+
+
+def _choices(results: NDArray[Any]) -> NDArray[Any]:
+    """What an action is chosen from: a single result is a yes or no, 1 where it is larger than 0."""
+    return results if results.shape[1] > 1 else np.concatenate([results * 0, results], axis=1)
 
 
 def _possible(actions: IntArray, low: NDArray[Any], high: NDArray[Any]) -> NDArray[np.bool_]:
