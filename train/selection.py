@@ -60,7 +60,7 @@ def policy_inputs(task: Task, spec: PolicySpec, trainer: str = "auto") -> dict[s
     if network["activation"] == "relu":
         del network["activation"]
     return {
-        "spec": {**spec.to_json(), "hidden": spec.hidden[0] if len(spec.hidden) == 1 else list(spec.hidden)},
+        "spec": spec.to_inputs(),
         "environment": [task.environment, task.environment_options],
         "observation": observation,
         **({"wrappers": list(task.wrappers)} if task.wrappers else {}),
@@ -138,7 +138,7 @@ def deployed_policy(task: Task, spec: PolicySpec, root: Path = RUNS) -> Policy:
         ProjectError: it isn't trained yet, or its file is damaged.
     """
     directory = policy_stage(task, spec, root).directory
-    verified(directory, "run `make train` again", spec=spec.to_json())
+    verified(directory, "run `make train` again", spec=spec.to_inputs())
     return load_policy(directory / "policy.safetensors")
 
 
