@@ -168,6 +168,16 @@ class Hardware:
     """Features that come in a clock, for observations too wide to come at once (pixels); 0: all of them."""
 
 
+class CannotDrawError(ProjectError):
+    """An environment has no picture of itself."""
+
+    def __init__(self, task: str, environment: str) -> None:
+        super().__init__(
+            f"task '{task}': environment '{environment}' cannot draw itself (it has no render mode 'rgb_array'), so "
+            "there is nothing to watch; all else works without"
+        )
+
+
 @dataclass(frozen=True)
 class Task:
     """A Gymnasium environment with a Box observation and Discrete actions, and how to treat it."""
@@ -184,6 +194,9 @@ class Task:
     solved: float | None = None
     """Mean return over 100 episodes from which the task counts as solved."""
 
+    file: str = field(default="", compare=False)
+    """What the user calls it by: its name, or the path of its file."""
+
     @property
     def midpoint(self) -> float:
         """When compression and pruning switch, as a part of the training episodes."""
@@ -196,6 +209,24 @@ class Task:
             ProjectError: there is none of this name, its module cannot be imported, it refuses the options, or fails.
         """
         return make_guarded(self.name, self.environment, self.environment_options)
+
+    def make_drawn(self) -> gym.Env[Any, Any]:
+        """The environment, which draws itself: ``render()`` gives pixels.
+
+        Raises:
+            CannotDrawError: it has no such mode.
+            ProjectError: as :meth:`make`.
+        """
+        drawn = dataclasses.replace(self, environment_options={**self.environment_options, "render_mode": "rgb_array"})
+        try:
+            env = drawn.make()
+        except ProjectError as error:
+            self.make().close()  # if that fails too, drawing is not to blame
+            raise CannotDrawError(self.name, self.environment) from error
+        if "rgb_array" not in (env.metadata.get("render_modes") or ()):
+            env.close()
+            raise CannotDrawError(self.name, self.environment)
+        return env
 
     @cached_property
     def spaces(self) -> tuple[int, int]:
@@ -262,7 +293,9 @@ def load_task(name: str) -> Task:
             "for one of your own give the path of its TOML file"
         )
     data = read_toml(path, "task file")
-    task: Task = build(Task, {"name": path.stem, **data}, str(path))
+    if "file" in data:
+        raise ProjectError(f"{path}: unknown key 'file'; it is the file itself")
+    task: Task = build(Task, {"name": path.stem, **data, "file": name}, str(path))
     _check(task, str(path))
     return task
 

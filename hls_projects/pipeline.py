@@ -22,7 +22,7 @@ from hls4rl.hls_projects.executors import EXECUTORS
 from hls4rl.hls_projects.summary import load_summary, returns_verdict, summarise
 from hls4rl.plain import read_json
 from hls4rl.policy import PolicySpec
-from hls4rl.run import RUNS, Run
+from hls4rl.run import RUNS, Run, root_word
 from hls4rl.stage import METADATA, Stage, contents, digest, exclusive, write_json
 from hls4rl.task import Task
 from hls4rl.train import train_seed, train_seeds
@@ -206,7 +206,9 @@ def find_run(task: Task, spec: PolicySpec, choose_seed: bool, root: Path = RUNS)
     runs = [Run(replace(spec, seed=seed), root) for seed in seeds]
     built = [run for run in runs if run.policy.exists()]
     if not built:
-        raise ProjectError(f"no policy in {runs[0].directory}; run `make synth` for this ENV, METHOD, HIDDEN and SEED")
+        raise ProjectError(
+            f"no policy in {runs[0].directory}; run `make synth{root_word(root)}` for this ENV, METHOD, HIDDEN and SEED"
+        )
     complete = [run for run in built if (run.report / "summary.json").exists()]
     return (complete or built)[0]
 
