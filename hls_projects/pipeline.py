@@ -6,7 +6,6 @@ policy → onnx → hls4ml (C-simulation) → <part> (RTL, netlist, bitstream) �
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from hls4rl.hls_projects.cost import cost
 from hls4rl.hls_projects.evaluate import default_episodes, evaluate, require_equal
 from hls4rl.hls_projects.executors import EXECUTORS
 from hls4rl.hls_projects.summary import load_summary, returns_verdict, summarise
+from hls4rl.journal import working
 from hls4rl.plain import read_json
 from hls4rl.policy import PolicySpec
 from hls4rl.run import RUNS, Run, root_word
@@ -253,7 +253,5 @@ def _make_stage(name: str, stage: Stage, maker: Callable[[Path], None], console:
     if stage.is_current:
         console.print(f"  [dim]{name}: already done[/dim]")
         return
-    start = time.perf_counter()
-    with console.status(f"{name} …"), stage.build() as directory:
+    with working(console, name, stage.directory.parent), stage.build() as directory:
         maker(directory)
-    console.print(f"  {name}: {time.perf_counter() - start:.1f} s")
