@@ -65,7 +65,7 @@ class Session:
     def expected(self) -> Expected:
         """What the board must say of itself."""
         design = self.design
-        return Expected(design.features, design.bits, design.actions, design.policy_hash, design.word_inputs)
+        return Expected(design.features, design.bits, design.actions, design.policy_hash, design.inputs_per_clock)
 
 
 class TimedBackend:
@@ -194,7 +194,7 @@ def board_library(session: Session) -> Path:
 
 
 def _task(session: Session) -> Task:
-    if session.port != SIMULATED or not session.design.word_inputs:
+    if session.port != SIMULATED or not session.design.inputs_per_clock:
         return session.task
     options = {**session.task.environment_options, "max_episode_steps": SIMULATED_STEPS}
     return replace(session.task, environment_options=options, solved=None)  # episodes cut short solve nothing

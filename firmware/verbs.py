@@ -88,7 +88,7 @@ def hil(options: BoardOptions, port: Port = "sim", episodes: Episodes = None, fa
     target = options.target  # a wrong name is told before anything is built
     task, chosen = options.built(console)
     session = Session(task, chosen, task.hardware.part, target, port)
-    episodes = episodes or (1 if task.hardware.word_inputs else EPISODES)
+    episodes = episodes or (1 if task.hardware.inputs_per_clock else EPISODES)
     with console.status(escape(f"{episodes} episodes on {port} …")):
         result = run_hil(session, episodes, faults)
     path = chosen.directory / "hil.json"
@@ -184,7 +184,7 @@ def endure(
     console = Console(highlight=False)
     task, chosen = options.built(console)
     session = Session(task, chosen, task.hardware.part, options.target)
-    if session.design.word_inputs:
+    if session.design.inputs_per_clock:
         raise ProjectError("endure is for cores that take all features at once; for this one take make hil FAULTS=0.01")
     reference = TorchBackend(chosen.load_policy())
     with console.status(f"{frames:,} damaged frames …"):

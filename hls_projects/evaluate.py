@@ -51,7 +51,7 @@ class Comparison:
 
 def default_episodes(task: Task) -> int:
     """Episodes where the user does not say how many."""
-    return STREAM_EPISODES if task.hardware.word_inputs else EPISODES
+    return STREAM_EPISODES if task.hardware.inputs_per_clock else EPISODES
 
 
 def evaluate(
@@ -69,7 +69,8 @@ def evaluate(
     reference = open_backend("torch", run, part)
     opened = [open_backend(name, run, part) for name in backends]
     sampled = {
-        name: size for name in backends if task.hardware.word_inputs and (size := EXECUTORS[name].sampled) is not None
+        name: size for name in backends
+        if task.hardware.inputs_per_clock and (size := EXECUTORS[name].sampled) is not None
     }
     sample = _sample(task, reference, episodes, max(sampled.values())) if sampled else None
     comparisons = []

@@ -36,9 +36,9 @@ TOOLS = ("open", "vitis")
 MAXIMUM_PIPELINE_WEIGHTS = 50_000
 """Of the first layer, as logic; alkaid and Yosys would take hours for more."""
 
-_HLS_SETTINGS = ("strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part", "word_inputs")
-_PLACE_SETTINGS = ("part", "clock_mhz", "place_seeds", "stages", "word_inputs")
-_LATER = ("stages", "word_inputs")
+_HLS_SETTINGS = ("strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part", "inputs_per_clock")
+_PLACE_SETTINGS = ("part", "clock_mhz", "place_seeds", "stages", "inputs_per_clock")
+_LATER = ("stages", "inputs_per_clock")
 """Settings that came after the first builds."""
 
 
@@ -95,8 +95,8 @@ class Build:
         hardware = self.task.hardware
         network = read_network(self.run.qonnx)
         common = (network, hardware.part, hardware.clock_mhz, hardware.place_seeds, directory)
-        if hardware.word_inputs:
-            build_stream(*common, hardware.word_inputs)
+        if hardware.inputs_per_clock:
+            build_stream(*common, hardware.inputs_per_clock)
         else:
             build_for_clock(*common, hardware.stages)
 
@@ -217,10 +217,10 @@ def _check_width(task: Task, spec: PolicySpec) -> None:
     """Tell before training that an environment does not fit, or is too wide to come at once."""
     features, _ = task.spaces
     weights = features * spec.hidden
-    if weights > MAXIMUM_PIPELINE_WEIGHTS and not task.hardware.word_inputs:
+    if weights > MAXIMUM_PIPELINE_WEIGHTS and not task.hardware.inputs_per_clock:
         raise ProjectError(
             f"task '{task.name}': {features} features by {spec.hidden} units are too many weights for a core that "
-            "takes all features at once; set hardware.word_inputs, the features that come in a clock, for instance to 4"
+            "takes all features at once; set hardware.inputs_per_clock, for instance to 4"
         )
 
 

@@ -28,7 +28,7 @@ KEYS = (
 
 _RETURNS = {"return_software": "torch", "return_csim": "csim", "return_rtl": "rtl", "return_netlist": "netlist"}
 _SKIPPED = {
-    ("vitis", key): "the vendor's road builds from C++, not from our RTL"
+    ("vitis", key): "the vendor's flow builds from C++, not from our RTL"
     for key in ("return_rtl", "return_netlist", "bitstream")
 }
 _ROWS = (

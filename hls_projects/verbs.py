@@ -78,10 +78,10 @@ def synth(
 
 def _build_onnx(model: Path, task: Task, root: Path) -> None:
     # torch, ONNX Runtime and QONNX take seconds to import; mistakes need none of them.
-    from hls4rl.hls_projects.foreign import build_foreign, print_foreign
+    from hls4rl.hls_projects.imported import build_imported, print_imported
 
-    path = build_foreign(model, task.hardware, root, CONSOLE)
-    print_foreign(path, CONSOLE)
+    path = build_imported(model, task.hardware, root, CONSOLE)
+    print_imported(path, CONSOLE)
     print_result(path)
 
 

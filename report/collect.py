@@ -98,6 +98,7 @@ def _policy(run: Path, explored: Mapping[str, Any] | None) -> dict[str, Any]:
         "proof": _proof(made, figures["part"]),
         "resources": _resources(figures),
         "clock_mhz": task.hardware.clock_mhz,
+        "capped": _capped(implementation),
         "critical_path": words.critical_path(implementation.get("critical_path") or ()),
         "energy": read_stage(report, "op_and_param_counts.json"),
         "weights": _weights(policy),
@@ -153,6 +154,12 @@ def _verified(item: Mapping[str, Any]) -> dict[str, Any]:
         "highest": max(returns, default=None), "first": returns[0] if returns else None,
         "steps": item["steps"], "mismatches": item["mismatches"], "logits_compared": item["logits_compared"],
     }
+
+
+def _capped(implementation: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What holds the clock below what nextpnr found, if anything does."""
+    cause = implementation.get("fmax_capped_by")
+    return {"by": cause, "nextpnr_mhz": implementation["fmax_nextpnr_mhz"]} if cause else None
 
 
 def _proof(run: Run, part: str) -> dict[str, Any] | None:

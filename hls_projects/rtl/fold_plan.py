@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hls4rl.contract import FixedPoint, IntArray, Sign
+from hls4rl.contract import FixedPoint, IntArray, MultiplyShift, Sign
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.rtl.fold_storage import Storage, bits_of, choose_storage, signed_bits
-from hls4rl.network import IntegerNetwork, Layer
+from hls4rl.network import IntegerNetwork, Layer, plain
 
 Bits = NDArray[np.uint8]
 UNITS = (1, 2, 4, 8, 16, 32, 64)
@@ -111,7 +111,7 @@ class Plan:
         """Clock periods from a first feature to its answer, and between two observations' first features.
 
         The first is counted from the edge that samples the feature to the edge that makes the answer readable, features
-        coming one a clock; the second is for answers that are fetched at once.
+        coming one per clock; the second is for answers that are fetched at once.
         """
         features = self.network.features
         run = sum(entry.period * entry.repeats for entry in self.program)
@@ -130,6 +130,7 @@ def plan(network: IntegerNetwork, units: int) -> Plan:
     """
     if not 1 <= units <= MAXIMUM_UNITS:
         raise ProjectError(f"hardware.fold = {units}: a folded core has 1 to {MAXIMUM_UNITS} units; set it so")
+    network = plain(network)
     layers = folded_layers(network)
     storage = choose_storage([layer.weight for layer in layers], units)
     layers = tuple(_permuted(layers, storage.orders))
@@ -164,6 +165,7 @@ def folded_layers(network: IntegerNetwork) -> tuple[FoldedLayer, ...]:
             if number + 1 < len(network.layers):
                 raise ProjectError(f"layer {number} has no activation; the folded core must know its type: give it one")
         else:
+            assert not isinstance(layer.activation, MultiplyShift)  # plain() has none
             kind = layer.activation
     return tuple(layers)
 

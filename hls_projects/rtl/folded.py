@@ -32,7 +32,7 @@ class FoldedInfo:
     """What a test bench or a wrapper has to know of a folded core."""
 
     features: int
-    """``observation`` takes one a clock while ``in_valid`` and ``in_ready``."""
+    """``observation`` takes one per clock while ``in_valid`` and ``in_ready``."""
     observation_bits: int
     actions: int
     """Results of the last layer."""
@@ -43,7 +43,7 @@ class FoldedInfo:
     """Neurons that are computed side by side."""
     cycles: int
     """Clock periods from the edge that samples the first feature to the edge that makes ``out_valid`` and
-    ``action`` readable, if the features come one a clock."""
+    ``action`` readable, if the features come one per clock."""
     interval: int
     """Clocks between two observations, if answers are fetched at once."""
     weight_bits: int

@@ -26,7 +26,7 @@ return, as it is. It does not learn: the rate is the best of ``make tune``."""
 PAPER: dict[str, Any] = {**LITERAL, "advantage": "trajectory"}
 """The least change of :data:`LITERAL` that learns: the return is held against its running mean and deviation."""
 SMALL_STEP: dict[str, Any] = {**PAPER, "learning_rate": 0.01}
-"""One small step for all methods, so that fp, compression and pruning are one course up to the midpoint."""
+"""One small step for all methods, so that fp, compression and pruning are trained alike up to the midpoint."""
 FEW_BITS: dict[str, Any] = {**SMALL_STEP, "raw_observations": False, "episodes": 2000}
 PLAIN: dict[str, Any] = {
     "advantage": "trajectory", "learning_rate": 1e-3, "entropy": 0.0,

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from staged import as_stage
 
+from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.cost import cost
 from hls4rl.network import IntegerNetwork
 from hls4rl.policy import PolicySpec
-from hls4rl.studies.paper import figures, learning, rows, tables
+from hls4rl.studies.paper import figures, learning, publish, rows, tables
 from hls4rl.studies.paper import jobs as matrix
 from hls4rl.studies.paper.answers import Answers
 from hls4rl.studies.paper.check import compare
@@ -107,6 +108,25 @@ def test_a_claim_that_a_larger_step_explains_does_not_survive_it() -> None:
     assert answers.answer(surpasses, "paper", control=True) == NOT_SHOWN
     assert "`paper`: not shown to survive" in answers.table()
     assert answers.answer(claim("Pruning half"), "paper") == SUPPORTED
+
+
+def test_the_documentations_tables_are_made_again(tmp_path: Path) -> None:
+    def finals(variant: str, task: str, method: str, hidden: int, seed: int) -> float:
+        return level(task) - 40 * (method == "pruning") + noise(variant, task, method, hidden, seed)
+
+    results = made_up(finals, ("paper", "paper-late"))
+    names = "".join(f"<!-- paper:{name} -->\nold\n<!-- /paper:{name} -->\n" for name in publish.TABLES)
+    text = publish.fill(f"before\n{names}after\n", results, "here")
+    assert text.startswith("before\n<!-- paper:")
+    assert "\nold\n" not in text
+    assert "| Pruning half of the weights recovers fully and equals full precision | Fig. 6 | **refuted** |" in text
+    assert publish.fill(text, results, "here") == text
+    with pytest.raises(ProjectError, match="no table 'paper:other'"):
+        publish.fill("<!-- paper:other -->\n<!-- /paper:other -->", results, "here")
+    for name in publish.DOCUMENTS:
+        assert "<!-- paper:" in (publish.PROJECT / name).read_text(encoding="utf-8")
+    with pytest.raises(ProjectError, match="no docs here"):
+        publish.publish(results, publish.ROWS, tmp_path, tmp_path)
 
 
 def test_equal_methods_do_not_show_that_none_wins_everywhere() -> None:

@@ -6,11 +6,11 @@ import pytest
 from hls4rl.contract import FloatArray
 from hls4rl.policy import PolicySpec
 from hls4rl.task import ADVANTAGES, load_task, with_settings
-from hls4rl.train.course import Streams
 from hls4rl.train.methods import METHODS, PAPER_METHODS
 from hls4rl.train.methods import method as create_method
 from hls4rl.train.network import PolicyNetwork
 from hls4rl.train.parameters import Parameters
+from hls4rl.train.state import Streams
 from hls4rl.train.vpg import kernel, reference
 from hls4rl.train.vpg.advantage import Baseline, advantages
 from hls4rl.train.vpg.objective import cost, gradients_of, parameters_of, quantised

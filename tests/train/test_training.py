@@ -178,7 +178,7 @@ def test_a_truncated_checkpoint_is_refused(tmp_path: Path, keep: int) -> None:
         load_policy(path)
 
 
-def test_a_foreign_checkpoint_is_refused(tmp_path: Path) -> None:
+def test_an_imported_checkpoint_is_refused(tmp_path: Path) -> None:
     from safetensors.numpy import save_file
 
     path = tmp_path / "policy.safetensors"

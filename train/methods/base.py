@@ -82,7 +82,7 @@ class Method(ABC):
                 array *= output_gain
 
     def at_midpoint(self, parameters: Parameters, rng: np.random.Generator) -> None:  # noqa: B027
-        """Change course after half of the episodes (paper algorithms 2 and 3)."""
+        """Switch after half of the episodes (paper algorithms 2 and 3)."""
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What the method decided at the midpoint, by name, for a checkpoint."""
