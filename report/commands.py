@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hls4rl.errors import ProjectError
+from hls4rl.policy import hidden_text
 from hls4rl.run import RUNS, root_word
 from hls4rl.task import Task, load_task, task_names
 
@@ -63,7 +64,7 @@ def _policy(spec: Mapping[str, Any], task: Task, environment: str) -> str:
 
 
 def _words(spec: Mapping[str, Any], environment: str) -> str:
-    words = {"ENV": environment, "METHOD": spec["method"], "HIDDEN": spec["hidden"]}
+    words = {"ENV": environment, "METHOD": spec["method"], "HIDDEN": hidden_text(tuple(spec["hidden"]))}
     words |= {key.upper(): f"{spec[key]:g}" for key, usual in _OPTIONS.items() if spec.get(key, usual) != usual}
     if spec["seed"] is not None:
         words["SEED"] = spec["seed"]
@@ -82,7 +83,7 @@ def _changes(task: Task, environment: str) -> str:
     usual, words = _file(environment), []
     if usual is None:
         return ""
-    sections = ("observation", "network", "training", *(("pixels",) if task.pixels else ()), "hardware")
+    sections = ("observation", "action", "network", "training", *(("pixels",) if task.pixels else ()), "hardware")
     for section in sections:
         for key, value in vars(getattr(task, section)).items():
             told_otherwise = key in ("part", "clock_mhz") or (section == "training" and key == "seeds")
