@@ -112,7 +112,7 @@ def load_design(run: Run, part: str) -> Design:
             stream.pixels, tuple(sorted(rtl.glob("*.hex"))),
         )
     info = read_info(rtl)
-    return Design(rtl / f"{CORE}.v", info.features, info.observation_bits, info.actions, policy_hash(policy))
+    return Design(rtl / f"{CORE}.v", info.features, info.observation_bits, info.outputs, policy_hash(policy))
 
 
 def load_netlist(run: Run, part: str) -> Netlist:

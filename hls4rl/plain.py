@@ -86,7 +86,8 @@ def _value(hint: Any, value: Any, where: str, key: str) -> Any:
     if isinstance(hint, types.UnionType):
         if value is None:
             return None
-        hint = next(item for item in typing.get_args(hint) if item is not type(None))
+        kinds = [item for item in typing.get_args(hint) if item is not type(None)]
+        hint = str if isinstance(value, str) and str in kinds else kinds[0]
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         if not isinstance(value, dict):
             raise ProjectError(f"{where}: '{key}' is a table; write [{key}] and its keys below")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from hls4rl.checked import read_checked
 from hls4rl.errors import ProjectError
 from hls4rl.stage import verified
-from hls4rl.task import Hardware, Network, Observation, Pixels, Task, Training
+from hls4rl.task import Task, read_task
 
 TRAINING = "training.json"
 EXPLORED = Path("explore") / "explore.json"
@@ -52,10 +53,17 @@ def built_runs(directory: Path) -> list[Path]:
     return sorted(path.parent.parent for path in directory.glob("*/report/summary.json"))
 
 
+def unbuilt_runs(directory: Path) -> list[Path]:
+    """The runs of a task's directory that are trained, and of which neither they nor another seed is built."""
+    built = {_any_seed(path) for path in built_runs(directory)}
+    trained = sorted(path.parent.parent for path in directory.glob("*-s*/policy/training.json"))
+    return [path for path in trained if _any_seed(path) not in built]
+
+
 def task_directories(root: Path) -> list[Path]:
     """The directories below ``root`` that have something to report, by name."""
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    return [path for path in folders if built_runs(path) or (path / EXPLORED).exists()]
+    return [path for path in folders if built_runs(path) or unbuilt_runs(path) or (path / EXPLORED).exists()]
 
 
 def sibling_seeds(run: Path) -> dict[int, Path]:
@@ -77,19 +85,11 @@ def task_of(run: Path) -> Task:
     """
     path = run / "metadata.json"
     found = read_checked(path, "run its `make synth` again")
-    try:
-        data = dict(found["task"])
-        observation = dict(data.pop("observation"))
-        return Task(
-            observation=Observation(**{**observation, "scale": tuple(observation["scale"])}),
-            network=Network(**data.pop("network")),
-            training=Training(**data.pop("training")),
-            hardware=Hardware(**data.pop("hardware")),
-            pixels=Pixels(**pixels) if (pixels := data.pop("pixels", None)) else None,
-            **data,
-        )
-    except (KeyError, TypeError) as error:
-        raise ProjectError(f"{path}: of another version ({error}); run its `make synth` again") from error
+    return read_task(found["task"], f"{path}: of another version; run its `make synth` again")
+
+
+def _any_seed(run: Path) -> str:
+    return re.sub(r"-s\d+", "", run.name)
 
 
 def _without_seed(training: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import multiprocessing
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
@@ -16,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from hls4rl.contract import Argmax
+from hls4rl.journal import SECONDS, note
 from hls4rl.policy import Policy, PolicySpec, load_policy
 from hls4rl.processes import worker_pool
 from hls4rl.run import RUNS
@@ -48,16 +51,25 @@ class Selection:
 def policy_inputs(task: Task, spec: PolicySpec, trainer: str = "auto") -> dict[str, Any]:
     """All that a trained policy depends on, as plain JSON values.
 
+    The paper's published rows carry a digest of them, so that what came later is left out where it changes nothing.
+
     Raises:
         ProjectError: ``trainer`` cannot train on ``task``.
     """
+    observation, network = asdict(task.resolved.observation), asdict(task.network)
+    if not any(observation["offset"]):
+        del observation["offset"]
+    if network["activation"] == "relu":
+        del network["activation"]
     return {
-        "spec": spec.to_json(),
+        "spec": spec.to_inputs(),
         "environment": [task.environment, task.environment_options],
-        "observation": asdict(task.observation),
-        "network": asdict(task.network),
+        "observation": observation,
+        **({"wrappers": list(task.wrappers)} if task.wrappers else {}),
+        **({"action": asdict(task.action)} if task.actions.is_continuous else {}),
+        "network": network,
         "training": {key: value for key, value in asdict(task.training).items() if key != "seeds"},
-        "trainer": resolve_trainer(task, trainer),
+        "trainer": resolve_trainer(task, spec, trainer),
         **({} if task.pixels is None else {"pixels": asdict(task.pixels)}),
     }
 
@@ -81,15 +93,33 @@ def train_seed(
     """
     stage = policy_stage(task, spec, root, trainer)
     if not stage.is_current:
-        load_trainer(task, trainer)
-    with exclusive(stage.directory.parent):
+        load_trainer(task, spec, trainer)
+    run = stage.directory.parent
+    with exclusive(run):
         if not stage.is_current:
-            result = train_policy(task, spec, progress, trainer, stage.directory.parent)
+            result = train_policy(task, spec, _logged(run, progress), trainer, run)
             report = _report(task, result)
             with stage.build() as directory:
                 result.policy.save(directory / "policy.safetensors")
                 write_json(directory / "training.json", report)
     return stage.directory / "training.json"
+
+
+def _logged(
+    directory: Path, progress: Callable[[Standing], None] | None
+) -> Callable[[Standing], None]:
+    """``progress``, which also goes to the log of the run in ``directory``, now and then."""
+    last = -SECONDS
+
+    def told(standing: Standing) -> None:
+        nonlocal last
+        if time.monotonic() - last >= SECONDS or standing.episode >= standing.episodes:
+            last = time.monotonic()
+            note(directory, f"training: {standing}")
+        if progress is not None:
+            progress(standing)
+
+    return told
 
 
 def train_seeds(
@@ -128,7 +158,7 @@ def deployed_policy(task: Task, spec: PolicySpec, root: Path = RUNS) -> Policy:
         ProjectError: it isn't trained yet, or its file is damaged.
     """
     directory = policy_stage(task, spec, root).directory
-    verified(directory, "run `make train` again", spec=spec.to_json())
+    verified(directory, "run `make train` again", spec=spec.to_inputs())
     return load_policy(directory / "policy.safetensors")
 
 
@@ -136,14 +166,18 @@ def _report(task: Task, result: TrainingResult) -> dict[str, Any]:
     from hls4rl.gym_loop import Sampling, play
     from hls4rl.integer_backend import IntegerBackend  # equal to the Brevitas module, and needs no torch
 
-    backend = IntegerBackend(result.policy)
-    sampling = Sampling(backend, result.policy.contract.logit_lsb, np.random.default_rng(result.policy.spec.seed))
+    backend = IntegerBackend(result.policy.network)
     validation = play(task, backend, task.training.validation_episodes, VALIDATION_SEED)
     episodes = task.training.evaluation_episodes or EVALUATION_EPISODES
     greedy = play(task, backend, episodes, EVALUATION_SEED)
-    sampled = play(task, sampling, episodes, EVALUATION_SEED)
+    sampled, output = None, result.policy.contract.output
+    if isinstance(output, Argmax):
+        rng = np.random.default_rng(result.policy.spec.seed)
+        sampling = Sampling(backend, result.policy.contract.logit_lsb, rng, output)
+        sampled = play(task, sampling, episodes, EVALUATION_SEED)
     verdict = Verdict(
-        greedy.mean_return, interval(greedy.returns), sampled.mean_return, interval(sampled.returns), task.solved
+        greedy.mean_return, interval(greedy.returns),
+        sampled.mean_return if sampled else None, interval(sampled.returns) if sampled else None, task.solved,
     )
     return {
         "spec": result.policy.spec.to_json(),
@@ -167,7 +201,7 @@ def _write_selection(
     write_json(path, {
         "task": best.task,
         "method": best.method,
-        "hidden": best.hidden,
+        "hidden": best.shape,
         "chosen_seed": best.seed,
         "chosen_directory": best.directory_name,
         "chosen_by": "mean greedy return over the validation episodes",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hls4rl.contract import FixedPoint, IntArray, MultiplyShift, Sign
+from hls4rl.contract import Argmax, FixedPoint, IntArray, MultiplyShift, Sign, Table
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.rtl.fold_storage import Storage, bits_of, choose_storage, signed_bits
 from hls4rl.network import IntegerNetwork, Layer, plain
@@ -116,7 +116,7 @@ class Plan:
         features = self.network.features
         run = sum(entry.period * entry.repeats for entry in self.program)
         final = self.program[-1]
-        place_in_group = (self.network.actions - 1) % self.units
+        place_in_group = (self.network.outputs - 1) % self.units
         last_step = features + 1 + run - final.period + final.steps - 1
         answered = last_step + self.storage.value_delay + 2 + (self.units > 1) + place_in_group + (3 if self.raw else 4)
         return answered - 1, max(features + 1 + run, answered + 1 - features)
@@ -130,6 +130,8 @@ def plan(network: IntegerNetwork, units: int) -> Plan:
     """
     if not 1 <= units <= MAXIMUM_UNITS:
         raise ProjectError(f"hardware.fold = {units}: a folded core has 1 to {MAXIMUM_UNITS} units; set it so")
+    if not isinstance(network.output, Argmax) or network.output.sizes(network.outputs) != (network.outputs,):
+        raise ProjectError("the folded core chooses one action of several; unfold it (hardware.fold = 0) for others")
     network = plain(network)
     layers = folded_layers(network)
     storage = choose_storage([layer.weight for layer in layers], units)
@@ -164,6 +166,8 @@ def folded_layers(network: IntegerNetwork) -> tuple[FoldedLayer, ...]:
         if layer.activation is None:
             if number + 1 < len(network.layers):
                 raise ProjectError(f"layer {number} has no activation; the folded core must know its type: give it one")
+        elif isinstance(layer.activation, Table):
+            raise ProjectError(f"layer {number} is a table; the folded core has ReLU, hard tanh and signs: take these")
         else:
             assert not isinstance(layer.activation, MultiplyShift)  # plain() has none
             kind = layer.activation

@@ -72,7 +72,7 @@ def write_folded(network: IntegerNetwork, directory: Path, units: int) -> Folded
     cycles, interval = core.clocks
     activations = 2 * core.activation_bits << core.place_bits
     info = FoldedInfo(
-        network.features, network.input.bits, network.actions, _action_bits(core), core.value_bits, units, cycles,
+        network.features, network.input.bits, network.outputs, _action_bits(core), core.value_bits, units, cycles,
         interval, core.storage.code_bits + core.storage.gap_bits,
         activations + sum(words.size for words in memories.values()),
     )
@@ -143,7 +143,7 @@ def _index_bits(count: int) -> int:
 
 
 def _action_bits(core: Plan) -> int:
-    return _index_bits(core.network.actions)
+    return _index_bits(core.network.outputs)
 
 
 def _parameters(core: Plan) -> dict[str, str | int]:
