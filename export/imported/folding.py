@@ -12,6 +12,7 @@ each step at exactly the same sum is taken:
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ import numpy as np
 from hls4rl.contract import IntArray, MultiplyShift, ResultType, Sign, is_power_of_two
 from hls4rl.errors import ProjectError
 from hls4rl.export.imported.exact import SIGN, Affine, AmbiguousError, Clip, Curve, ExactLayer, ExactNetwork, Levels
+from hls4rl.export.imported.schedule import chain
 from hls4rl.export.imported.tensors import common_unit
 from hls4rl.network import IntegerNetwork, Layer, activate
 
@@ -35,6 +37,7 @@ _STEPS = 1 << 16
 _SMALL = 6  # bits of a factor that weights are multiplied by
 _MULTIPLIER_BITS = 40
 _ONE = Fraction(1)
+_NEAR = Fraction(1, 1 << 150)
 _PRODUCT_BITS = 51  # so that a float64 holds them, and the sums
 _CHUNK = 1 << 18
 
@@ -69,7 +72,7 @@ def fold(exact: ExactNetwork, name: str) -> Folded:
 class _Folder:
     def __init__(self, exact: ExactNetwork, name: str) -> None:
         self._name, self._value, self._base = name, exact.value[0], exact.base[0]
-        self._pending = list(exact.layers)
+        self._pending = list(chain(exact, name))
         kind, scale = exact.input.type, float(exact.input.scale)
         # Powers of two stay what they are, so that a model that needs no folding keeps its units.
         keeps = is_power_of_two(scale) and abs(_exponent(scale)) <= _BIAS_BITS
@@ -215,14 +218,20 @@ class _Folder:
     def _logits(self, layer: ExactLayer) -> tuple[Fraction, bool]:
         unit = common_unit(layer.gain)
         factors = [int(gain / unit) for gain in layer.gain]
-        if not layer.exact or max(factors).bit_length() > _MANTISSA:
+        if (not layer.exact and len(set(layer.gain)) > 1) or max(factors).bit_length() > _MANTISSA:
             raise self._refusal(
                 layer, "gives logits in units that differ from output to output; "
                 "take one weight scale for the last layer, without BatchNormalization"
             )
         weight = layer.weight * np.array(factors, dtype=np.int64)[:, None]
         offsets = [offset / unit for offset in layer.offset]
-        for biases, fraction, is_exact in (_on_a_grid(offsets), _in_order(offsets)):
+        if not layer.exact:  # the same irrational scale for all: what it adds to all alike changes no order
+            offsets = [offset - offsets[0] for offset in offsets] if len(offsets) > 1 else offsets
+            parts = sorted({offset - math.floor(offset) for offset in offsets} | {Fraction(0), Fraction(1)})
+            if any(after - before < _NEAR for before, after in itertools.pairwise(parts)):
+                raise self._refusal(layer, "has biases that differ by less than their rounding; change one a little")
+        grids = [_on_a_grid(offsets)] if layer.exact else []
+        for biases, fraction, is_exact in (*grids, _in_order(offsets)):
             if _fits(weight, np.array(biases, dtype=object)):
                 self._add(layer, weight, 0, np.array(biases, dtype=np.int64), fraction, None, "FLOOR", "logits")
                 return unit / 2**fraction, is_exact
@@ -416,7 +425,9 @@ def _simplest(least: int, most: int) -> int:
 def _identity(node: str, count: int) -> ExactLayer:
     """A last layer that hands on its ``count`` inputs."""
     weight = np.eye(count, dtype=np.int64)
-    return ExactLayer(node, weight, (Fraction(1),) * count, (Fraction(0),) * count, ((),) * count, None)
+    return ExactLayer(
+        node, weight, tuple(range(count)), (Fraction(1),) * count, (Fraction(0),) * count, ((),) * count, None
+    )
 
 
 def _over_units(layer: ExactLayer, owner: IntArray, base: IntArray) -> ExactLayer:

@@ -25,13 +25,16 @@ class Original:
     folded: Folded
 
     @classmethod
-    def load(cls, path: Path) -> Original:
+    def load(cls, path: Path, input_type: FixedPoint | None = None) -> Original:
         """Read and fold ``path``.
+
+        Args:
+            input_type: of the observation, for models that don't quantise it themselves.
 
         Raises:
             ProjectError: something in it is not supported; the message names the node and what to do.
         """
-        exact = read_imported(path)
+        exact = read_imported(path, input_type)
         try:
             return cls(path, exact, fold(exact, path.name))
         except (OverflowError, ValueError) as error:
@@ -62,6 +65,10 @@ class Original:
     def reals(self, observations: IntArray) -> FloatArray:
         """The real observations that integers stand for; float64, the same shape."""
         return np.asarray(observations, dtype=np.float64) * float(self.exact.input.scale)
+
+    def given(self, observations: FloatArray) -> FloatArray:
+        """What the model is executed on for real ``observations``: what the host has rounded, if the user says so."""
+        return self.reals(self.host(observations)) if self.exact.input.declared else observations
 
     def infer(self, observations: IntArray) -> IntArray:
         """Integer logits of integer observations, by the folded network."""

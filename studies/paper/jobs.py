@@ -60,10 +60,7 @@ class Job:
     @property
     def inputs(self) -> str:
         """Digits that stand for all that the row depends on."""
-        # The published rows' digests are from when a policy had one hidden layer, given by one number.
-        policy = policy_inputs(self.task, self.spec)
-        policy["spec"]["hidden"] = self.spec.hidden[0]
-        inputs = [policy, EVALUATION_EPISODES, BINS, NOISE, LONG]
+        inputs = [policy_inputs(self.task, self.spec), EVALUATION_EPISODES, BINS, NOISE, LONG]
         return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:12]
 
 

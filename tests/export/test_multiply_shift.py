@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from foreign_models import QonnxGraph
 from fuzz.conversion import files_keep_the_integers, rtl_keeps_the_integers
+from imported_models import QonnxGraph
 
 from hls4rl.contract import FixedPoint, IntArray, MultiplyShift
 from hls4rl.export.check import check_observations
