@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -35,6 +34,7 @@ from hls4rl.hls_projects.fpga.place import RESULT, build_for_clock
 from hls4rl.hls_projects.hls.convert import write_project
 from hls4rl.hls_projects.hls.csim import CsimBackend, build_csim
 from hls4rl.hls_projects.simulation.pipelined import NetlistBackend, RtlBackend
+from hls4rl.journal import working
 from hls4rl.network import plain
 from hls4rl.stage import Stage, contents, exclusive, write_json
 from hls4rl.task import Hardware
@@ -206,10 +206,8 @@ def build_imported(
             if stage.is_current:
                 console.print(f"  [dim]{name}: already done[/dim]")
                 continue
-            start = time.perf_counter()
-            with console.status(f"{name} …"), stage.build() as directory:
+            with working(console, name, build.directory), stage.build() as directory:
                 maker(directory)
-            console.print(f"  {name}: {time.perf_counter() - start:.1f} s")
     return build.directory / "report" / "summary.json"
 
 

@@ -38,6 +38,11 @@ class Standing:
     """Mean over the last :data:`WINDOW` episodes."""
     steps_per_second: float
 
+    def __str__(self) -> str:
+        """As one line says it."""
+        return f"{self.episode}/{self.episodes} episodes, return {self.mean_return:.1f}, " \
+               f"{self.steps_per_second:,.0f} steps/s"
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingResult:
