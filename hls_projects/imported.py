@@ -29,8 +29,9 @@ from hls4rl.export.network_writer import network_model
 from hls4rl.export.onnxruntime_backend import OnnxRuntimeBackend
 from hls4rl.export.qonnx_backend import QonnxBackend
 from hls4rl.hls_projects.evaluate import Comparison, require_equal
+from hls4rl.hls_projects.flow.pipelined import build_for_clock
 from hls4rl.hls_projects.fpga.parts import load_part
-from hls4rl.hls_projects.fpga.place import RESULT, build_for_clock
+from hls4rl.hls_projects.fpga.place import RESULT
 from hls4rl.hls_projects.hls.convert import write_project
 from hls4rl.hls_projects.hls.csim import CsimBackend, build_csim
 from hls4rl.hls_projects.simulation.pipelined import NetlistBackend, RtlBackend

@@ -89,8 +89,8 @@ class Build:
 
     def _place(self, directory: Path) -> None:
         from hls4rl.export.graph import read_network
+        from hls4rl.hls_projects.flow.pipelined import build_for_clock
         from hls4rl.hls_projects.flow.streaming import build_stream
-        from hls4rl.hls_projects.fpga.place import build_for_clock
 
         hardware = self.task.hardware
         network = read_network(self.run.qonnx)
