@@ -192,7 +192,7 @@ def board_library(session: Session) -> Path:
 
 
 def _task(session: Session) -> Task:
-    if session.port != SIMULATED or not session.design.word_inputs:
+    if session.port != SIMULATED or not session.design.word_inputs or session.design.folded:
         return session.task
     options = {**session.task.environment_options, "max_episode_steps": SIMULATED_STEPS}
     return replace(session.task, environment_options=options)

@@ -166,6 +166,9 @@ class Hardware:
     """Stages of the pipeline; 0: as many as ``clock_mhz`` needs."""
     word_inputs: int = 0
     """Features that come in a clock, for observations too wide to come at once (pixels); 0: all of them."""
+    fold: int = 0
+    """Neurons that a folded core computes side by side, its weights in block RAM: 1, 2, 4, 8, …; 0: all of them as
+    logic of their own."""
 
 
 @dataclass(frozen=True)
@@ -368,6 +371,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "hardware.place_seeds": (1, 100),
     "hardware.stages": (0, 24),
     "hardware.word_inputs": (0, 64),
+    "hardware.fold": (0, 256),
 }
 
 _CHOICES = {"training.advantage": ADVANTAGES, "training.optimiser": OPTIMISERS,

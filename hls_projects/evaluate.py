@@ -189,19 +189,15 @@ def _csim(run: Run, part: str) -> Backend:
 
 
 def _rtl(run: Run, part: str) -> Backend:
-    from hls4rl.hls_projects.simulation.pipelined import RtlBackend
-    from hls4rl.hls_projects.simulation.streaming import StreamRtlBackend, is_stream
+    from hls4rl.hls_projects.simulation.cores import open_rtl
 
-    place = run.verified(run.part(part))
-    return StreamRtlBackend(place) if is_stream(place) else RtlBackend(place)
+    return open_rtl(run.verified(run.part(part)))
 
 
 def _netlist(run: Run, part: str) -> Backend:
-    from hls4rl.hls_projects.simulation.pipelined import NetlistBackend
-    from hls4rl.hls_projects.simulation.streaming import StreamNetlistBackend, is_stream
+    from hls4rl.hls_projects.simulation.cores import open_netlist
 
-    place = run.verified(run.part(part))
-    return StreamNetlistBackend(place) if is_stream(place) else NetlistBackend(place)
+    return open_netlist(run.verified(run.part(part)))
 
 
 _OPENERS: dict[str, Callable[[Run, str], Backend]] = {

@@ -33,9 +33,9 @@ TOOLS = ("open", "vitis")
 MAXIMUM_PIPELINE_WEIGHTS = 50_000
 """Of the first layer, as logic; alkaid and Yosys would take hours for more."""
 
-_HLS_SETTINGS = ("strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part", "word_inputs")
-_PLACE_SETTINGS = ("part", "clock_mhz", "place_seeds", "stages", "word_inputs")
-_LATER = ("stages", "word_inputs")
+_HLS_SETTINGS = ("strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part", "word_inputs", "fold")
+_PLACE_SETTINGS = ("part", "clock_mhz", "place_seeds", "stages", "word_inputs", "fold")
+_LATER = ("stages", "word_inputs", "fold")
 """Settings that came after the first builds."""
 
 
@@ -86,16 +86,9 @@ class Build:
 
     def _place(self, directory: Path) -> None:
         from hls4rl.export.graph import read_network
-        from hls4rl.hls_projects.flow.streaming import build_stream
-        from hls4rl.hls_projects.fpga.place import build_for_clock
+        from hls4rl.hls_projects.flow.core import build_core
 
-        hardware = self.task.hardware
-        network = read_network(self.run.qonnx)
-        common = (network, hardware.part, hardware.clock_mhz, hardware.place_seeds, directory)
-        if hardware.word_inputs:
-            build_stream(*common, hardware.word_inputs)
-        else:
-            build_for_clock(*common, hardware.stages)
+        build_core(read_network(self.run.qonnx), self.task.hardware, directory)
 
     def _run_vendor(self, directory: Path) -> None:
         from hls4rl.hls_projects.hls.vitis import build_with_vitis
@@ -209,7 +202,7 @@ def _check_width(task: Task, spec: PolicySpec) -> None:
     """Tell before training that an environment does not fit, or is too wide to come at once."""
     features, _ = task.spaces
     weights = features * spec.hidden
-    if weights > MAXIMUM_PIPELINE_WEIGHTS and not task.hardware.word_inputs:
+    if weights > MAXIMUM_PIPELINE_WEIGHTS and not task.hardware.word_inputs and not task.hardware.fold:
         raise ProjectError(
             f"task '{task.name}': {features} features by {spec.hidden} units are too many weights for a core that "
             "takes all features at once; set hardware.word_inputs, the features that come in a clock, for instance to 4"

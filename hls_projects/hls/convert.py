@@ -164,6 +164,8 @@ def _convert(
         default_reuse_factor=hardware.reuse_factor,
     )
     configuration["Model"]["Strategy"] = hardware.strategy
+    if hardware.fold:
+        _divide_labour(configuration, model, network, hardware.fold)
     kind = network.input
     signedness = "" if kind.signed else "u"
     # The default, fixed<16,6>, would round the observations a second time.
@@ -178,6 +180,19 @@ def _convert(
         model, hls_config=configuration, output_dir=str(directory), project_name=TOP, backend=backend,
         clock_period=round(1000 / hardware.clock_mhz, 3), **target,
     )
+
+
+def _divide_labour(configuration: dict[str, Any], model: ModelWrapper, network: IntegerNetwork, units: int) -> None:
+    """Give each layer as many multipliers as the folded core has: a reuse factor of its weights by ``units``."""
+    configuration["Model"]["Strategy"] = "Resource"
+    names = [node.name for node in model.graph.node if node.op_type == "MatMul"]
+    if len(names) != len(network.layers):
+        raise ProjectError(f"{len(names)} products for {len(network.layers)} layers; please report this graph")
+    for name, layer in zip(names, network.layers, strict=True):
+        # hls4ml takes a divisor of the inputs, or a multiple of them that leaves whole outputs: the next one that fits.
+        inputs, outputs = layer.weight.shape[1], len(layer.weight)
+        groups = next(count for count in range(-(-outputs // units), outputs + 1) if outputs % count == 0)
+        configuration["LayerName"][name] |= {"Strategy": "Resource", "ReuseFactor": inputs * groups}
 
 
 def _bounds(network: IntegerNetwork) -> list[_Bounds]:

@@ -62,11 +62,14 @@ def write_folded(network: IntegerNetwork, directory: Path, units: int) -> Folded
         ProjectError: the network has something that the core does not compute.
     """
     core = plan(network, units)
-    memories = {WEIGHTS: core.storage.words, CONSTANTS: constant_words(core), PROGRAM: program_words(core)}
+    memories = {
+        WEIGHTS: _with_end(core.storage.words), CONSTANTS: _with_end(constant_words(core)),
+        PROGRAM: _with_end(program_words(core)),
+    }
     for name, words in memories.items():
         (directory / name).write_text(_hexadecimal(words), encoding="utf-8")
     source = SOURCE.read_text(encoding="utf-8")
-    parameters = _parameters(core)
+    parameters = _parameters(core, {name: len(words) for name, words in memories.items()})
     (directory / f"{CORE}.v").write_text(_module(core, CORE, parameters, False) + source, encoding="utf-8")
     (directory / f"{LOGITS}.v").write_text(_module(core, LOGITS, parameters, True) + source, encoding="utf-8")
     cycles, interval = core.clocks
@@ -132,6 +135,12 @@ def program_words(core: Plan) -> NDArray[np.uint8]:
     return np.concatenate([bits(values, width) for values, width in fields], axis=1)
 
 
+def _with_end(words: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The memory's words, and one more where an address that has gone one too far would read beyond them."""
+    missing = len(words) < 1 << _index_bits(len(words))
+    return np.pad(words, ((0, int(missing)), (0, 0)))
+
+
 def _program_bits(core: Plan) -> tuple[int, int, int]:
     step_bits = max(core.place_bits, max(entry.period - 1 for entry in core.program).bit_length())
     return step_bits, max(1, max(entry.repeats - 1 for entry in core.program).bit_length()), _index_bits(
@@ -146,10 +155,9 @@ def _action_bits(core: Plan) -> int:
     return _index_bits(core.network.actions)
 
 
-def _parameters(core: Plan) -> dict[str, str | int]:
+def _parameters(core: Plan, words: dict[str, int]) -> dict[str, str | int]:
     storage, formats, network = core.storage, core.formats, core.network
     step_bits, repeat_bits, book_bits = _program_bits(core)
-    constants, programs = len(constant_words(core)), len(core.program)
     books = storage.books if storage.kind == BOOKS and storage.books is not None else ()
     entries = np.zeros((max(1, len(books)), 1 << storage.code_bits), dtype=np.int64)
     for row, book in zip(entries, books, strict=False):
@@ -157,19 +165,20 @@ def _parameters(core: Plan) -> dict[str, str | int]:
     return {
         "UNITS": core.units, "FEATURES": network.features, "INPUT_BITS": network.input.bits,
         "INPUT_SIGNED": int(network.input.signed), "ACTIVATION_BITS": core.activation_bits,
-        "PLACE_BITS": core.place_bits, "WEIGHTS": storage.kind, "WEIGHT_WORDS": len(storage.words),
-        "WEIGHT_ADDRESS_BITS": _index_bits(len(storage.words)), "CODE_BITS": storage.code_bits,
+        "PLACE_BITS": core.place_bits, "WEIGHTS": storage.kind, "WEIGHT_WORDS": words[WEIGHTS],
+        "WEIGHT_ADDRESS_BITS": _index_bits(words[WEIGHTS]), "CODE_BITS": storage.code_bits,
         "VALUE_BITS": storage.value_bits, "GAP_BITS": storage.gap_bits, "BOOKS": max(1, len(books)),
         "BOOK_BITS": book_bits, "BOOK_VALUES": _vector(entries.reshape(-1), storage.value_bits) if books else 0,
         "SUM_BITS": core.sum_bits, "SCALED_BITS": core.scaled_bits, "CONSTANT_BITS": core.constant_bits,
-        "CONSTANT_WORDS": constants, "CONSTANT_ADDRESS_BITS": _index_bits(constants),
+        "CONSTANT_WORDS": words[CONSTANTS], "CONSTANT_ADDRESS_BITS": _index_bits(words[CONSTANTS]),
         "FORMATS": len(formats), "FORMAT_BITS": _index_bits(len(formats)),
         "SHIFTS": _vector([item.shift for item in formats], _FIELD),
         "LOWS": _vector([item.low for item in formats], _FIELD),
         "HIGHS": _vector([item.high for item in formats], _FIELD),
         "SIGNS": _vector([item.sign for item in formats], 1),
         "TIE_EVEN": _vector([item.tie_even for item in formats], 1),
-        "CUT_BITS": core.activation_bits, "PROGRAM_WORDS": programs, "PROGRAM_ADDRESS_BITS": _index_bits(programs),
+        "CUT_BITS": core.activation_bits,
+        "PROGRAM_WORDS": words[PROGRAM], "PROGRAM_ADDRESS_BITS": _index_bits(words[PROGRAM]),
         "STEP_BITS": step_bits, "REPEAT_BITS": repeat_bits, "RAW": int(core.raw), "VALUE_WIDTH": core.value_bits,
         "ARGMAX": 1, "CHOICE_BITS": _action_bits(core), "CHOICES": 1,
     }
