@@ -16,6 +16,7 @@ from hls4rl.hls_projects.fpga.place import RESULT
 from hls4rl.hls_projects.fpga.synthesis import NETLIST
 from hls4rl.hls_projects.hls.csim import LIBRARY
 from hls4rl.hls_projects.prove.claims import Side
+from hls4rl.hls_projects.rtl.folded import is_folded
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGITS, RtlInfo, read_info
 from hls4rl.hls_projects.simulation.streaming import is_stream
 from hls4rl.network import IntegerNetwork
@@ -37,6 +38,11 @@ class Subject:
             raise ProjectError(
                 f"{self.built}: a streaming core, whose answer depends on thousands of clocks; nothing proves it over "
                 "all observations here: compare it with `make evaluate BACKEND=rtl` and `BACKEND=netlist`"
+            )
+        if is_folded(self.built):
+            raise ProjectError(
+                f"{self.built}: a folded core, whose answer depends on many clocks; compare it with `make evaluate "
+                "BACKEND=rtl` and `BACKEND=netlist`, or build the policy with hardware.fold=0 to have it proven"
             )
         for stage in (self.run.onnx.parent, self.built):
             self.run.verified(stage)
@@ -148,7 +154,7 @@ def find_subjects(root: Path) -> list[Subject]:
     for part in part_names():
         for path in sorted(root.glob(f"*/*/{part}/{NETLIST}")):
             run = path.parents[1]
-            if (run / "policy" / "policy.safetensors").is_file() and not is_stream(run / part):
+            if (run / "policy" / "policy.safetensors").is_file() and not (is_stream(run / part) or is_folded(run / part)):
                 found.append(Subject(Run.at(run), part))
     return sorted(found, key=lambda subject: (str(subject.run.directory), subject.part))
 

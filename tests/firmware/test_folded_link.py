@@ -41,7 +41,8 @@ def test_a_folded_core_answers_behind_the_serial_port(tmp_path: Path) -> None:
     actions = []
     for index, body in enumerate(bodies):
         request = protocol.infer_requests([index], [body], coded=True)
-        answers = [protocol.read_answer(frame) for frame in exchange(board, request, 3000).split(protocol.DELIMITER) if frame]
+        frames = exchange(board, request, 3000).split(protocol.DELIMITER)
+        answers = [protocol.read_answer(frame) for frame in frames if frame]
         assert len(answers) == 1
         sequence, answer = answers[0]
         assert sequence == index
