@@ -82,7 +82,7 @@ bench-train: $(VENV)/.ready-bench ## steps per second and time to solve CartPole
 $(VERBS): $(READY) $(if $(call asked,ice40 icebreaker),$(VENV)/.ready-ice40) $(if $(call asked,gowin tangnano),$(VENV)/.ready-gowin)
 	@$(RUN) -m hls4rl $@
 
-fuzz: $(DEV) ## random networks through every conversion, and 110,000 damaged files and frames into every parser
+fuzz: $(READY) ## random networks and graphs through every conversion, damaged files, frames and artefacts, hostile boards, environments and tasks
 	@PYTHONPATH=. $(RUN) tests/fuzz/run.py
 
 kill-test: $(DEV) ## SIGKILL make synth and make paper at 50 random moments each; end each command in 9 ways and count orphans

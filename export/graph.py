@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from qonnx.custom_op.general.quant import quant
 
-from hls4rl.contract import ActivationType, FixedPoint, FloatArray, IntArray, Sign, is_power_of_two
+from hls4rl.contract import ActivationType, FixedPoint, FloatArray, IntArray, MultiplyShift, Sign, is_power_of_two
 from hls4rl.errors import ProjectError
 from hls4rl.export.model_file import load_model
 from hls4rl.network import IntegerNetwork, Layer
@@ -183,7 +183,7 @@ class _Reader:
 
     def _check_range(self, input_type: FixedPoint, layers: Sequence[Layer]) -> None:
         """All that is computed fits 64-bit integers, whatever the observation: sums, and a step in their unit."""
-        kind: ActivationType = input_type
+        kind: ActivationType | MultiplyShift = input_type
         for number, layer in enumerate(layers):
             assert kind is not None
             unit = layer.sum_lsb(kind.lsb)

@@ -1,4 +1,4 @@
-"""Integer network → QONNX, in the form that every road from here on reads: power-of-two scales, one chain."""
+"""Integer network → QONNX, in the form that every flow from here on reads: power-of-two scales, one chain."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from onnx import TensorProto, helper, numpy_helper
 from hls4rl.contract import FixedPoint, FloatArray, IntArray, Sign
 from hls4rl.export.lowering import IR_VERSION, OPSET
 from hls4rl.export.operators import QONNX_DOMAIN
-from hls4rl.network import IntegerNetwork
+from hls4rl.network import IntegerNetwork, plain
 
 
 def network_model(network: IntegerNetwork) -> onnx.ModelProto:
-    """The QONNX graph that :func:`hls4rl.export.graph.read_network` reads back as ``network``.
+    """The QONNX graph that :func:`hls4rl.export.graph.read_network` reads back as ``plain(network)``.
 
     Weights have up to 24 significant bits (they lie in float32), biases up to 32 bits.
     """
-    return _Graph().model(network)
+    return _Graph().model(plain(network))
 
 
 class _Graph:
@@ -40,7 +40,7 @@ class _Graph:
             if isinstance(kind, Sign):
                 self._node("BipolarQuant", [sums, self._constant(f"scale{index}", 1.0)], output, f"sign{index}",
                            domain=QONNX_DOMAIN)
-            elif kind is not None:
+            elif isinstance(kind, FixedPoint):
                 if not kind.signed:
                     self._node("Relu", [sums], f"relu{index}", f"relu{index}")
                     sums = f"relu{index}"

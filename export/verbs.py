@@ -30,9 +30,10 @@ def export(
     # torch, Brevitas and QONNX take seconds to import; --help and mistakes need none of them.
     from hls4rl.export.writer import export_policy
 
-    if (policy.parent / METADATA).is_file():
-        verified(policy.parent, "train it again with `make train`")
     loaded = load_policy(policy)
+    place = policy.resolve().parent
+    if (place / METADATA).is_file() or place.parent.name == loaded.spec.directory_name:  # in a run's folder
+        verified(place, "train it again with `make train`")
     directory = output if output is not None else policy.resolve().parent.parent / "onnx"
     if directory.exists() and not directory.is_dir():
         raise ProjectError(f"{directory} is a file; give a directory with --output")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +84,30 @@ def load_board(name: str) -> Board:
     return board
 
 
+_WORDS = {
+    "name": r"\w[\w. -]{0,99}",
+    "title": r"[^\x00-\x1f\x7f]{1,200}",
+    "loader": r"\w[\w.-]{0,99}",
+    "device": r"--(\w+-)?\w*\d+k|--(package|device|speed)|--vopt|(family=)?\w[\w./-]*",
+    "packer": r"-\w|--(idcode|spimode|freq|compress)|[\w.-]+",
+}
+"""Texts: what they may be, for they end in names of folders, in command lines and in files of pins."""
+_PIN = {"site": r"[\w.:]{1,40}", "io_type": r"\w{1,40}"}
+
+
+def _check_words(board: Board, path: Path) -> None:
+    texts = [(key, item) for key in _WORDS for value in [getattr(board, key)]
+             for item in ([value] if isinstance(value, str) else value)]
+    named = [(key, item, _WORDS[key]) for key, item in texts]
+    named += [(f"pins.{signal}.{key}", getattr(pin, key), pattern)
+              for signal, pin in board.pins.items() for key, pattern in _PIN.items()]
+    for key, item, pattern in named:
+        if not re.fullmatch(pattern, item):
+            raise ProjectError(f"{path}: {key} has {item[:200]!r}, which no tool takes for one; see the shipped boards")
+
+
 def _check(board: Board, path: Path) -> None:
+    _check_words(board, path)
     if board.family.pin is None:
         raise ProjectError(f"{path}: boards with {board.family.name} parts are not built here; take another part")
     missing = set(_SIGNALS) - {"button"} - set(board.pins)

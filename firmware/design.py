@@ -61,8 +61,8 @@ class Design:
     actions: int
     policy_hash: int
     """First 64 bits of the SHA-256 of the policy's file."""
-    word_inputs: int = 0
-    """Features that a streaming or folded core takes a clock; 0: all at once."""
+    inputs_per_clock: int = 0
+    """Features that a streaming or folded core takes per clock; 0: all at once."""
     memories: tuple[Path, ...] = ()
     """Files that the core's Verilog reads from the working directory: what its block RAMs hold."""
     folded: bool = False
@@ -71,7 +71,7 @@ class Design:
     @property
     def words(self) -> int:
         """Clocks in which a streaming core takes an observation; 0 for other cores."""
-        return -(-self.features // self.word_inputs) if self.word_inputs else 0
+        return -(-self.features // self.inputs_per_clock) if self.inputs_per_clock else 0
 
     def copy_memories(self, directory: Path) -> None:
         """Put :attr:`memories` where the tools will look for them."""
@@ -94,7 +94,7 @@ class Design:
         """Verilog of the module ``board``: ports ``clk rx tx led`` and, with a reset button, ``button``."""
         return _TOP.format(
             policy_hash=self.policy_hash, features=self.features, bits=self.bits, actions=self.actions,
-            words=self.words, word_bits=max(1, self.word_inputs * self.bits), handshake=int(self.folded),
+            words=self.words, word_bits=max(1, self.inputs_per_clock * self.bits), handshake=int(self.folded),
             clocks_per_bit=clocks_per_bit, led="!link_led" if led_active_low else "link_led",
             button_port=",\n    input  wire button" if button else "",
             reset=("!button" if button_active_low else "button") if button else "1'b0",

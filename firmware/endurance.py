@@ -163,7 +163,7 @@ def _cut(rng: np.random.Generator, frame: bytes) -> bytes:
     return frame[:int(rng.integers(1, len(frame) - 1))] + protocol.DELIMITER
 
 
-def _foreign(rng: np.random.Generator, _: bytes) -> bytes:
+def _imported(rng: np.random.Generator, _: bytes) -> bytes:
     # Whole, but nothing that a board answers: another kind or length.
     kind = int(rng.choice([0x00, 0x03, 0x81, 0x82, 0xFF]))
     return protocol.seal(bytes([kind]) + rng.bytes(int(rng.integers(0, 300))))
@@ -186,5 +186,5 @@ def _unless_whole(data: bytes) -> bytes:
 
 _DAMAGES: dict[str, Callable[[np.random.Generator, bytes], bytes]] = {
     "noise": _noise, "flood": _no_zeros, "flipped": _flip, "dropped": _drop, "doubled": _double, "cut": _cut,
-    "foreign": _foreign, "merged": _two_in_one, "break": _noise,
+    "imported": _imported, "merged": _two_in_one, "break": _noise,
 }

@@ -27,6 +27,7 @@ from hls4rl.run import Run
 from hls4rl.stage import Stage, digest, exclusive
 from hls4rl.task import Task
 from hls4rl.train.network import TorchBackend
+from hls4rl.verdict import is_solved
 
 SIMULATED = "sim"
 """The port's name for the simulated board."""
@@ -64,7 +65,7 @@ class Session:
     def expected(self) -> Expected:
         """What the board must say of itself."""
         design = self.design
-        return Expected(design.features, design.bits, design.actions, design.policy_hash, design.word_inputs)
+        return Expected(design.features, design.bits, design.actions, design.policy_hash, design.inputs_per_clock)
 
 
 class TimedBackend:
@@ -131,6 +132,7 @@ def run_hil(session: Session, episodes: int, faults: float = 0.0, seed: int = 0)
         "task": session.task.name, "run": session.run.spec.directory_name, "board": session.board.name,
         "port": session.port, "policy_hash": f"{identity.policy_hash:016x}",
         "return_hardware": hardware.mean_return, "return_software": software.mean_return,
+        "solved": is_solved(hardware.mean_return, task.solved), "solved_from": task.solved,
         "returns_equal": bool(np.array_equal(hardware.returns, software.returns)),
         "episodes": episodes, "steps_compared": steps, "mismatches": mismatches,
         "link_faults": link.counters.faults, "retries": link.counters.retries, "link": link.counters.to_json(),
@@ -192,7 +194,7 @@ def board_library(session: Session) -> Path:
 
 
 def _task(session: Session) -> Task:
-    if session.port != SIMULATED or not session.design.word_inputs or session.design.folded:
+    if session.port != SIMULATED or not session.design.inputs_per_clock or session.design.folded:
         return session.task
     options = {**session.task.environment_options, "max_episode_steps": SIMULATED_STEPS}
-    return replace(session.task, environment_options=options)
+    return replace(session.task, environment_options=options, solved=None)  # episodes cut short solve nothing

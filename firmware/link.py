@@ -46,17 +46,17 @@ class Expected:
     bits: int
     actions: int
     policy_hash: int
-    word_inputs: int = 0
-    """Features that a streaming core takes a clock; 0: all at once."""
+    inputs_per_clock: int = 0
+    """Features that a streaming core takes per clock; 0: all at once."""
 
     def frames(self, sequences: list[int], packed: list[bytes]) -> bytes:
         """Inference requests of what :meth:`pack` gave."""
-        return protocol.infer_requests(sequences, packed, coded=self.word_inputs > 0)
+        return protocol.infer_requests(sequences, packed, coded=self.inputs_per_clock > 0)
 
     def pack(self, observations: IntArray) -> list[bytes]:
         """The bodies of inference requests; ``observations``: int64, shape (batch, features)."""
-        if self.word_inputs:
-            return protocol.code_observations(observations, self.bits, self.word_inputs)
+        if self.inputs_per_clock:
+            return protocol.code_observations(observations, self.bits, self.inputs_per_clock)
         return protocol.pack_observations(observations, self.bits)
 
 
@@ -93,7 +93,7 @@ class Link:
         self.counters = Counters()
         self.identity: Identity | None = None
         self._port, self._baud, self._expected = port, baud, expected
-        if expected.word_inputs:
+        if expected.inputs_per_clock:
             window = 1  # the board keeps one such observation
         self._timeout, self._window, self._attempts = timeout, window, attempts
         self._write_timeout = timeout + _KERNEL_BUFFER * protocol.BITS_PER_BYTE / baud

@@ -101,8 +101,8 @@ def pack_observations(observations: IntArray, bits: int) -> list[bytes]:
     return [row.tobytes() for row in rows]
 
 
-def code_observations(observations: IntArray, bits: int, word_inputs: int) -> list[bytes]:
-    """The same for a streaming core: words of ``word_inputs`` features, runs of zero words by their length.
+def code_observations(observations: IntArray, bits: int, inputs_per_clock: int) -> list[bytes]:
+    """The same for a streaming core: words of ``inputs_per_clock`` features, runs of zero words by their length.
 
     Args:
         observations: int64, shape (batch, features), each within the input type.
@@ -111,10 +111,10 @@ def code_observations(observations: IntArray, bits: int, word_inputs: int) -> li
         ValueError: one is not.
     """
     count, features = observations.shape
-    words = -(-features // word_inputs)
-    padded = np.zeros((count, words * word_inputs), dtype=np.int64)
+    words = -(-features // inputs_per_clock)
+    padded = np.zeros((count, words * inputs_per_clock), dtype=np.int64)
     padded[:, :features] = observations
-    packed = pack_observations(padded.reshape(count * words, word_inputs), bits)
+    packed = pack_observations(padded.reshape(count * words, inputs_per_clock), bits)
     return [_code(packed[row * words:(row + 1) * words]) for row in range(count)]
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from hls4rl.checked import read_if_whole, write_checked
@@ -27,6 +28,7 @@ from hls4rl.policy import PolicySpec
 from hls4rl.run import Run
 from hls4rl.stage import Stage, digest, exclusive, write_json
 from hls4rl.task import Task, with_settings
+from hls4rl.verdict import solved_markup
 
 BoardName = Annotated[
     str | None,
@@ -86,8 +88,8 @@ def hil(options: BoardOptions, port: Port = "sim", episodes: Episodes = None, fa
     target = options.target  # a wrong name is told before anything is built
     task, chosen = options.built(console)
     session = Session(task, chosen, task.hardware.part, target, port)
-    episodes = episodes or (1 if task.hardware.word_inputs else EPISODES)
-    with console.status(f"{episodes} episodes on {port} …"):
+    episodes = episodes or (1 if task.hardware.inputs_per_clock else EPISODES)
+    with console.status(escape(f"{episodes} episodes on {port} …")):
         result = run_hil(session, episodes, faults)
     path = chosen.directory / "hil.json"
     write_checked(path, {"policy": digest(chosen.policy), **result})
@@ -102,7 +104,8 @@ def hil(options: BoardOptions, port: Port = "sim", episodes: Episodes = None, fa
         ("wire time per action, µs", "wire_us_per_action"),
         ("core latency, cycles", "core_cycles"), ("core latency, ns", "core_latency_ns"),
     ):
-        table.add_row(label, str(result[key]))
+        table.add_row(label, escape(str(result[key])))
+    table.add_row("solved", solved_markup(result["return_hardware"], result["solved_from"]))
     console.print(table)
     require_exact(result)
     print_result(path)
@@ -158,7 +161,7 @@ def bitstream(options: BoardOptions) -> None:
     })
     with exclusive(chosen.directory):
         if not stage.is_current:
-            with console.status(f"synthesis, place and route for {target.title} …"), stage.build() as directory:
+            with console.status(escape(f"synthesis, place and route for {target.title} …")), stage.build() as directory:
                 build_bitstream(design, core, target, directory)
     _print_bitstream(stage.directory, console)
     console.print(_proven(chosen, name, digest(core.file)), soft_wrap=True)
@@ -181,7 +184,7 @@ def endure(
     console = Console(highlight=False)
     task, chosen = options.built(console)
     session = Session(task, chosen, task.hardware.part, options.target)
-    if session.design.word_inputs:
+    if session.design.inputs_per_clock:
         raise ProjectError("endure is for cores that take all features at once; for this one take make hil FAULTS=0.01")
     reference = TorchBackend(chosen.load_policy())
     with console.status(f"{frames:,} damaged frames …"):
@@ -206,7 +209,7 @@ def boards() -> None:
         table.add_column(label)
     for name in board_names():
         item = load_board(name)
-        table.add_row(name, item.title, f"{item.clock_mhz:g}", f"{item.baud:,}")
+        table.add_row(name, escape(item.title), f"{item.clock_mhz:g}", f"{item.baud:,}")
     Console(highlight=False).print(table)
 
 
@@ -234,7 +237,8 @@ def _print_bitstream(directory: Path, console: Console) -> None:
 
     report = json.loads((directory / REPORT).read_text(encoding="utf-8"))
     used = ", ".join(f"{name} {count}/{total}" for name, (count, total) in report["utilization"].items())
-    console.print(f"{report['title']}: {report['fmax_mhz']} MHz reached, {report['clock_mhz']} MHz needed; {used}")
+    title = escape(report["title"])
+    console.print(f"{title}: {report['fmax_mhz']} MHz reached, {report['clock_mhz']} MHz needed; {used}")
     console.print("load it with:", style="bold")
     print(f"  {report['load'].replace(report['bitstream'], str(directory / report['bitstream']))}", flush=True)
 

@@ -87,6 +87,46 @@ class Sign:
         return 1.0
 
 
+@dataclass(frozen=True)
+class MultiplyShift:
+    """Scales that are no powers of two, as integers: ``(multiplier * sum + addend) >> shift``, cut to ``low … high``.
+
+    An imported network's own rounding at every sum that its layer can reach: whoever makes one has checked that.
+    """
+
+    multiplier: tuple[int, ...]
+    """One for each output; not negative."""
+    addend: tuple[int, ...]
+    """One for each output."""
+    shift: int
+    output: FixedPoint
+    """Type of the results."""
+    low: int
+    high: int
+    """Limits of the results, inside ``output``, in units of its lsb."""
+
+    def __post_init__(self) -> None:
+        if len(self.multiplier) != len(self.addend) or min(self.multiplier, default=0) < 0 or self.shift < 0:
+            raise ValueError("one multiplier and one addend for each output, none negative, and a shift to the right")
+        if not self.output.minimum <= self.low <= self.high <= self.output.maximum:
+            raise ValueError(f"limits lie inside the output's type, unlike {self.low} … {self.high}")
+
+    @property
+    def lsb(self) -> float:
+        """Value of one unit of the results."""
+        return self.output.lsb
+
+    @property
+    def minimum(self) -> int:
+        """Smallest result, in units of ``lsb``."""
+        return self.low
+
+    @property
+    def maximum(self) -> int:
+        """Largest result, in units of ``lsb``."""
+        return self.high
+
+
 WeightType = FixedPoint | Binary | None
 ActivationType = FixedPoint | Sign | None
 

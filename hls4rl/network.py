@@ -6,11 +6,12 @@ time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hls4rl.contract import ActivationType, FixedPoint, IntArray, Sign
+from hls4rl.contract import ActivationType, FixedPoint, IntArray, MultiplyShift, Sign
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,9 +26,10 @@ class Layer:
     """Shape (outputs,), in units of ``bias_lsb``."""
     bias_lsb: float
     """Value of one unit of ``bias``: a power of two."""
-    activation: ActivationType
+    activation: ActivationType | MultiplyShift
     """Type that the sums are cut to: floor and saturation for :class:`FixedPoint` (an unsigned one is the
-    quantised ReLU), ±1 for :class:`Sign`, None for sums left as they are."""
+    quantised ReLU), ±1 for :class:`Sign`, multiplied and shifted for :class:`MultiplyShift`, None for sums left as
+    they are."""
     rounding: str = "FLOOR"
     """How a :class:`FixedPoint` activation cuts: FLOOR, or ROUND (half to even; models from elsewhere have it)."""
 
@@ -35,9 +37,9 @@ class Layer:
         """Value of one unit of the layer's exact sums, for inputs in units of ``input_lsb``."""
         return min(input_lsb * self.weight_lsb, self.bias_lsb)
 
-    def largest_sum(self, inputs: FixedPoint | Sign) -> float:
+    def largest_sum(self, inputs: FixedPoint | Sign | MultiplyShift) -> float:
         """Magnitude, in real units, that no sum exceeds, nor any part of one in whatever order it is added."""
-        largest = max(-inputs.minimum, inputs.maximum) if isinstance(inputs, FixedPoint) else 1
+        largest = 1 if isinstance(inputs, Sign) else max(-inputs.minimum, inputs.maximum)
         products = np.abs(self.weight.astype(np.float64)).sum(axis=1) * largest * inputs.lsb * self.weight_lsb
         return float((products + np.abs(self.bias.astype(np.float64)) * self.bias_lsb).max())
 
@@ -98,12 +100,65 @@ class IntegerNetwork:
         return values
 
 
-def activate(sums: IntArray, lsb: float, kind: ActivationType, rounding: str = "FLOOR") -> IntArray:
+def plain(network: IntegerNetwork) -> IntegerNetwork:
+    """The same function without :class:`MultiplyShift`: its multiplication is a diagonal layer behind the sums.
+
+    What the backends are built from that have no multiplier behind a sum: QONNX, hls4ml, the pipelined core.
+    """
+    layers: list[Layer] = []
+    inputs: FixedPoint | Sign | MultiplyShift = network.input
+    for layer in network.layers:
+        kind = layer.activation
+        layers += _diagonal(layer, kind, inputs) if isinstance(kind, MultiplyShift) else [layer]
+        inputs = kind if kind is not None else inputs
+    return replace(network, layers=tuple(layers))
+
+
+_CONSTANT_BITS = 24
+"""What a float32 holds of a constant, and with it QONNX and the tools that read it."""
+
+
+def _diagonal(layer: Layer, kind: MultiplyShift, inputs: FixedPoint | Sign | MultiplyShift) -> list[Layer]:
+    """Sums that nothing cuts, then the multiplication; limits that no type has are two cuts more."""
+    unit, output, count = layer.sum_lsb(inputs.lsb), kind.output, len(kind.multiplier)
+    step, above = output.lsb * 2.0**-kind.shift, output.maximum - kind.high
+    multiplier = np.array(kind.multiplier, dtype=np.int64)
+    # What the multiplier divides of the addend is added to the sum, so that the rest has no more bits than it.
+    whole, rest = np.divmod(np.array(kind.addend, dtype=np.int64) + (above << kind.shift), np.maximum(multiplier, 1))
+    weight, bias = layer.weight, layer.bias * _ratio(layer.bias_lsb, unit) + whole
+    factors, addend = np.diag(multiplier), rest
+    if max(multiplier.max(), rest.max()) >= 1 << _CONSTANT_BITS:
+        # The higher bits are weights of a second copy of the sums, and of a sum that is always 1.
+        low = multiplier % (1 << _CONSTANT_BITS)
+        addend = rest % (1 << _CONSTANT_BITS)
+        factors = np.concatenate([np.diag(low), np.diag(multiplier - low), (rest - addend)[:, None]], axis=1)
+        weight = np.concatenate([weight, weight, np.zeros((1, weight.shape[1]), dtype=np.int64)])
+        bias = np.concatenate([bias, bias, [1]])
+    sums = Layer(weight, layer.weight_lsb, bias, unit, None)
+    bits = 1 + max(1, math.ceil(sums.largest_sum(inputs) / unit)).bit_length()
+    sums = replace(sums, activation=FixedPoint(bits, bits + round(math.log2(unit))))
+    result = [sums, Layer(factors, step / unit, addend, step, output)]
+    if (kind.low, kind.high) == (output.minimum, output.maximum):
+        return result
+    # The type cuts at its maximum, which stands for ``high``; an unsigned one then cuts at its 0, which stands for
+    # ``low``; and back.
+    one, width = np.eye(count, dtype=np.int64), max(1, (kind.high - kind.low).bit_length())
+    positive = FixedPoint(width, width + output.integer_bits - output.bits, signed=False)
+    for shift, cut in ((-above - kind.low, positive), (kind.low, output)):
+        result.append(Layer(one, 1.0, np.full(count, shift, dtype=np.int64), output.lsb, cut))
+    return result
+
+
+def activate(sums: IntArray, lsb: float, kind: ActivationType | MultiplyShift, rounding: str = "FLOOR") -> IntArray:
     """Cut ``sums`` (int64, any shape, in units of ``lsb``) to ``kind``; the result is in units of its lsb."""
     if kind is None:
         return sums
     if isinstance(kind, Sign):
         return np.where(sums >= 0, 1, -1).astype(np.int64)
+    if isinstance(kind, MultiplyShift):
+        scaled = sums * np.array(kind.multiplier, dtype=np.int64) + np.array(kind.addend, dtype=np.int64)
+        limited: IntArray = np.clip(scaled >> kind.shift, kind.low, kind.high)
+        return limited
     if kind.lsb >= lsb:
         cut = round_half_even(sums, _ratio(kind.lsb, lsb)) if rounding == "ROUND" else sums // _ratio(kind.lsb, lsb)
     else:

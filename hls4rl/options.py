@@ -16,8 +16,8 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from hls4rl.policy import ALL_METHODS, PolicySpec
-from hls4rl.run import RUNS
+from hls4rl.policy import METHOD_NAMES, PolicySpec
+from hls4rl.run import RUNS, check_root
 from hls4rl.task import Task, change, load_task
 
 ENVIRONMENT = "HLS4RL_"
@@ -30,7 +30,7 @@ def option(name: str, help: str, **more: Any) -> Any:
 
 
 Env = Annotated[str, option("--env", "Task: the name of a shipped one, or the path of a TOML file of your own.")]
-Method = Annotated[str, option("--method", f"One of {', '.join(ALL_METHODS)}.")]
+Method = Annotated[str, option("--method", f"One of {', '.join(METHOD_NAMES)}.")]
 Hidden = Annotated[int, option("--hidden", "Units of the hidden layer.")]
 Seed = Annotated[
     int | None, option("--seed", "Seed of the policy. Without it the best of several, by validation, is taken.")
@@ -44,7 +44,7 @@ ActivationBits = Annotated[
 Settings = Annotated[
     str | None, option("--set", "Changes of the task's settings, as 'observation.bits=2 hardware.stages=1'.")
 ]
-Root = Annotated[Path, option("--root", "Folder that the runs are kept in.")]
+Root = Annotated[Path, option("--root", "Folder that the runs are kept in.", callback=check_root)]
 Part = Annotated[
     str | None, option("--part", "FPGA to build for; `hls4rl parts` lists them. Default: the task's hardware.part.")
 ]

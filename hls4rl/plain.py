@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hls4rl.errors import ProjectError
+from hls4rl.renamed import RENAMED
 
 MAXIMUM_TOML_BYTES = 1 << 20
 MAXIMUM_JSON_BYTES = 1 << 28
@@ -63,6 +64,8 @@ def build(kind: type[Any], data: dict[str, Any], where: str, section: str = "") 
     known = {item.name: item for item in dataclasses.fields(kind)}
     for key in data:
         if key not in known:
+            if new := RENAMED.get(f"{section}{key}"):
+                raise ProjectError(f"{where}: '{section}{key}' is now called '{new}'; rename it")
             raise ProjectError(
                 f"{where}: unknown key '{section}{key}'; known keys there are {', '.join(sorted(known))}"
             )

@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from hls4rl import registry
 from hls4rl.contract import Contract
 from hls4rl.errors import ProjectError
 from hls4rl.plain import build
 
-METHODS = ("fp", "binaryconnect", "binarynet", "compression", "pruning")
-"""The paper's five methods, in its order."""
-ALL_METHODS = (*METHODS, "ternary")
-"""The paper's and ours."""
+METHOD_NAMES = tuple(name for name in registry.names("hls4rl.train.methods") if name != "base")
+"""A method is a module of :mod:`hls4rl.train.methods`, called by its name."""
 
 FORMAT = "hls4rl-policy-1"
 MAXIMUM_BYTES = 1 << 28
@@ -52,8 +51,8 @@ class PolicySpec:
     """Which settings of the task were changed (:func:`hls4rl.task.change`); empty for none."""
 
     def __post_init__(self) -> None:
-        if self.method not in ALL_METHODS:
-            raise ProjectError(f"unknown method '{self.method}'; choose one of {', '.join(ALL_METHODS)}")
+        if self.method not in METHOD_NAMES:
+            raise ProjectError(f"unknown method '{self.method}'; choose one of {', '.join(METHOD_NAMES)}")
         for name, low, high in (
             ("hidden", 1, 4096),
             ("seed", 0, 2**31 - 1),

@@ -6,6 +6,7 @@ made here, from this run's policy, or it is refused.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,18 @@ from hls4rl.stage import digest, verified
 
 RUNS = Path("runs")
 """Where runs are kept unless told otherwise: below the current folder."""
+
+
+def check_root(root: Path) -> Path:
+    """``root``, if all that reads paths below it (Yosys' scripts, terminals, pages) takes them for what they are.
+
+    Raises:
+        ProjectError: it has quotes, backslashes, patterns or control characters, itself or in what it lies in.
+    """
+    found = re.search(r"""["\\*?\[\]\x00-\x1f\x7f]""", str(root.resolve()))
+    if found:
+        raise ProjectError(f"ROOT={str(root)!r}: runs cannot be kept in a path with {found[0]!r}; take another folder")
+    return root
 
 
 @dataclass(frozen=True)

@@ -120,25 +120,25 @@ class Pixels:
     ``training.baseline_rate`` and ``training.advantage`` mean nothing there.
     """
 
-    games: int = 16
+    num_envs: int = 16
     """Games that are played side by side."""
-    steps: int = 128
+    num_steps: int = 128
     """Steps of each game between two batches."""
-    passes: int = 1
+    update_epochs: int = 1
     """Times that a batch is learnt from."""
-    parts: int = 1
+    num_minibatches: int = 1
     """Updates that a batch is divided among, in each pass."""
-    clip: float = 0.2
+    clip_coef: float = 0.2
     """How far an action's probability may move in one direction while a batch lasts, as a part of it."""
-    longest_gradient: float = 1.0
+    max_grad_norm: float = 1.0
     """Gradients are shortened to this Euclidean length."""
     latent_limit: float = 1.0
     """Latent binary weights are clipped to ± this value, in place of the paper's 1."""
     midpoint: float = 0.5
-    """When compression and pruning change course, as a part of the episodes; the paper's is a half."""
-    cooling: float = 0.0
+    """When compression and pruning switch, as a part of the episodes; the paper's is a half."""
+    annealing: float = 0.0
     """Last part of the episodes: there is no entropy bonus, and the learning rate falls in a straight line to 0."""
-    shared_rate: float = 1.0
+    shared_learning_rate: float = 1.0
     """compression: factor on the learning rate once many weights move as one."""
 
 
@@ -164,8 +164,8 @@ class Hardware:
     """Place-and-route runs with different seeds; the median one is reported and deployed."""
     stages: int = 0
     """Stages of the pipeline; 0: as many as ``clock_mhz`` needs."""
-    word_inputs: int = 0
-    """Features that come in a clock, for observations too wide to come at once (pixels); 0: all of them."""
+    inputs_per_clock: int = 0
+    """Features that come per clock, for observations too wide to come at once (pixels); 0: all of them."""
     fold: int = 0
     """Neurons that a folded core computes side by side, its weights in block RAM: 1, 2, 4, 8, …; 0: all of them as
     logic of their own."""
@@ -356,21 +356,21 @@ _RANGES: dict[str, tuple[float, float]] = {
     "training.late_rate": (0.0, 1000.0),
     "training.validation_episodes": (1, 10**5),
     "training.evaluation_episodes": (1, 10**5),
-    "pixels.games": (1, 1024),
-    "pixels.steps": (1, 10**5),
-    "pixels.passes": (1, 100),
-    "pixels.parts": (1, 1000),
-    "pixels.clip": (1e-3, 10.0),
-    "pixels.longest_gradient": (1e-6, 1e6),
+    "pixels.num_envs": (1, 1024),
+    "pixels.num_steps": (1, 10**5),
+    "pixels.update_epochs": (1, 100),
+    "pixels.num_minibatches": (1, 1000),
+    "pixels.clip_coef": (1e-3, 10.0),
+    "pixels.max_grad_norm": (1e-6, 1e6),
     "pixels.latent_limit": (1e-6, 1.0),
     "pixels.midpoint": (0.0, 1.0),
-    "pixels.cooling": (0.0, 1.0),
-    "pixels.shared_rate": (0.0, 1.0),
+    "pixels.annealing": (0.0, 1.0),
+    "pixels.shared_learning_rate": (0.0, 1.0),
     "hardware.clock_mhz": (1.0, 1000.0),
     "hardware.reuse_factor": (1, 10**7),
     "hardware.place_seeds": (1, 100),
     "hardware.stages": (0, 24),
-    "hardware.word_inputs": (0, 64),
+    "hardware.inputs_per_clock": (0, 64),
     "hardware.fold": (0, 256),
 }
 
@@ -401,10 +401,10 @@ def _check(task: Task, where: str) -> None:
     for key, (pattern, meaning) in _WORDS.items():
         if not re.fullmatch(pattern, value := _setting(task, key)):
             raise ProjectError(f"{where}: {key} is {value[:200]!r}; give {meaning}")
-    if task.pixels is not None and task.pixels.midpoint + task.pixels.cooling > 1:
+    if task.pixels is not None and task.pixels.midpoint + task.pixels.annealing > 1:
         raise ProjectError(
-            f"{where}: pixels.midpoint is {task.pixels.midpoint} and pixels.cooling {task.pixels.cooling}; "
-            "together they are 1 at most, for methods are one course up to the midpoint"
+            f"{where}: pixels.midpoint is {task.pixels.midpoint} and pixels.annealing {task.pixels.annealing}; "
+            "together they are 1 at most, for methods are trained alike up to the midpoint"
         )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from hls4rl.contract import FixedPoint, IntArray
 from hls4rl.network import IntegerNetwork, Layer
 from hls4rl.policy import PolicySpec
+from hls4rl.train.methods import METHODS, weight_bits
 
 TABLE_I: tuple[tuple[str, float, int | None], ...] = (
     ("8-bit addition", 0.03, 36),
@@ -130,10 +131,10 @@ def memory_figures(cost: Cost, memory_bits: int) -> dict[str, float]:
 
 def _operations(layer: Layer, method: str, low: int, high: int) -> _Operations:
     """Of one layer whose inputs are integers from ``low`` to ``high``."""
-    if method == "compression":
+    if METHODS[method].shares_weights:
         units = [_shared_unit(row, int(bias), low, high, layer) for row, bias in _units(layer)]
         return _Operations(*map(sum, zip(*units, strict=True)))
-    multiplies = method not in ("binaryconnect", "binarynet", "ternary")
+    multiplies = METHODS[method].multiplies
     product = _pick(MULTIPLY_PJ, max(_width(layer.weight), _bits(low, high))) if multiplies else 0.0
     counts = [int(np.count_nonzero(row)) for row, _ in _units(layer)]
     sums = [_pick(ADD_PJ, _sum_bits(row, int(bias), low, high)) for row, bias in _units(layer)]
@@ -158,16 +159,12 @@ def _units(layer: Layer) -> Iterator[tuple[IntArray, IntArray]]:
 
 def _parameter_bits(layer: Layer, spec: PolicySpec) -> int:
     n, bias = layer.weight.size, layer.bias.size * _width(layer.bias)
-    if spec.method in ("binaryconnect", "binarynet"):
-        return n + bias
-    if spec.method == "ternary":
-        return 2 * n + bias
-    if spec.method == "compression":
+    if METHODS[spec.method].shares_weights:
         values = len(np.unique(layer.weight))
         return n * math.ceil(math.log2(max(values, 2))) + values * spec.bits + bias
     if spec.method == "pruning":
         return int(np.count_nonzero(layer.weight)) * spec.bits + n + bias  # one bit says which survive
-    return n * spec.bits + bias
+    return n * weight_bits(spec) + bias
 
 
 def _sum_bits(row: IntArray, bias: int, low: int, high: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -12,15 +11,10 @@ from hls4rl.backend import Answer, Backend
 from hls4rl.contract import IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.gym_loop import play
+from hls4rl.hls_projects.executors import EXECUTORS, open_backend
 from hls4rl.run import Run
 from hls4rl.task import Task
 
-BACKENDS = ("torch", "qonnx", "onnxruntime", "csim", "rtl", "netlist")
-"""All executors of a policy, from software to gates."""
-
-SAMPLED = {"rtl": 2048, "netlist": 512}
-"""Executors that drive no episodes of a streaming core, and how many of the reference's observations they answer
-instead: a step takes their gates 0.1 s whether 1 frame or 64 pass side by side, and a game gives one at a time."""
 EPISODES = 100
 STREAM_EPISODES = 3
 """Of those whose episodes are whole games from pixels, with thousands of steps."""
@@ -55,20 +49,9 @@ class Comparison:
         return {**asdict(self), "mean_return": self.mean_return}
 
 
-def open_backend(name: str, run: Run, part: str) -> Backend:
-    """The executor ``name`` of the policy of ``run``; ``part`` says whose RTL and netlist.
-
-    Raises:
-        ProjectError: no such backend, or its files aren't built yet.
-    """
-    if name not in BACKENDS:
-        raise ProjectError(f"unknown backend '{name}'; choose one of {', '.join(BACKENDS)}, all")
-    return _OPENERS[name](run, part)
-
-
 def default_episodes(task: Task) -> int:
     """Episodes where the user does not say how many."""
-    return STREAM_EPISODES if task.hardware.word_inputs else EPISODES
+    return STREAM_EPISODES if task.hardware.inputs_per_clock else EPISODES
 
 
 def evaluate(
@@ -76,7 +59,7 @@ def evaluate(
 ) -> list[Comparison]:
     """Let each backend drive seeded episodes of Gymnasium; hold each of its answers against the reference's.
 
-    For a streaming core, those of :data:`SAMPLED` answer an even choice of what the reference sees in the episodes.
+    For a streaming core, those that are ``sampled`` answer an even choice of what the reference sees in the episodes.
 
     Args:
         episodes: driven by each backend, and whose returns are reported; seeds 0 … episodes - 1.
@@ -85,14 +68,17 @@ def evaluate(
     """
     reference = open_backend("torch", run, part)
     opened = [open_backend(name, run, part) for name in backends]
-    sampled = set(SAMPLED) & set(backends) if task.hardware.word_inputs else set()
-    sample = _sample(task, reference, episodes, max(SAMPLED[name] for name in sampled)) if sampled else None
+    sampled = {
+        name: size for name in backends
+        if task.hardware.inputs_per_clock and (size := EXECUTORS[name].sampled) is not None
+    }
+    sample = _sample(task, reference, episodes, max(sampled.values())) if sampled else None
     comparisons = []
     for backend in opened:
         if sample is None or backend.name not in sampled:
             comparisons.append(_drive(task, backend, reference, episodes))
         else:
-            comparisons.append(_answer(backend, reference, sample[:SAMPLED[backend.name]]))
+            comparisons.append(_answer(backend, reference, sample[:sampled[backend.name]]))
 
     def watch(observations: IntArray, expected: Answer) -> None:
         for backend, comparison in zip(opened, comparisons, strict=True):
@@ -162,44 +148,3 @@ def differing(answer: Answer, expected: Answer) -> np.ndarray[Any, np.dtype[np.b
     if answer.logits is not None and expected.logits is not None:
         wrong = wrong | (answer.logits != expected.logits).any(axis=1)
     return wrong
-
-
-def _torch(run: Run, part: str) -> Backend:
-    from hls4rl.train.network import TorchBackend
-
-    return TorchBackend(run.load_policy())
-
-
-def _qonnx(run: Run, part: str) -> Backend:
-    from hls4rl.export.qonnx_backend import QonnxBackend
-
-    return QonnxBackend(run.verified(run.onnx.parent) / run.qonnx.name)
-
-
-def _onnxruntime(run: Run, part: str) -> Backend:
-    from hls4rl.export.onnxruntime_backend import OnnxRuntimeBackend
-
-    return OnnxRuntimeBackend(run.verified(run.onnx.parent) / run.onnx.name)
-
-
-def _csim(run: Run, part: str) -> Backend:
-    from hls4rl.hls_projects.hls.csim import CsimBackend
-
-    return CsimBackend(run.verified(run.project))
-
-
-def _rtl(run: Run, part: str) -> Backend:
-    from hls4rl.hls_projects.simulation.cores import open_rtl
-
-    return open_rtl(run.verified(run.part(part)))
-
-
-def _netlist(run: Run, part: str) -> Backend:
-    from hls4rl.hls_projects.simulation.cores import open_netlist
-
-    return open_netlist(run.verified(run.part(part)))
-
-
-_OPENERS: dict[str, Callable[[Run, str], Backend]] = {
-    "torch": _torch, "qonnx": _qonnx, "onnxruntime": _onnxruntime, "csim": _csim, "rtl": _rtl, "netlist": _netlist,
-}

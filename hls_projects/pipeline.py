@@ -17,14 +17,17 @@ from rich.console import Console
 from hls4rl.checked import write_checked
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.cost import cost
-from hls4rl.hls_projects.evaluate import BACKENDS, default_episodes, evaluate, require_equal
-from hls4rl.hls_projects.summary import load_summary, summarise
+from hls4rl.hls_projects.evaluate import default_episodes, evaluate, require_equal
+from hls4rl.hls_projects.executors import EXECUTORS
+from hls4rl.hls_projects.summary import load_summary, returns_verdict, summarise
+from hls4rl.plain import read_json
 from hls4rl.policy import PolicySpec
 from hls4rl.run import RUNS, Run
 from hls4rl.stage import METADATA, Stage, contents, digest, exclusive, write_json
 from hls4rl.task import Task
 from hls4rl.train import train_seed, train_seeds
 from hls4rl.train.progress import TrainingProgress
+from hls4rl.verdict import Verdict
 
 TOOLS = ("open", "vitis")
 """``open``: Yosys and nextpnr, which come with the project; ``vitis``: AMD's tools, where they are installed."""
@@ -33,9 +36,9 @@ TOOLS = ("open", "vitis")
 MAXIMUM_PIPELINE_WEIGHTS = 50_000
 """Of the first layer, as logic; alkaid and Yosys would take hours for more."""
 
-_HLS_SETTINGS = ("strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part", "word_inputs", "fold")
-_PLACE_SETTINGS = ("part", "clock_mhz", "place_seeds", "stages", "word_inputs", "fold")
-_LATER = ("stages", "word_inputs", "fold")
+_HLS_SETTINGS = ("strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part", "inputs_per_clock", "fold")
+_PLACE_SETTINGS = ("part", "clock_mhz", "place_seeds", "stages", "inputs_per_clock", "fold")
+_LATER = ("stages", "inputs_per_clock", "fold")
 """Settings that came after the first builds."""
 
 
@@ -67,7 +70,7 @@ class Build:
             yield "Vitis HLS", Stage(built, hls), self._run_vendor
         verified = policy | {
             "hardware": hardware, "tool": self.tool, "episodes": self.episodes, "minimum_steps": self.minimum_steps,
-            "selection": self.selection,
+            "selection": self.selection, "solved_from": self.task.solved,
             "built": {place.name: contents(place) for place in (run.onnx.parent, run.project, built)},
         }
         yield "every backend in the Gym loop", Stage(run.report, verified), self._report
@@ -101,7 +104,7 @@ class Build:
         from hls4rl.hls_projects.hls.vitis import REPORT
 
         part = self.task.hardware.part
-        names = BACKENDS if self.tool == "open" else tuple(name for name in BACKENDS if name not in ("rtl", "netlist"))
+        names = tuple(name for name, kind in EXECUTORS.items() if self.tool == "open" or not kind.gates)
         comparisons = evaluate(self.task, self.run, part, names, self.episodes, self.minimum_steps)
         require_equal(comparisons)
         network = read_network(self.run.qonnx)
@@ -116,6 +119,9 @@ class Build:
             "ooc_synth_and_timing": hardware,
         }
         reports["summary"] = summarise(self.run, self.tool, comparisons, expense, hardware, self.selection)
+        training = read_json(self.run.policy.with_name("training.json"), "train again: run `make synth`")
+        trained = Verdict.of(training | {"solved_from": self.task.solved})
+        reports["summary"] |= returns_verdict(reports["summary"], trained)
         for name, content in reports.items():
             write_json(directory / f"{name}.json", content)
 
@@ -202,10 +208,10 @@ def _check_width(task: Task, spec: PolicySpec) -> None:
     """Tell before training that an environment does not fit, or is too wide to come at once."""
     features, _ = task.spaces
     weights = features * spec.hidden
-    if weights > MAXIMUM_PIPELINE_WEIGHTS and not task.hardware.word_inputs and not task.hardware.fold:
+    if weights > MAXIMUM_PIPELINE_WEIGHTS and not task.hardware.inputs_per_clock and not task.hardware.fold:
         raise ProjectError(
             f"task '{task.name}': {features} features by {spec.hidden} units are too many weights for a core that "
-            "takes all features at once; set hardware.word_inputs, the features that come in a clock, for instance to 4"
+            "takes all features at once; set hardware.inputs_per_clock, for instance to 4"
         )
 
 

@@ -15,6 +15,8 @@ from hls4rl.hls_projects.cost import Cost, memory_figures
 from hls4rl.hls_projects.evaluate import Comparison
 from hls4rl.plain import read_json
 from hls4rl.run import Run
+from hls4rl.train.methods import weight_bits
+from hls4rl.verdict import Verdict, is_solved, solved_markup
 
 KEYS = (
     "task", "method", "hidden", "seed", "bits", "part", "tool",
@@ -26,7 +28,7 @@ KEYS = (
 
 _RETURNS = {"return_software": "torch", "return_csim": "csim", "return_rtl": "rtl", "return_netlist": "netlist"}
 _SKIPPED = {
-    ("vitis", key): "the vendor's road builds from C++, not from our RTL"
+    ("vitis", key): "the vendor's flow builds from C++, not from our RTL"
     for key in ("return_rtl", "return_netlist", "bitstream")
 }
 _ROWS = (
@@ -75,6 +77,8 @@ _COLUMNS = (
     ("pJ", "energy_pj", "{:.1f}"),
 )
 
+_SOLVED = {True: "[green]yes[/green]", False: "[bold red]NO[/bold red]", None: "–"}
+
 
 def summarise(
     run: Run,
@@ -98,7 +102,7 @@ def summarise(
         "method": run.spec.method,
         "hidden": run.spec.hidden,
         "seed": run.spec.seed,
-        "bits": {"binaryconnect": 1, "binarynet": 1, "ternary": 2}.get(run.spec.method, run.spec.bits),
+        "bits": weight_bits(run.spec),
         "tool": tool,
         **{key: by_name[name].mean_return if name in by_name else None for key, name in _RETURNS.items()},
         "episodes": len(comparisons[0].returns),
@@ -119,6 +123,18 @@ def summarise(
     if "memory_bits" in hardware:
         summary |= memory_figures(cost, hardware["memory_bits"])
     return {**summary, "skipped": skipped, "selection": selection, "implementation": dict(hardware)}
+
+
+def returns_verdict(summary: Mapping[str, Any], trained: Verdict) -> dict[str, Any]:
+    """What a summary says of its returns: whether they solve the task, and what they are when actions are drawn.
+
+    Args:
+        trained: of the evaluation after training.
+    """
+    return {
+        "solved": is_solved(summary["return_software"], trained.solved_from), "solved_from": trained.solved_from,
+        "evaluation": trained.to_json(),
+    }
 
 
 def load_summary(path: Path) -> dict[str, Any]:
@@ -149,7 +165,13 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
         if key == "fmax_mhz" and (cap := summary["implementation"].get("fmax_capped_by")):
             shown += f" (capped by {cap}; nextpnr: {summary['implementation']['fmax_nextpnr_mhz']:.0f})"
         table.add_row(label, shown)
+    if "evaluation" in summary:
+        verdict = Verdict.of(summary["evaluation"])
+        table.add_row("return, actions drawn (as trained)", verdict.sampled_markup)
+        table.add_row("solved", solved_markup(summary["return_software"], summary["solved_from"]))
     console.print(table)
+    for line in verdict.warnings() if "evaluation" in summary else []:
+        console.print(line)
     if summary.get("selection"):
         console.print(_spread(summary["selection"]))
 
@@ -157,7 +179,8 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
 def one_line(summary: Mapping[str, Any]) -> str:
     """The figures that matter most, for a list of many runs."""
     shown = (("return", "return_software"), ("mismatches", "mismatches"), ("LUT", "lut"), ("ns", "latency_ns"))
-    return "  " + ", ".join(f"{label} {summary[key]:,}" for label, key in shown if summary[key] is not None)
+    text = "  " + ", ".join(f"{label} {summary[key]:,}" for label, key in shown if summary[key] is not None)
+    return text + (", [bold red]NOT SOLVED[/bold red]" if summary.get("solved") is False else "")
 
 
 def print_matrix(summaries: Sequence[Mapping[str, Any]], console: Console) -> None:
@@ -165,8 +188,10 @@ def print_matrix(summaries: Sequence[Mapping[str, Any]], console: Console) -> No
     table = Table()
     for label, key, _ in _COLUMNS:
         table.add_column(label, justify="left" if key in ("task", "method") else "right")
+    table.add_column("solved")
     for summary in summaries:
-        table.add_row(*("–" if summary[key] is None else form.format(summary[key]) for _, key, form in _COLUMNS))
+        cells = ("–" if summary[key] is None else form.format(summary[key]) for _, key, form in _COLUMNS)
+        table.add_row(*cells, _SOLVED[summary.get("solved")])
     console.print(table)
 
 

@@ -12,13 +12,15 @@ from rich.table import Table
 
 from hls4rl.cli import print_result
 from hls4rl.hls_projects import pipeline, summary
-from hls4rl.hls_projects.evaluate import BACKENDS, default_episodes, open_backend, require_equal
+from hls4rl.hls_projects.evaluate import default_episodes, require_equal
 from hls4rl.hls_projects.evaluate import evaluate as compare
+from hls4rl.hls_projects.executors import BACKENDS, open_backend
 from hls4rl.hls_projects.fpga.parts import load_part, part_names
 from hls4rl.options import Clock, Episodes, Part, PolicyOptions, grouped, option
 from hls4rl.policy import PolicySpec
 from hls4rl.stage import write_json
 from hls4rl.task import Task, with_settings
+from hls4rl.verdict import is_solved, solved_markup
 
 CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
 
@@ -76,10 +78,10 @@ def synth(
 
 def _build_onnx(model: Path, task: Task, root: Path) -> None:
     # torch, ONNX Runtime and QONNX take seconds to import; mistakes need none of them.
-    from hls4rl.hls_projects.foreign import build_foreign, print_foreign
+    from hls4rl.hls_projects.imported import build_imported, print_imported
 
-    path = build_foreign(model, task.hardware, root, CONSOLE)
-    print_foreign(path, CONSOLE)
+    path = build_imported(model, task.hardware, root, CONSOLE)
+    print_imported(path, CONSOLE)
     print_result(path)
 
 
@@ -105,9 +107,12 @@ def evaluate(build: BuildOptions, backend: BackendName = "all", episodes: Episod
         table.add_row(item.backend, mean, f"{item.steps:,}", f"{item.mismatches:,}",
                       "yes" if item.logits_compared else "action only")
     CONSOLE.print(table)
+    reached = comparisons[0].mean_return
+    CONSOLE.print(f"solved: {solved_markup(reached, task.solved)}")
     path = chosen.directory / f"evaluation-{backend}.json"
     write_json(path, {
         "task": task.name, "run": chosen.spec.directory_name, "episodes": episodes,
+        "solved": is_solved(reached, task.solved), "solved_from": task.solved,
         "mismatches": sum(item.mismatches for item in comparisons),
         "backends": [item.to_json() for item in comparisons],
     })

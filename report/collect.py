@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hls4rl.contract import Binary, Contract, FixedPoint
+from hls4rl.hls_projects.executors import EXECUTORS
 from hls4rl.hls_projects.fpga.parts import load_part, part_names
 from hls4rl.hls_projects.fpga.place import RESULT
 from hls4rl.hls_projects.prove.claims import CERTIFICATE
@@ -84,6 +85,7 @@ def _policy(run: Path, environment: str) -> dict[str, Any]:
         "proof": _proof(made, figures["part"]),
         "resources": _resources(figures),
         "clock_mhz": task.hardware.clock_mhz,
+        "capped": _capped(implementation),
         "critical_path": words.critical_path(implementation.get("critical_path") or ()),
         "energy": read_stage(report, "op_and_param_counts.json"),
         "weights": _weights(policy),
@@ -123,11 +125,17 @@ def block_means(returns: list[float], block: int) -> list[float]:
 def _verified(item: Mapping[str, Any]) -> dict[str, Any]:
     returns = item["returns"]
     return {
-        "backend": item["backend"], "meaning": words.BACKENDS[item["backend"]], "episodes": len(returns),
+        "backend": item["backend"], "meaning": EXECUTORS[item["backend"]].label, "episodes": len(returns),
         "mean_return": item["mean_return"], "lowest": min(returns, default=None),
         "highest": max(returns, default=None), "first": returns[0] if returns else None,
         "steps": item["steps"], "mismatches": item["mismatches"], "logits_compared": item["logits_compared"],
     }
+
+
+def _capped(implementation: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What holds the clock below what nextpnr found, if anything does."""
+    cause = implementation.get("fmax_capped_by")
+    return {"by": cause, "nextpnr_mhz": implementation["fmax_nextpnr_mhz"]} if cause else None
 
 
 def _proof(run: Run, part: str) -> dict[str, Any] | None:

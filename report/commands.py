@@ -27,7 +27,7 @@ def commands(spec: Mapping[str, Any], task: Task, environment: str, board_tried:
         ("all of them", f"make synth{policy}{_build(task, environment)}"),
         ("training curve, all seeds", f"make train{_policy({**spec, 'seed': None}, task, environment)}"),
         ("equality of the stages", f"make evaluate{policy}{part} BACKEND=all"),
-        *([] if task.hardware.word_inputs else [("proof", f"make prove{policy}{part}")]),
+        *([] if task.hardware.inputs_per_clock else [("proof", f"make prove{policy}{part}")]),
         ("the vendor's figures", f"make synth{policy}{_build(task, environment)} TOOL=vitis"),
     ]
     if board_tried:

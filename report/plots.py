@@ -24,11 +24,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
+from hls4rl.train.methods import METHODS
+
 INK, FAINT, ACCENT = "#010101", "#020202", "#030303"
-_METHODS = {
-    "fp": ("#040401", "o"), "binaryconnect": ("#040402", "s"), "binarynet": ("#040403", "D"),
-    "compression": ("#040404", "^"), "pruning": ("#040405", "v"), "ternary": ("#040406", "P"),
-}
+_METHODS = {name: (f"#0404{place:02x}", kind.marker) for place, (name, kind) in enumerate(METHODS.items(), 1)}
 _THEME = {INK: "var(--ink)", FAINT: "var(--faint)", ACCENT: "var(--accent)"} | {
     colour: f"var(--{method})" for method, (colour, _) in _METHODS.items()
 }

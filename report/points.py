@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hls4rl.studies.explore.front import Point, dominated, point_of
+from hls4rl.train.methods import METHODS
 
 KEYS = ("return", "lut", "latency_ns", "energy_pj")
 """What a point is worth: more return is better, less of the others."""
-BITS = {"binaryconnect": 1, "binarynet": 1, "ternary": 2}
-"""Bits of a weight where the method alone says."""
 
 
 def points(
@@ -59,6 +58,6 @@ def _of_trial(trial: Mapping[str, Any]) -> dict[str, Any]:
     same = ("method", "hidden", "seed", "input_bits", "part", "cycles", *KEYS, "solved", "command")
     return {
         "origin": "explored", "label": f"trial {trial['number']}: {trial['run']}",
-        "bits": BITS.get(trial["method"], trial["bits"]), **{key: trial[key] for key in same},
+        "bits": METHODS[trial["method"]].weight_bits or trial["bits"], **{key: trial[key] for key in same},
     }
 

@@ -1,4 +1,4 @@
-"""The open road's figures and the vendor's, side by side, with what each of them means."""
+"""The open flow's figures and the vendor's, side by side, with what each of them means."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.hls.vitis import REPORT, TOOLS, read_report, was_tried
 from hls4rl.report.sources import read_stage
-from hls4rl.report.words import ROADS
+from hls4rl.report.words import FLOWS
 from hls4rl.run import Run
 from hls4rl.task import Hardware
 
@@ -43,7 +43,7 @@ def _counts(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _row(source: str, meaning: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    return {"source": source, "meaning": ROADS[meaning], **{key: values.get(key) for key in _OPEN}}
+    return {"source": source, "meaning": FLOWS[meaning], **{key: values.get(key) for key in _OPEN}}
 
 
 def _reason(project: Path, hardware: Hardware) -> str:
@@ -55,7 +55,7 @@ def _reason(project: Path, hardware: Hardware) -> str:
         return "the vendor's tool has run, but its figures were not kept; run make synth with TOOL=vitis again"
     tool = TOOLS.get(hardware.hls_backend)
     if tool is None:
-        return f"not run: there is no vendor road for hls_backend {hardware.hls_backend}"
+        return f"not run: there is no vendor flow for hls_backend {hardware.hls_backend}"
     if shutil.which(tool) is None:
         return f"not run: {tool} is not on PATH here; with AMD's tools, add TOOL=vitis to make synth"
     return "not run: add TOOL=vitis to make synth"

@@ -16,16 +16,7 @@ ENERGY_ASSUMPTIONS = (
     "each weight): each parameter read once, packed in words of 32 bits; block RAM is priced as the table's SRAM.",
 )
 
-BACKENDS = {
-    "torch": "Brevitas module in float64: the reference",
-    "qonnx": "exported QONNX graph",
-    "onnxruntime": "plain ONNX graph in ONNX Runtime",
-    "csim": "hls4ml's C++, compiled and run",
-    "rtl": "Verilog, simulated",
-    "netlist": "gates after synthesis, simulated",
-}
-
-ROADS = {
+FLOWS = {
     "open": "placed and routed by nextpnr: cells of the part that the bitstream uses; Fmax is the median of the seeds",
     "estimate": "Vitis HLS's guess from the C++: before logic synthesis, often above the truth; Fmax from its "
                 "estimated clock period",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from hls4rl.report.collect import collect_task, overview
 from hls4rl.report.episode import pictures
 from hls4rl.report.sources import task_directories, task_of
 from hls4rl.stage import write_json
+from hls4rl.train.methods import METHODS
 
 NAME = "report"
 """The files' stem."""
@@ -80,12 +83,36 @@ def _render(
     environment = Environment(
         loader=PackageLoader("hls4rl.report"), autoescape=select_autoescape(["html.j2"]), undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+        finalize=escaped if template.endswith(".md.j2") else None,
     )
+    environment.filters["code"] = code
 
     def figure(path: str, form: str = "{}") -> str:
         return show(path, formatted(look_up(content, path), form))
 
-    return environment.get_template(template).render(content=content, figure=figure, explain=plots.explain, **drawings)
+    return environment.get_template(template).render(
+        content=content, figure=figure, explain=plots.explain, methods=METHODS, **drawings
+    )
+
+
+class _Raw(str):
+    """Text that is Markdown already."""
+
+
+def escaped(value: object) -> str:
+    """``value`` as Markdown that shows it and means nothing more: no HTML, no links, no columns, no second line."""
+    if isinstance(value, _Raw):
+        return value
+    text = html.escape(" ".join(str(value).splitlines()), quote=False)
+    return re.sub(r"([\\`*\[\]|~])", r"\\\1", text)
+
+
+def code(value: object) -> str:
+    """``value`` as Markdown's code, in a table too."""
+    text = " ".join(str(value).splitlines()).replace("|", "\\|")
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    space = " " if text.startswith("`") or text.endswith("`") else ""
+    return _Raw(f"{fence}{space}{text}{space}{fence}")
 
 
 def _marked(path: str, text: str) -> Markup:

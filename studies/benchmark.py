@@ -114,11 +114,11 @@ def measure_kernel(task: Task) -> Measurement:
 
 def _train(task: Task, spec: PolicySpec, started: float) -> tuple[int, float | None]:
     solved_after = None
-    for course in kernel.run(task, spec):
-        recent = course.returns[-WINDOW:]
+    for state in kernel.run(task, spec):
+        recent = state.returns[-WINDOW:]
         if solved_after is None and len(recent) == WINDOW and np.mean(recent) >= (task.solved or np.inf):
             solved_after = time.perf_counter() - started
-    return course.steps, solved_after
+    return state.steps, solved_after
 
 
 def measure_single(task: Task, budget: float) -> Measurement:

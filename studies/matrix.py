@@ -16,26 +16,17 @@ from hls4rl.cli import print_result
 from hls4rl.hls_projects import pipeline, summary
 from hls4rl.hls_projects.fpga.parts import load_part
 from hls4rl.options import Part, Root
-from hls4rl.policy import METHODS, PolicySpec
+from hls4rl.policy import PolicySpec
 from hls4rl.run import RUNS
 from hls4rl.stage import write_json
 from hls4rl.task import load_task, with_settings
+from hls4rl.train.methods import METHODS, PAPER_METHODS
 
 CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
 
 TASKS = ("cartpole", "acrobot")
 HIDDEN = (16, 64)
 STEPS = 100_000
-
-COLOURS = {
-    "fp": "#000000",
-    "binaryconnect": "#0072B2",
-    "binarynet": "#D55E00",
-    "compression": "#009E73",
-    "pruning": "#CC79A7",
-}
-"""Okabe and Ito's palette: told apart by colour-blind readers too."""
-_MARKERS = "osD^v"
 
 
 def draw_matrix(summaries: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -50,12 +41,11 @@ def draw_matrix(summaries: Sequence[Mapping[str, Any]], path: Path) -> None:
     figure, axes = plt.subplots(1, len(tasks), figsize=(5.2 * len(tasks), 4.2), squeeze=False, layout="constrained")
     for axis, task in zip(axes[0], tasks, strict=True):
         placed = [item for item in summaries if item["task"] == task and item["lut"] and item["latency_ns"]]
-        for method, colour in COLOURS.items():
+        for method, kind in METHODS.items():
             points = sorted((item for item in placed if item["method"] == method), key=lambda item: int(item["hidden"]))
             if points:
-                marker = _MARKERS[list(COLOURS).index(method)]
                 x, y = [item["lut"] for item in points], [item["latency_ns"] for item in points]
-                axis.plot(x, y, color=colour, marker=marker, label=method, linewidth=1, markersize=7)
+                axis.plot(x, y, color=kind.colour, marker=kind.marker, label=method, linewidth=1, markersize=7)
             for item in points:
                 text = f"{item['hidden']}: {item['return_netlist']:.0f}"
                 axis.annotate(text, (item["lut"], item["latency_ns"]), (5, 5), textcoords="offset points", fontsize=7)
@@ -79,7 +69,7 @@ def matrix(root: Root = RUNS, part: Part = None) -> None:
     for name in TASKS:
         task = with_settings(load_task(name), "hardware", part=part)
         load_part(task.hardware.part)  # an unknown part is told before hours of training
-        for method in METHODS:
+        for method in PAPER_METHODS:
             for hidden in HIDDEN:
                 CONSOLE.rule(f"{name} {method} {hidden}")
                 spec = PolicySpec(name, method, hidden, 0)

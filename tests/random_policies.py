@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from hls4rl.policy import METHODS, Policy, PolicySpec
+from hls4rl.policy import Policy, PolicySpec
 from hls4rl.task import load_task
-from hls4rl.train.methods import method
+from hls4rl.train.methods import PAPER_METHODS, method
 
 TASKS = ("cartpole", "acrobot")
 DESIGNS = [
-    (task, name, bits) for task in TASKS for name in METHODS for bits in (8, 16)
+    (task, name, bits) for task in TASKS for name in PAPER_METHODS for bits in (8, 16)
     if bits == 8 or not name.startswith("binary")
 ]
 """Task, method, bits; what is binary has no other width."""

@@ -12,7 +12,7 @@ from fuzz.run import run_property
 
 CASES = {
     "QONNX, ONNX Runtime and fractions": 40, "RTL traces": 30, "Verilog gates": 2, "hls4ml C simulation": 1,
-    "foreign models": 30,
+    "imported models": 30,
 }
 
 

@@ -1,4 +1,4 @@
-"""Disks that are full or read-only, two runs at once, odd paths, and files that are huge, foreign or malicious."""
+"""Disks that are full or read-only, two runs at once, odd paths, and files: huge ones, strange ones, malicious ones."""
 
 from __future__ import annotations
 

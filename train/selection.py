@@ -22,6 +22,7 @@ from hls4rl.run import RUNS
 from hls4rl.stage import Stage, exclusive, verified, write_json
 from hls4rl.task import Task
 from hls4rl.train.training import Standing, TrainingResult, load_trainer, resolve_trainer, train_policy
+from hls4rl.verdict import Verdict, interval
 
 VALIDATION_SEED = 1_000_000
 """First environment seed of the episodes that choose among policies."""
@@ -117,7 +118,7 @@ def train_seeds(
         _train_in_processes(task, missing, root, progress, trainer)
     results = {seed: json.loads(path.read_text(encoding="utf-8")) for seed, path in paths.items()}
     best = max(specs, key=lambda item: (results[item.seed]["validation_return"], -item.seed))
-    return _write_selection(best, results, root)
+    return _write_selection(best, results, root, task.solved)
 
 
 def deployed_policy(task: Task, spec: PolicySpec, root: Path = RUNS) -> Policy:
@@ -141,13 +142,14 @@ def _report(task: Task, result: TrainingResult) -> dict[str, Any]:
     episodes = task.training.evaluation_episodes or EVALUATION_EPISODES
     greedy = play(task, backend, episodes, EVALUATION_SEED)
     sampled = play(task, sampling, episodes, EVALUATION_SEED)
+    verdict = Verdict(
+        greedy.mean_return, interval(greedy.returns), sampled.mean_return, interval(sampled.returns), task.solved
+    )
     return {
         "spec": result.policy.spec.to_json(),
         "contract": result.policy.contract.to_json(),
         "validation_return": validation.mean_return,
-        "greedy_return": greedy.mean_return,
-        "sampled_return": sampled.mean_return,
-        "solved": None if task.solved is None else greedy.mean_return >= task.solved,
+        **verdict.to_json(),
         "steps": result.steps,
         "steps_per_second": round(result.steps_per_second, 1),
         "training_returns": result.returns.tolist(),
@@ -155,7 +157,9 @@ def _report(task: Task, result: TrainingResult) -> dict[str, Any]:
     }
 
 
-def _write_selection(best: PolicySpec, results: dict[int, dict[str, Any]], root: Path) -> Selection:
+def _write_selection(
+    best: PolicySpec, results: dict[int, dict[str, Any]], root: Path, solved_from: float | None
+) -> Selection:
     directory = root / best.task
     path = directory / f"{best.directory_name.replace(f'-s{best.seed}', '-selection', 1)}.json"
     scores = {seed: result["validation_return"] for seed, result in results.items()}
@@ -172,6 +176,7 @@ def _write_selection(best: PolicySpec, results: dict[int, dict[str, Any]], root:
         "validation_deviation": float(values.std()),
         "greedy_returns": {str(seed): result["greedy_return"] for seed, result in results.items()},
         "sampled_returns": {str(seed): result["sampled_return"] for seed, result in results.items()},
+        **Verdict.of(results[best.seed] | {"solved_from": solved_from}).to_json(),
     })
     return Selection(best, path, results)
 

@@ -14,8 +14,8 @@ from hls4rl.contract import FloatArray, IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.policy import Policy, PolicySpec
 from hls4rl.task import Task
-from hls4rl.train.course import Course
 from hls4rl.train.methods import method
+from hls4rl.train.state import TrainingState
 
 TRAINERS = ("auto", "reference", "kernel", "pixels")
 """``auto`` takes the one for pixels if the task asks for it, the compiled kernel where it knows the environment, else
@@ -75,22 +75,22 @@ def train_policy(
             f"task '{task.name}': training.raw_observations is true, and what is trained on the environment's floats "
             "cannot be deployed behind the host's converter; leave it out (`make paper` measures such policies)"
         )
-    course = train_course(task, spec, progress, trainer, directory)
-    policy = course.parameters.policy(spec, method(spec).deployed_contract(task))
-    ends = np.array(course.ends, dtype=np.int64)
-    return TrainingResult(policy, np.array(course.returns), course.steps, course.steps_per_second, ends)
+    state = train_state(task, spec, progress, trainer, directory)
+    policy = state.parameters.policy(spec, method(spec).deployed_contract(task))
+    ends = np.array(state.ends, dtype=np.int64)
+    return TrainingResult(policy, np.array(state.returns), state.steps, state.steps_per_second, ends)
 
 
-def train_course(
+def train_state(
     task: Task, spec: PolicySpec, progress: Callable[[Standing], None] | None = None, trainer: str = "auto",
     directory: Path | None = None,
-) -> Course:
+) -> TrainingState:
     """As :func:`train_policy`, up to the last episode: latent parameters, in the formats of training."""
-    for course in _run(task, spec, resolve_trainer(task, trainer), directory):
-        if progress is not None and course.returns:
-            mean = float(np.mean(course.returns[-WINDOW:]))
-            progress(Standing(len(course.returns), task.training.episodes, mean, course.steps_per_second))
-    return course
+    for state in _run(task, spec, resolve_trainer(task, trainer), directory):
+        if progress is not None and state.returns:
+            mean = float(np.mean(state.returns[-WINDOW:]))
+            progress(Standing(len(state.returns), task.training.episodes, mean, state.steps_per_second))
+    return state
 
 
 def resolve_trainer(task: Task, trainer: str) -> str:
@@ -128,6 +128,6 @@ def load_trainer(task: Task, trainer: str = "auto") -> ModuleType:
     return importlib.import_module(f"hls4rl.train.{modules[resolve_trainer(task, trainer)]}")
 
 
-def _run(task: Task, spec: PolicySpec, trainer: str, directory: Path | None) -> Iterator[Course]:
-    run: Callable[..., Iterator[Course]] = load_trainer(task, trainer).run
+def _run(task: Task, spec: PolicySpec, trainer: str, directory: Path | None) -> Iterator[TrainingState]:
+    run: Callable[..., Iterator[TrainingState]] = load_trainer(task, trainer).run
     return run(task, spec, directory) if trainer == "pixels" else run(task, spec)

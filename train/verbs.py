@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from hls4rl.cli import print_result
 from hls4rl.options import PolicyOptions, grouped
+from hls4rl.plain import read_json
 from hls4rl.task import with_settings
+from hls4rl.verdict import Verdict
 
 
 @grouped
@@ -39,4 +42,6 @@ def train(
             path = train_seeds(task, spec, policy.root, progress, trainer).path
         else:
             path = train_seed(task, spec, policy.root, lambda standing: progress(spec.seed, standing), trainer)
+    for line in Verdict.of(read_json(path, "train again") | {"solved_from": task.solved}).lines():
+        Console(stderr=True, highlight=False).print(line)
     print_result(path)

@@ -145,11 +145,13 @@ class Levels:
         return Levels(int(low), int(high), self.rounding)
 
     def behind(self, clip: Clip) -> Levels | None:
-        """The levels that do what ``clip`` and these do; None if its limits are no levels."""
-        limits = _whole_limits(clip, _ONE, _NONE)
-        if limits is None or self.rounding == SIGN:
+        """The levels that do what ``clip`` and these do; None for signs.
+
+        Rounding never falls, so that what is cut and rounded is what is rounded and cut to the rounded limits.
+        """
+        if self.rounding == SIGN:
             return None
-        low, high = limits
+        low, high = clip.low, clip.high
         least = self.low if low is None else self.level(low if high is None else min(low, high))
         return Levels(least, self.high if high is None else self.level(high), self.rounding)
 

@@ -1,12 +1,13 @@
 """Exact network → integer network: scales that hardware has no use for are folded away without changing a result.
 
-A hidden activation is a staircase over the integer sums of its layer. Four ways to build it, the first that gives
+A hidden activation is a staircase over the integer sums of its layer. Five ways to build it, the first that gives
 each step at exactly the same sum is taken:
 
 1. *shift*: the scales' ratio is a power of two, so that floor or round-half-even of a shift is the staircase;
 2. *sign*: one step; the threshold becomes the bias, whatever the scales;
-3. *multiplier*: weights times an integer and a bias, then floor of a shift, the smallest that fits every step;
-4. *thermometer*: one sign unit a step (any staircase: tanh, narrow ranges), where that leaves few enough units.
+3. *multiplier*: weights times a small integer and a bias, then floor of a shift, the smallest that fits every step;
+4. *multiply-shift*: the sum times an integer of its own, for steps that lie on a line of any slope;
+5. *thermometer*: one sign unit a step (any staircase: tanh), where that leaves few enough units.
 """
 
 from __future__ import annotations
@@ -19,18 +20,23 @@ from functools import cache
 
 import numpy as np
 
-from hls4rl.contract import ActivationType, FixedPoint, IntArray, Sign, is_power_of_two
+from hls4rl.contract import ActivationType, IntArray, MultiplyShift, Sign, is_power_of_two
 from hls4rl.errors import ProjectError
 from hls4rl.export.imported.exact import SIGN, Affine, AmbiguousError, Clip, Curve, ExactLayer, ExactNetwork, Levels
 from hls4rl.export.imported.tensors import common_unit
-from hls4rl.network import IntegerNetwork, Layer
+from hls4rl.network import IntegerNetwork, Layer, activate
 
 MAXIMUM_UNITS = 1024
 """Sign units that the thermometer of one layer may take."""
 _MANTISSA = 24  # bits that a float32 initialiser keeps
 _BIAS_BITS = 32
 _SUM_BITS = 56
-_STEPS = 1 << 10
+_STEPS = 1 << 16
+_SMALL = 6  # bits of a factor that weights are multiplied by
+_MULTIPLIER_BITS = 40
+_ONE = Fraction(1)
+_PRODUCT_BITS = 51  # so that a float64 holds them, and the sums
+_CHUNK = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +51,7 @@ class Folded:
     logits_exact: bool
     """False where only the actions are those of the original: real biases that no common grid holds."""
     ways: tuple[str, ...]
-    """How each activation was built: shift, sign, multiplier or thermometer."""
+    """How each activation was built: shift, sign, multiplier, multiply-shift or thermometer."""
 
 
 def fold(exact: ExactNetwork, name: str) -> Folded:
@@ -92,7 +98,7 @@ class _Folder:
             self._sign(layer)
         elif not self._shift(layer, levels):
             steps = self._steps(layer, levels)
-            if not self._multiplier(layer, levels, steps):
+            if not self._multiplier(layer, levels, steps) and not self._multiply_shift(layer, levels, steps):
                 self._thermometer(layer, levels, steps)
 
     def _sign(self, layer: ExactLayer) -> None:
@@ -135,6 +141,11 @@ class _Folder:
     def _staircase(
         self, layer: ExactLayer, output: int, low: int, high: int, first: np.int64, last: np.int64
     ) -> IntArray:
+        assert layer.levels is not None
+        if layer.exact and not layer.curves[output] and layer.levels.rounding in ("ROUND", "FLOOR"):
+            is_round = layer.levels.rounding == "ROUND"
+            sums = _line_sums(layer.gain[output], layer.offset[output], low, high, is_round)
+            return np.array([min(max(item, int(first)), int(last) + 1) for item in sums], dtype=np.int64)
         try:
             return _least_sums(cache(lambda total: layer.level(output, total)), low, high, int(first), int(last))
         except AmbiguousError as error:
@@ -144,7 +155,7 @@ class _Folder:
 
     def _multiplier(self, layer: ExactLayer, levels: Levels, steps: IntArray) -> bool:
         first, last = layer.range(*self._reach)
-        for shift in range(_MANTISSA + 1):
+        for shift in range(_SMALL + 1):
             lines = [
                 _line(steps[output], levels, gain, shift, int(first[output]), int(last[output]))
                 for output, gain in enumerate(layer.gain)
@@ -156,6 +167,30 @@ class _Folder:
             if not _fits(weight, biases):
                 return False
             self._add(layer, weight, shift, biases, 0, levels.type, "FLOOR", "multiplier")
+            return True
+        return False
+
+    def _multiply_shift(self, layer: ExactLayer, levels: Levels, steps: IntArray) -> bool:
+        first, last = layer.range(*self._reach)
+        bits = max(abs(int(first.min())), abs(int(last.max()))).bit_length()
+        # A sum that is always 0 has whatever slope the others have.
+        largest = max((gain for gain, row in zip(layer.gain, layer.weight, strict=True) if row.any()), default=_ONE)
+        gains = [gain if row.any() else largest for gain, row in zip(layer.gain, layer.weight, strict=True)]
+        for shift in range(_MULTIPLIER_BITS + 1):
+            lines = []
+            for output, gain in enumerate(gains):
+                line = _clamped_line(steps[output], levels, gain, shift, int(first[output]), int(last[output]))
+                if line is None:
+                    break
+                lines.append(line)
+            if len(lines) < len(gains):
+                continue
+            slopes, biases = (tuple(line[index] for line in lines) for index in (0, 1))
+            if max(slopes).bit_length() + bits > _PRODUCT_BITS:
+                return False
+            kind = MultiplyShift(slopes, biases, shift, levels.type, levels.low, levels.high)
+            _prove(kind, steps, first, last)
+            self._add(layer, layer.weight, 0, np.zeros(len(slopes), dtype=np.int64), 0, kind, "FLOOR", "multiply-shift")
             return True
         return False
 
@@ -194,8 +229,8 @@ class _Folder:
         raise self._refusal(layer, "has biases that no 32 bits hold beside its weights' scale; quantise the bias")
 
     def _add(
-        self, layer: ExactLayer, weight: IntArray, shift: int, bias: IntArray, fraction: int, kind: ActivationType,
-        rounding: str, way: str,
+        self, layer: ExactLayer, weight: IntArray, shift: int, bias: IntArray, fraction: int,
+        kind: ActivationType | MultiplyShift, rounding: str, way: str,
     ) -> None:
         first, last = replace(layer, weight=weight).range(*self._reach)
         largest = int(max(np.abs(first).max(), np.abs(last).max())) * 2**fraction + int(np.abs(bias).max())
@@ -206,7 +241,7 @@ class _Folder:
         if way != "logits":
             self._ways.append(way)
         self._lsb = 1.0
-        self._reach = (kind.minimum, kind.maximum) if isinstance(kind, FixedPoint) else (-1, 1)
+        self._reach = (-1, 1) if kind is None or isinstance(kind, Sign) else (kind.minimum, kind.maximum)
 
     def _refusal(self, layer: ExactLayer, why: str) -> ProjectError:
         return ProjectError(f"{self._name}: the layer of node '{layer.node}' {why}")
@@ -269,6 +304,16 @@ def _scaled(clip: Clip, by: Affine) -> Clip:
     return Clip(low, high)
 
 
+def _line_sums(gain: Fraction, offset: Fraction, low: int, high: int, is_round: bool) -> list[int]:
+    """For each level from ``low`` + 1 to ``high``: the least integer whose ``gain * sum + offset`` is cut to it."""
+    sums = []
+    for level in range(low + 1, high + 1):
+        edge = ((level - Fraction(1, 2) if is_round else level) - offset) / gain
+        # A tie goes to the even level.
+        sums.append(math.ceil(edge) + (is_round and edge.denominator == 1 and level % 2))
+    return sums
+
+
 def _least_sums(level: Callable[[int], int], low: int, high: int, first: int, last: int) -> IntArray:
     """For each level from ``low`` + 1 to ``high``: the least sum from ``first`` on that reaches it, else last + 1."""
     found = np.full(high - low, last + 1, dtype=np.int64)
@@ -318,6 +363,43 @@ def _line(
         if least <= most:
             return factor, _simplest(int(least), int(most))
     return None
+
+
+def _clamped_line(
+    steps: IntArray, levels: Levels, slope: Fraction, shift: int, first: int, last: int
+) -> tuple[int, int] | None:
+    """:func:`_line` for what is cut to the levels afterwards, and a slope of up to 31 bits."""
+    edges = np.arange(levels.low + 1, levels.high + 1, dtype=np.int64) << shift
+    reached, missed = steps <= last, steps > first
+    for factor in dict.fromkeys((int(slope * 2**shift), int(slope * 2**shift) + 1)):
+        if not factor:
+            continue
+        if factor >= 1 << 31:
+            return None
+        least, most = (edges - factor * steps)[reached], (edges - 1 - factor * (steps - 1))[missed]
+        if least.size and most.size:
+            if least.max() <= most.min():
+                return factor, _simplest(int(least.max()), int(most.min()))
+        elif least.size:
+            return factor, _simplest(int(least.max()), int(least.max()) + (1 << shift))
+        else:
+            return factor, _simplest(int(most.min()) - (1 << shift), int(most.min())) if most.size else 0
+    return None
+
+
+def _prove(kind: MultiplyShift, steps: IntArray, first: IntArray, last: IntArray) -> None:
+    """Compare the requantiser with the staircase at every sum that can be reached.
+
+    Raises:
+        AssertionError: they differ.
+    """
+    for output, (low, high) in enumerate(zip(first, last, strict=True)):
+        for start in range(int(low), int(high) + 1, _CHUNK):
+            sums = np.arange(start, min(start + _CHUNK, int(high) + 1), dtype=np.int64)
+            one = replace(kind, multiplier=kind.multiplier[output:output + 1], addend=kind.addend[output:output + 1])
+            levels = kind.low + np.searchsorted(steps[output], sums, side="right")
+            if not np.array_equal(activate(sums[:, None], 1.0, one)[:, 0], levels):
+                raise AssertionError(f"output {output} has another level than the graph at a sum from {start} on")
 
 
 def _simplest(least: int, most: int) -> int:

@@ -135,7 +135,7 @@ def _normalised(graph: Graph, node: onnx.NodeProto, tensor: Tensor, first: bool)
     channels = tensor.shape[1]
     if {len(item) for item in (gamma, beta, mean, variance)} != {channels}:
         raise ValueError(f"has statistics for other than its {channels} channels; export the model again")
-    epsilon = Fraction(float(values.get("epsilon", 1e-5)))
+    epsilon = Fraction(float(values.get("epsilon", np.float32(1e-5))))
     if min(variance) < 0 or min(variance) + epsilon <= 0:
         raise ValueError("has a variance that is not positive, even with its epsilon; export the model again")
     roots = [root(item + epsilon) for item in variance]
@@ -192,7 +192,7 @@ def _curved(graph: Graph, node: onnx.NodeProto, tensor: Tensor, first: bool) -> 
         limit = _single(graph, node, 1 if first else 0)
         curve = Clip(None, limit) if kind == "Min" else Clip(limit, None)
     elif kind == "LeakyRelu":
-        slope = Fraction(float(values.get("alpha", 0.01)))
+        slope = Fraction(float(values.get("alpha", np.float32(0.01))))
         if slope < 0:
             raise ValueError("has a negative slope, so that it falls; only functions that never fall are supported")
         curve = Leaky(slope)

@@ -1,4 +1,4 @@
-// CRC-32/ISO-HDLC (the CRC of Ethernet and zlib), one bit a clock, before its final inversion.
+// CRC-32/ISO-HDLC (the CRC of Ethernet and zlib), one bit per clock, before its final inversion.
 //
 // After a message and its own CRC (least significant byte first) the register holds RESIDUE.
 module crc32 (

@@ -8,7 +8,7 @@ from typing import Any
 from hls4rl.hls_projects.flow.folded import build_folded
 from hls4rl.hls_projects.flow.streaming import build_stream
 from hls4rl.hls_projects.fpga.place import build_for_clock
-from hls4rl.network import IntegerNetwork
+from hls4rl.network import IntegerNetwork, plain
 from hls4rl.task import Hardware
 
 
@@ -22,8 +22,8 @@ def build_core(network: IntegerNetwork, hardware: Hardware, directory: Path) -> 
         ProjectError: see there.
     """
     common = (network, hardware.part, hardware.clock_mhz, hardware.place_seeds, directory)
-    if hardware.word_inputs:
-        return build_stream(*common, hardware.word_inputs)
+    if hardware.inputs_per_clock:
+        return build_stream(*common, hardware.inputs_per_clock)
     if hardware.fold:
         return build_folded(*common, hardware.fold)
-    return build_for_clock(*common, hardware.stages)
+    return build_for_clock(plain(network), *common[1:], hardware.stages)

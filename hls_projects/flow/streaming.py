@@ -1,4 +1,4 @@
-"""From the integer network to a placed streaming core: the road of observations too wide to come at once."""
+"""From the integer network to a placed streaming core: the flow of observations too wide to come at once."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from hls4rl.stage import write_json
 
 
 def build_stream(
-    network: IntegerNetwork, part_name: str, clock_mhz: float, seeds: int, directory: Path, word_inputs: int
+    network: IntegerNetwork, part_name: str, clock_mhz: float, seeds: int, directory: Path, inputs_per_clock: int
 ) -> dict[str, Any]:
     """Write the core, synthesise, place and route it, and prepare its simulation, all in ``directory``.
 
     Args:
-        word_inputs: features that come in a clock.
+        inputs_per_clock: features that come per clock.
 
     Returns:
         The content of ``ooc_synth_and_timing.json``: what
         :func:`hls4rl.hls_projects.fpga.place.build_for_clock` gives, and
-        ``interval`` (clocks between two observations), ``word_inputs``, ``weight_bits`` and ``memory_bits``.
+        ``interval`` (clocks between two observations), ``inputs_per_clock``, ``weight_bits`` and ``memory_bits``.
 
     Raises:
         ProjectError: another part than an ECP5, the design is too large for it, or no streaming core computes this.
@@ -48,7 +48,7 @@ def build_stream(
             "ecp5-85f"
         )
     require_possible(clock_mhz, part)
-    info = write_stream(network, directory, word_inputs)
+    info = write_stream(network, directory, inputs_per_clock)
     synthesis = synthesise([directory / f"{CORE}.v"], CORE, part, directory)
     check_capacity(synthesis.resources, part)
     take_output_registers(directory / NETLIST, CORE)
@@ -60,7 +60,7 @@ def build_stream(
             path.replace(directory / path.name)
     result = {
         **result_of(part, clock_mhz, info.cycles, synthesis, placements), "interval": info.words,
-        "word_inputs": info.pixels, "weight_bits": info.weight_bits, "memory_bits": info.memory_bits,
+        "inputs_per_clock": info.pixels, "weight_bits": info.weight_bits, "memory_bits": info.memory_bits,
     }
     write_json(directory / RESULT, result)
     return result

@@ -1,6 +1,6 @@
 """Place and route with nextpnr: timing, what is used of the part, and a bitstream.
 
-:func:`build_for_clock` is the whole road from integers to a placed core. It makes the pipeline longer until
+:func:`build_for_clock` is the whole flow from integers to a placed core. It makes the pipeline longer until
 the clock that was asked for is met.
 """
 
@@ -30,7 +30,7 @@ _TRIES = 5
 _PARALLEL = 2
 
 
-# Where the observation has more bits than the part has pins, they come in one a clock.
+# Where the observation has more bits than the part has pins, they come in one per clock.
 _SERIAL = """module policy_serial (
     input wire clk, input wire in_valid, input wire observation_bit,
     output wire out_valid, output wire [{high}:0] action

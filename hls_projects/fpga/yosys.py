@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hls4rl.hls_projects.fpga.read_only import BLOCK_RAM
 from hls4rl.processes import run
+from hls4rl.run import check_root
 
 # Found, not imported: the import makes the symbols of all libraries loaded later global, and pygame then crashes.
 _PYOSYS = importlib.util.find_spec("pyosys")
@@ -61,5 +62,9 @@ def netlist_commands(netlist: Path, cells: str) -> list[str]:
 
 
 def quoted(path: Path) -> str:
-    """``path`` as Yosys reads it, spaces included."""
-    return f'"{path.resolve()}"'
+    """``path`` as Yosys reads it, spaces included.
+
+    Raises:
+        ProjectError: it has characters that Yosys would read as more than a name.
+    """
+    return f'"{check_root(path.resolve())}"'

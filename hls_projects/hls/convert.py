@@ -172,7 +172,7 @@ def _convert(
     configuration["LayerName"][model.graph.input[0].name]["Precision"]["result"] = (
         f"{signedness}fixed<{kind.bits},{kind.integer_bits}>"
     )
-    io_type = "io_stream" if hardware.word_inputs else "io_parallel"
+    io_type = "io_stream" if hardware.inputs_per_clock else "io_parallel"
     target: dict[str, str] = {"io_type": io_type, "part": hardware.hls_part}
     if accelerator:
         target = {"io_type": "io_stream", "board": accelerator, "interface": "axi_stream", "driver": "python"}
@@ -207,7 +207,7 @@ def _bounds(network: IntegerNetwork) -> list[_Bounds]:
             # ap_fixed rounds by the bit of half a step, and aborts if that lies above the sums' type.
             integer_bits = max(integer_bits, round(math.log2(layer.activation.lsb)))
         bounds.append(_Bounds(integer_bits, fraction_bits))
-        if layer.activation is not None:
+        if isinstance(layer.activation, FixedPoint | Sign):
             inputs = layer.activation
     return bounds
 

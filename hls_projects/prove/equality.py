@@ -14,8 +14,9 @@ from hls4rl.checked import read_if_whole, write_checked
 from hls4rl.contract import IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.gym_loop import play
-from hls4rl.hls_projects.evaluate import BACKENDS, differing, open_backend
-from hls4rl.hls_projects.prove.subject import Subject
+from hls4rl.hls_projects.evaluate import differing
+from hls4rl.hls_projects.executors import BACKENDS, open_backend
+from hls4rl.hls_projects.prove.design import DesignUnderProof
 
 RESULT = "equality.json"
 EPISODES = 128
@@ -42,7 +43,7 @@ class Standing:
 
 
 def run_equality(
-    subjects: Sequence[Subject], steps: int, path: Path, report: Callable[[int], None] = lambda _: None
+    designs: Sequence[DesignUnderProof], steps: int, path: Path, report: Callable[[int], None] = lambda _: None
 ) -> dict[str, Any]:
     """Compare all executors with the Brevitas policy on ``steps`` observations, shared evenly among the policies.
 
@@ -55,12 +56,12 @@ def run_equality(
     Raises:
         ProjectError: there is no policy.
     """
-    if not subjects:
+    if not designs:
         raise ProjectError("no built policy found; run `make synth` or `make matrix` first, or give another ROOT")
-    each = -(-steps // len(subjects))
+    each = -(-steps // len(designs))
     known, standings = _known(path), dict[str, Standing]()
-    for subject in subjects:
-        name, files = _name(subject), _files(subject)
+    for design in designs:
+        name, files = _name(design), _files(design)
         standing = Standing(**known[name]) if name in known else Standing(files)
         standings[name] = standing if standing.files == files else Standing(files)
 
@@ -75,8 +76,8 @@ def run_equality(
         report(done)
         return result
 
-    for subject in subjects:
-        for _ in _compare(subject, standings[_name(subject)], each):
+    for design in designs:
+        for _ in _compare(design, standings[_name(design)], each):
             save()
     return save()
 
@@ -95,13 +96,13 @@ def require_no_mismatch(result: dict[str, Any], path: Path) -> None:
             )
 
 
-def _compare(subject: Subject, standing: Standing, steps: int) -> Iterator[None]:
+def _compare(design: DesignUnderProof, standing: Standing, steps: int) -> Iterator[None]:
     """Compare until ``standing`` has as many as ``steps``; gives way now and then."""
     half = -(-steps // 2)
     if min(standing.on_policy, standing.random) >= half:
         return
-    reference, *others = (open_backend(name, subject.run, subject.part) for name in BACKENDS)
-    kind, features = subject.network.input, subject.network.features
+    reference, *others = (open_backend(name, design.run, design.part) for name in BACKENDS)
+    kind, features = design.network.input, design.network.features
 
     def compare(observations: IntArray, expected: Answer) -> None:
         for backend in others:
@@ -112,7 +113,7 @@ def _compare(subject: Subject, standing: Standing, steps: int) -> Iterator[None]
             compare(observations, expected)
             standing.on_policy += len(observations)
 
-        play(subject.task, reference, EPISODES, _FIRST_EPISODE + standing.episodes, watch)
+        play(design.task, reference, EPISODES, _FIRST_EPISODE + standing.episodes, watch)
         standing.episodes += EPISODES
         yield
     while standing.random < half:
@@ -130,12 +131,12 @@ def _count(backend: Backend, observations: IntArray, expected: Answer, standing:
         standing.first = {"executor": backend.name, "observation": observations[wrong[0]].tolist()}
 
 
-def _name(subject: Subject) -> str:
-    return f"{subject.run.spec.task}/{subject.run.directory.name}/{subject.part}"
+def _name(design: DesignUnderProof) -> str:
+    return f"{design.run.spec.task}/{design.run.directory.name}/{design.part}"
 
 
-def _files(subject: Subject) -> dict[str, str]:
-    sides = [subject.netlist, subject.rtl, subject.rtl_logits, *(side for side, _, _ in subject.software())]
+def _files(design: DesignUnderProof) -> dict[str, str]:
+    sides = [design.netlist, design.rtl, design.rtl_logits, *(side for side, _, _ in design.software())]
     return {name: value for side in sides for name, value in sorted(side.files.items())}
 
 

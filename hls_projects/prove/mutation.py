@@ -24,10 +24,10 @@ from hls4rl.hls_projects.fpga.synthesis import NETLIST
 from hls4rl.hls_projects.fpga.yosys import netlist_commands
 from hls4rl.hls_projects.prove import sat
 from hls4rl.hls_projects.prove.claims import OPEN, PROVEN, REFUTED, Claim
+from hls4rl.hls_projects.prove.design import DesignUnderProof
 from hls4rl.hls_projects.prove.exhaustion import Checked, Gates, exhaust
 from hls4rl.hls_projects.prove.logic import Logic, NotAPipelineError, without_registers
 from hls4rl.hls_projects.prove.prover import ENUMERABLE_BITS
-from hls4rl.hls_projects.prove.subject import Subject
 from hls4rl.hls_projects.rtl.pipelined import CORE
 from hls4rl.hls_projects.simulation.gates import Circuit, elaborate
 
@@ -67,9 +67,9 @@ def mutants(netlist: dict[str, Any], seed: int) -> Iterator[Mutant]:
 
 
 def try_mutants(
-    subject: Subject, count: int, minutes: float, seed: int = 0, report: Callable[[int], None] = lambda _: None
+    design: DesignUnderProof, count: int, minutes: float, seed: int = 0, report: Callable[[int], None] = lambda _: None
 ) -> Path:
-    """Try ``count`` mutants of the subject's netlist, which is proven already; results lie beside the certificate.
+    """Try ``count`` mutants of the design's netlist, which is proven already; results lie beside the certificate.
 
     Each mutant is held against the netlist as it was, by the method that proved that one.
 
@@ -83,14 +83,14 @@ def try_mutants(
     Raises:
         ProjectError: the part's cells have no simulation models.
     """
-    if not subject.models:
-        raise ProjectError(f"no models of {subject.part}'s cells are known; take an ECP5 or iCE40 PART for mutations")
-    netlist = json.loads((subject.built / NETLIST).read_text(encoding="utf-8"))
-    path, results = subject.proof / MUTATIONS, list[dict[str, Any]]()
-    subject.proof.mkdir(exist_ok=True)
+    if not design.models:
+        raise ProjectError(f"no models of {design.part}'s cells are known; take an ECP5 or iCE40 PART for mutations")
+    netlist = json.loads((design.built / NETLIST).read_text(encoding="utf-8"))
+    path, results = design.proof / MUTATIONS, list[dict[str, Any]]()
+    design.proof.mkdir(exist_ok=True)
     deadline = time.monotonic() + 60 * minutes
     with tempfile.TemporaryDirectory(prefix="hls4rl-mutants-") as folder:
-        trial = _Trial(subject, Path(folder), deadline)
+        trial = _Trial(design, Path(folder), deadline)
         for mutant in itertools.islice(mutants(netlist, seed), count):
             if time.monotonic() > deadline:
                 break
@@ -99,7 +99,7 @@ def try_mutants(
                 "kind": mutant.kind, "cell": mutant.cell, "change": mutant.detail, "fate": fate, "by": how,
             })
             write_checked(path, {
-                "netlist": subject.netlist.files, "seed": seed, "asked": count, "tried": len(results),
+                "netlist": design.netlist.files, "seed": seed, "asked": count, "tried": len(results),
                 **{name: sum(item["fate"] == name for item in results) for name in (CAUGHT, EQUIVALENT, UNDECIDED)},
                 "mutants": results,
             })
@@ -115,9 +115,9 @@ def read_mutations(path: Path) -> dict[str, Any]:
 class _Trial:
     """Holds mutants against the netlist that they come from."""
 
-    def __init__(self, subject: Subject, work: Path, deadline: float) -> None:
-        self._subject, self._work, self._deadline = subject, work, deadline
-        self._original = self._logic(subject.built / NETLIST)
+    def __init__(self, design: DesignUnderProof, work: Path, deadline: float) -> None:
+        self._subject, self._work, self._deadline = design, work, deadline
+        self._original = self._logic(design.built / NETLIST)
 
     def fate(self, netlist: dict[str, Any]) -> tuple[str, Any]:
         """What becomes of a mutant, and by which observation or for which reason."""
@@ -135,9 +135,9 @@ class _Trial:
         return self._enumerate(logic)
 
     def _enumerate(self, logic: Logic) -> tuple[str, Any]:
-        subject, network = self._subject, self._subject.network
+        design, network = self._subject, self._subject.network
         total = 1 << (network.input.bits * network.features)
-        claim = Claim(subject.netlist, subject.netlist, "action", "", "", total)
+        claim = Claim(design.netlist, design.netlist, "action", "", "", total)
         sides: list[tuple[Claim, Checked]] = [(claim, Gates(logic, network.actions))]
         original = Gates(self._original, network.actions)
         exhaust(sides, original, network.input, network.features, self._deadline, lambda: None)

@@ -24,6 +24,7 @@ from hls4rl.hls_projects.fpga.synthesis import NETLIST
 from hls4rl.hls_projects.fpga.yosys import netlist_commands, verilog_commands
 from hls4rl.hls_projects.prove import sat
 from hls4rl.hls_projects.prove.claims import OPEN, PROVEN, REFUTED, Certificate, Claim, Side
+from hls4rl.hls_projects.prove.design import DesignUnderProof
 from hls4rl.hls_projects.prove.exhaustion import (
     CHUNK,
     Checked,
@@ -39,7 +40,6 @@ from hls4rl.hls_projects.prove.exhaustion import (
 from hls4rl.hls_projects.prove.logic import Logic, NotAPipelineError, combinational, without_registers
 from hls4rl.hls_projects.prove.reference import REFERENCE, reference_verilog
 from hls4rl.hls_projects.prove.stream import stream_counterexample
-from hls4rl.hls_projects.prove.subject import Subject
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGIT_BITS, LOGITS
 from hls4rl.hls_projects.simulation.gates import Circuit, elaborate
 from hls4rl.stage import digest
@@ -71,8 +71,8 @@ _SAMPLING = "corners and random observations: a test, no proof"
 Report = Callable[[Certificate], None]
 
 
-def prove(subject: Subject, minutes: float, report: Report = lambda _: None) -> Certificate:
-    """Prove what can be proven of ``subject`` in ``minutes``; what an earlier call settled is kept.
+def prove(design: DesignUnderProof, minutes: float, report: Report = lambda _: None) -> Certificate:
+    """Prove what can be proven of ``design`` in ``minutes``; what an earlier call settled is kept.
 
     Args:
         report: called now and then with how far things are.
@@ -81,8 +81,8 @@ def prove(subject: Subject, minutes: float, report: Report = lambda _: None) -> 
         The certificate, which is on disk by then.
     """
     with tempfile.TemporaryDirectory(prefix="hls4rl-prove-") as folder:
-        proof = _Proof(subject, time.monotonic() + 60 * minutes, report, Path(folder))
-        if subject.network.input.bits * subject.network.features <= ENUMERABLE_BITS:
+        proof = _Proof(design, time.monotonic() + 60 * minutes, report, Path(folder))
+        if design.network.input.bits * design.network.features <= ENUMERABLE_BITS:
             proof.enumerate()
         else:
             proof.solve()
@@ -109,7 +109,7 @@ def require_no_counterexample(certificate: Certificate) -> None:
 class _Proof:
     """One call of :func:`prove`."""
 
-    subject: Subject
+    design: DesignUnderProof
     deadline: float
     report: Report
     work: Path
@@ -118,23 +118,23 @@ class _Proof:
     @cached_property
     def certificate(self) -> Certificate:
         """What is proven so far."""
-        return Certificate(self.subject.proof, _design(self.subject), _TRUSTED)
+        return Certificate(self.design.proof, _design(self.design), _TRUSTED)
 
     @cached_property
     def reference(self) -> Reference:
         """The integer network."""
-        return Reference(self.subject.network)
+        return Reference(self.design.network)
 
     def enumerate(self) -> None:
         """Every observation, first on gates, which are quick, then in software."""
-        subject = self.subject
-        outputs = {subject.netlist: "action", subject.rtl: "action", subject.rtl_logits: "logits and action"}
-        if not subject.models:
-            del outputs[subject.netlist]
-        gates = [self._claim(side, subject.reference, what, _ENUMERATION, _SIMULATOR) for side, what in outputs.items()]
+        design = self.design
+        outputs = {design.netlist: "action", design.rtl: "action", design.rtl_logits: "logits and action"}
+        if not design.models:
+            del outputs[design.netlist]
+        gates = [self._claim(side, design.reference, what, _ENUMERATION, _SIMULATOR) for side, what in outputs.items()]
         software = [
-            (self._claim(side, subject.reference, "logits and action", _ENUMERATION, tool), opener)
-            for side, tool, opener in subject.software()
+            (self._claim(side, design.reference, "logits and action", _ENUMERATION, tool), opener)
+            for side, tool, opener in design.software()
         ]
         self._save()
         self._exhaust([(claim, self._gates(claim.left)) for claim in gates if self._is_function(claim, claim.left)])
@@ -142,15 +142,15 @@ class _Proof:
 
     def solve(self) -> None:
         """The gates by SAT; software on a sample."""
-        subject = self.subject
-        pairs = [(subject.netlist, subject.rtl), (subject.rtl, subject.reference)]
+        design = self.design
+        pairs = [(design.netlist, design.rtl), (design.rtl, design.reference)]
         gates = [
             self._claim(left, right, "action", _SWEEPING, sat.TOOL)
-            for left, right in pairs if subject.models or left is not subject.netlist
+            for left, right in pairs if design.models or left is not design.netlist
         ]
         software = [
-            (self._claim(side, subject.reference, "logits and action", _SAMPLING, tool), opener)
-            for side, tool, opener in subject.software()
+            (self._claim(side, design.reference, "logits and action", _SAMPLING, tool), opener)
+            for side, tool, opener in design.software()
         ]
         self._save()
         for claim, opener in software:
@@ -164,11 +164,11 @@ class _Proof:
             self._save()
 
     def _claim(self, left: Side, right: Side, outputs: str, method: str, tool: str) -> Claim:
-        kind, features = self.subject.network.input, self.subject.network.features
+        kind, features = self.design.network.input, self.design.network.features
         return self.certificate.add(Claim(left, right, outputs, method, tool, 1 << (kind.bits * features)))
 
     def _exhaust(self, sides: list[tuple[Claim, Checked]]) -> None:
-        network = self.subject.network
+        network = self.design.network
         exhaust(sides, self.reference, network.input, network.features, self.deadline, self._save)
 
     def _solve(self, claim: Claim, seconds: float) -> None:
@@ -176,7 +176,7 @@ class _Proof:
         left, right = self._logic(claim.left), self._logic(claim.right)
         # A wrong design is mostly found out at once by trying.
         claim.covered = 0
-        self._sample(claim, Gates(left, self.subject.info.actions), Gates(right, self.subject.info.actions))
+        self._sample(claim, Gates(left, self.design.info.actions), Gates(right, self.design.info.actions))
         if claim.status == OPEN:
             finding = sat.compare(left, right, "action", seconds)
             if finding.equal:
@@ -188,7 +188,7 @@ class _Proof:
         claim.seconds = time.monotonic() - start
 
     def _refute(self, claim: Claim, bits: NDArray[np.uint8]) -> None:
-        network, actions = self.subject.network, self.subject.info.actions
+        network, actions = self.design.network, self.design.info.actions
         fields = bits.astype(np.int64).reshape(network.features, network.input.bits)
         numbers = (fields << np.arange(network.input.bits)).sum(axis=1)
         observation = np.where(numbers > network.input.maximum, numbers - (1 << network.input.bits), numbers)
@@ -197,7 +197,7 @@ class _Proof:
         claim.status, claim.counterexample = REFUTED, counterexample(observation, left, right, 0)
 
     def _sample(self, claim: Claim, left: Checked, right: Checked) -> None:
-        network, rng = self.subject.network, np.random.default_rng(0)
+        network, rng = self.design.network, np.random.default_rng(0)
         low, high = network.input.minimum, network.input.maximum
         rows = [corner_observations(network.input, network.features, rng)]
         rows += [
@@ -216,32 +216,32 @@ class _Proof:
         try:
             self._logic(side)
         except NotAPipelineError as error:
-            claim.reason = f"{side.name} is no pipeline of {self.subject.info.cycles} clocks: {error}"
+            claim.reason = f"{side.name} is no pipeline of {self.design.info.cycles} clocks: {error}"
             circuit = Circuit.load(self.work / f"{side.name}.json")
-            claim.counterexample = stream_counterexample(circuit, self.subject.network, self.subject.info.cycles)
+            claim.counterexample = stream_counterexample(circuit, self.design.network, self.design.info.cycles)
             claim.status = OPEN if claim.counterexample is None else REFUTED
             return False
         return True
 
     def _gates(self, side: Side) -> Checked:
-        return Gates(self._logic(side), self.subject.info.actions)
+        return Gates(self._logic(side), self.design.info.actions)
 
     def _logic(self, side: Side) -> Logic:
         if side.name not in self._known:
-            subject, model = self.subject, self.work / f"{side.name}.json"
-            if side.name == subject.reference.name:
+            design, model = self.design, self.work / f"{side.name}.json"
+            if side.name == design.reference.name:
                 source = self.work / f"{REFERENCE}.v"
-                source.write_text(reference_verilog(subject.network, subject.info.action_bits, LOGIT_BITS), "utf-8")
+                source.write_text(reference_verilog(design.network, design.info.action_bits, LOGIT_BITS), "utf-8")
                 elaborate(verilog_commands([source]), REFERENCE, model)
                 self._known[side.name] = combinational(Circuit.load(model), ["action"])
             else:
-                outputs = ["action", "logits"] if side == subject.rtl_logits else ["action"]
-                top = LOGITS if side == subject.rtl_logits else CORE
-                commands = verilog_commands([subject.built / f"{top}.v"])
-                if side == subject.netlist:
-                    commands = netlist_commands(subject.built / NETLIST, subject.models)
+                outputs = ["action", "logits"] if side == design.rtl_logits else ["action"]
+                top = LOGITS if side == design.rtl_logits else CORE
+                commands = verilog_commands([design.built / f"{top}.v"])
+                if side == design.netlist:
+                    commands = netlist_commands(design.built / NETLIST, design.models)
                 elaborate(commands, top, model)
-                self._known[side.name] = without_registers(Circuit.load(model), subject.info.cycles, outputs)
+                self._known[side.name] = without_registers(Circuit.load(model), design.info.cycles, outputs)
         return self._known[side.name]
 
     def _save(self) -> None:
@@ -249,15 +249,15 @@ class _Proof:
         self.report(self.certificate)
 
 
-def _design(subject: Subject) -> dict[str, Any]:
-    network, info = subject.network, subject.info
+def _design(design: DesignUnderProof) -> dict[str, Any]:
+    network, info = design.network, design.info
     return {
-        "task": subject.run.spec.task,
-        "run": subject.run.directory.name,
-        "part": subject.part,
-        "policy": digest(subject.run.policy),
-        "policy_hash": digest(subject.run.policy)[:16],
-        "core": {"part": subject.part, "recipe": subject.recipe, "netlist": digest(subject.built / NETLIST)},
+        "task": design.run.spec.task,
+        "run": design.run.directory.name,
+        "part": design.part,
+        "policy": digest(design.run.policy),
+        "policy_hash": digest(design.run.policy)[:16],
+        "core": {"part": design.part, "recipe": design.recipe, "netlist": digest(design.built / NETLIST)},
         "boards": _BOARDS,
         "statement": _STATEMENT.format(cycles=info.cycles),
         "input_type": {

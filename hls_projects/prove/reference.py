@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 
-from hls4rl.contract import FixedPoint, Sign
-from hls4rl.network import IntegerNetwork, Layer
+from hls4rl.contract import FixedPoint, MultiplyShift, Sign
+from hls4rl.network import IntegerNetwork, Layer, plain
 
 REFERENCE = "policy_reference"
 """Name of the module: input ``observation``, outputs ``action`` and ``logits``, no clock."""
@@ -28,6 +28,7 @@ def reference_verilog(network: IntegerNetwork, action_bits: int, logit_bits: int
     Raises:
         ValueError: a logit does not fit.
     """
+    network = plain(network)
     kind, features = network.input, network.features
     lines, values, lsb = [], [], kind.lsb
     for index in range(features):
@@ -74,6 +75,7 @@ def _activated(lines: list[str], name: str, layer: Layer, item: _Signal, lsb: fl
     kind = layer.activation
     if kind is None:
         return item
+    assert not isinstance(kind, MultiplyShift)
     if isinstance(kind, Sign):
         lines.append(f"wire signed [1:0] {name} = {source} >= 0 ? 2'sd1 : -2'sd1;")
         return name, -1, 1

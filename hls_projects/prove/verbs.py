@@ -12,11 +12,11 @@ from rich.table import Table
 from hls4rl.cli import print_result
 from hls4rl.hls_projects.pipeline import find_run
 from hls4rl.hls_projects.prove.claims import OPEN, Certificate
+from hls4rl.hls_projects.prove.design import DesignUnderProof, find_designs
 from hls4rl.hls_projects.prove.equality import RESULT, require_no_mismatch, run_equality
 from hls4rl.hls_projects.prove.mutation import CAUGHT, EQUIVALENT, UNDECIDED, read_mutations, try_mutants
 from hls4rl.hls_projects.prove.prover import prove as prove_subject
 from hls4rl.hls_projects.prove.prover import require_no_counterexample
-from hls4rl.hls_projects.prove.subject import Subject, find_subjects
 from hls4rl.options import Part, PolicyOptions, Root, grouped, option
 from hls4rl.run import RUNS
 from hls4rl.stage import exclusive
@@ -41,7 +41,7 @@ def prove(policy: PolicyOptions, part: Part = None, minutes: Minutes = 60.0, mut
     task, spec = policy.read()
     task = with_settings(task, "hardware", part=part)
     run = find_run(task, spec, policy.seed is None, policy.root)
-    subject = Subject(run, task.hardware.part)
+    design = DesignUnderProof(run, task.hardware.part)
     with exclusive(run.directory), _progress("claims") as bar:
         line = bar.add_task(f"{task.name} {run.directory.name}")
 
@@ -49,13 +49,13 @@ def prove(policy: PolicyOptions, part: Part = None, minutes: Minutes = 60.0, mut
             done = sum(claim.progress for claim in certificate.claims)
             bar.update(line, completed=round(100 * done), total=100 * len(certificate.claims))
 
-        certificate = prove_subject(subject, minutes, show)
+        certificate = prove_subject(design, minutes, show)
     _print_claims(certificate)
     require_no_counterexample(certificate)
     if mutations:
         with _progress("mutants") as bar:
             line = bar.add_task("mutants", total=mutations)
-            path = try_mutants(subject, mutations, minutes, report=lambda count: bar.update(line, completed=count))
+            path = try_mutants(design, mutations, minutes, report=lambda count: bar.update(line, completed=count))
         counts = read_mutations(path)
         _CONSOLE.print(", ".join(f"{counts[fate]} {fate}" for fate in (CAUGHT, EQUIVALENT, UNDECIDED)) + f" ({path})")
     print_result(certificate.path)
@@ -67,10 +67,10 @@ def equality(steps: Steps = 10_000_000, root: Root = RUNS) -> None:
     Exits with a status other than 0 on a single mismatch. Stopped, it goes on where it was.
     """
     path = root / RESULT
-    subjects = find_subjects(root)
+    designs = find_designs(root)
     with _progress("observations") as bar:
-        line = bar.add_task(f"{len(subjects)} policies", total=steps)
-        result = run_equality(subjects, steps, path, lambda count: bar.update(line, completed=count))
+        line = bar.add_task(f"{len(designs)} policies", total=steps)
+        result = run_equality(designs, steps, path, lambda count: bar.update(line, completed=count))
     _print_equality(result)
     require_no_mismatch(result, path)
     print_result(path)
@@ -87,7 +87,7 @@ def _print_claims(certificate: Certificate) -> None:
     _CONSOLE.print(table)
     for claim in certificate.claims:
         if claim.status == OPEN:
-            _CONSOLE.print(f"not proven: {claim.name}: {claim.reason}")
+            _CONSOLE.print(f"not proven: {claim.name}: {claim.reason}", markup=False)
 
 
 def _print_equality(result: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hls4rl.contract import FixedPoint, IntArray, Sign
+from hls4rl.contract import FixedPoint, IntArray, MultiplyShift, Sign
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.rtl.fold_storage import Storage, bits_of, choose_storage, signed_bits
 from hls4rl.network import IntegerNetwork, Layer
@@ -48,6 +48,9 @@ class FoldedLayer:
     """Smallest and largest input."""
     format: Format | None
     """None: the sums leave the core as they are."""
+    multiplier: IntArray
+    """Shape (outputs,): what the sum of products is multiplied by before the constant is added; 1 where scales are
+    powers of two."""
 
     @property
     def ends(self) -> tuple[IntArray, IntArray]:
@@ -83,6 +86,8 @@ class Plan:
     constant_bits: int
     activation_bits: int
     """Of a stored activation, with a sign."""
+    multiplier_bits: int
+    """Of what scaled sums are multiplied by, with a sign; 0: by nothing."""
 
     @property
     def formats(self) -> list[Format]:
@@ -111,14 +116,15 @@ class Plan:
         """Clock periods from a first feature to its answer, and between two observations' first features.
 
         The first is counted from the edge that samples the feature to the edge that makes the answer readable, features
-        coming one a clock; the second is for answers that are fetched at once.
+        coming one per clock; the second is for answers that are fetched at once.
         """
         features = self.network.features
         run = sum(entry.period * entry.repeats for entry in self.program)
         final = self.program[-1]
         place_in_group = (self.network.actions - 1) % self.units
         last_step = features + 1 + run - final.period + final.steps - 1
-        answered = last_step + self.storage.value_delay + 2 + (self.units > 1) + place_in_group + (3 if self.raw else 4)
+        drained = last_step + self.storage.value_delay + 2 + (self.units > 1) + place_in_group
+        answered = drained + 2 * (self.multiplier_bits > 0) + (3 if self.raw else 4)
         return answered - 1, max(features + 1 + run, answered + 1 - features)
 
 
@@ -137,26 +143,28 @@ def plan(network: IntegerNetwork, units: int) -> Plan:
     for layer, missing in zip(layers, storage.missing(layers), strict=True):
         low, high = layer.ends
         sums += [low - missing, high - missing]
-        scaled += [low + layer.constant, high + layer.constant]
+        scaled += [layer.multiplier * low + layer.constant, layer.multiplier * high + layer.constant]
     layers = tuple(
-        replace(layer, constant=layer.constant + missing)
+        replace(layer, constant=layer.constant + layer.multiplier * missing)
         for layer, missing in zip(layers, storage.missing(layers), strict=True)
     )
+    factors = np.concatenate([layer.multiplier for layer in layers])
+    multiplier_bits = 0 if (factors == 1).all() else bits_of(factors)
     stored = [network.input.minimum, network.input.maximum]
     for layer in layers:
         stored += [layer.format.low, layer.format.high] if layer.format else []
     sum_bits = bits_of(np.concatenate(sums))
     constant_bits = bits_of(np.concatenate([layer.constant for layer in layers]))
     return Plan(
-        units, network, layers, storage, _program(layers, storage, units), sum_bits,
+        units, network, layers, storage, _program(layers, storage, units, multiplier_bits > 0), sum_bits,
         max(sum_bits, constant_bits, bits_of(np.concatenate(scaled))), constant_bits,
-        signed_bits(min(stored), max(stored)),
+        signed_bits(min(stored), max(stored)), multiplier_bits,
     )
 
 
 def folded_layers(network: IntegerNetwork) -> tuple[FoldedLayer, ...]:
     """The layers in integers, with as few bits in the weights as their units allow."""
-    kind: FixedPoint | Sign = network.input
+    kind: FixedPoint | Sign | MultiplyShift = network.input
     layers = []
     for number, layer in enumerate(network.layers):
         layers.append(_folded_layer(layer, kind))
@@ -168,17 +176,21 @@ def folded_layers(network: IntegerNetwork) -> tuple[FoldedLayer, ...]:
     return tuple(layers)
 
 
-def _folded_layer(layer: Layer, kind: FixedPoint | Sign) -> FoldedLayer:
+def _folded_layer(layer: Layer, kind: FixedPoint | Sign | MultiplyShift) -> FoldedLayer:
     unit = layer.sum_lsb(kind.lsb)
     weight = layer.weight * round(kind.lsb * layer.weight_lsb / unit)
     constant = layer.bias * round(layer.bias_lsb / unit)
-    inputs = (kind.minimum, kind.maximum) if isinstance(kind, FixedPoint) else (-1, 1)
-    activation = layer.activation
+    inputs = (-1, 1) if isinstance(kind, Sign) else (kind.minimum, kind.maximum)
+    activation, one = layer.activation, np.ones_like(constant)
     if activation is None:
-        return FoldedLayer(weight, constant, inputs, None)
+        return FoldedLayer(weight, constant, inputs, None, one)
+    if isinstance(activation, MultiplyShift):
+        multiplier, addend = (np.array(item, dtype=np.int64) for item in (activation.multiplier, activation.addend))
+        cut = Format(activation.shift, activation.low, activation.high)
+        return FoldedLayer(weight, multiplier * constant + addend, inputs, cut, multiplier)
     if isinstance(activation, Sign):
         divisor = _common_power_of_two(weight)
-        return FoldedLayer(weight // divisor, constant // divisor, inputs, Format(0, -1, 1, sign=True))
+        return FoldedLayer(weight // divisor, constant // divisor, inputs, Format(0, -1, 1, sign=True), one)
     shift = round(math.log2(activation.lsb / unit))
     half_even = layer.rounding == "ROUND" and shift > 0
     if half_even:
@@ -187,7 +199,7 @@ def _folded_layer(layer: Layer, kind: FixedPoint | Sign) -> FoldedLayer:
         divisor = min(_common_power_of_two(weight), 1 << shift)
         weight, constant, shift = weight // divisor, constant // divisor, shift - round(math.log2(divisor))
     cut = Format(shift, activation.minimum, activation.maximum, tie_even=half_even)
-    return FoldedLayer(weight, constant, inputs, cut)
+    return FoldedLayer(weight, constant, inputs, cut, one)
 
 
 def _common_power_of_two(weight: IntArray) -> int:
@@ -199,17 +211,22 @@ def _permuted(layers: Sequence[FoldedLayer], orders: Sequence[IntArray]) -> list
     """The layers with their units in the order in which the core computes them."""
     result, before = [], np.arange(layers[0].weight.shape[1])
     for layer, order in zip(layers, orders, strict=True):
-        result.append(replace(layer, weight=layer.weight[np.ix_(order, before)], constant=layer.constant[order]))
+        result.append(replace(
+            layer, weight=layer.weight[np.ix_(order, before)], constant=layer.constant[order],
+            multiplier=layer.multiplier[order],
+        ))
         before = order
     return result
 
 
-def drain_delay(storage: Storage, units: int) -> int:
+def drain_delay(storage: Storage, units: int, multiplied: bool) -> int:
     """Clocks from a layer's last input to the next one's first: as long as its results take to reach the memory."""
-    return storage.value_delay + 4 + (units > 1) + units
+    return storage.value_delay + 4 + (units > 1) + units + 2 * multiplied
 
 
-def _program(layers: Sequence[FoldedLayer], storage: Storage, units: int) -> tuple[Entry, ...]:
+def _program(
+    layers: Sequence[FoldedLayer], storage: Storage, units: int, multiplied: bool
+) -> tuple[Entry, ...]:
     entries: list[Entry] = []
     for number, steps in enumerate(storage.steps):
         book = number if storage.books is not None else 0
@@ -219,7 +236,7 @@ def _program(layers: Sequence[FoldedLayer], storage: Storage, units: int) -> tup
             following = steps[place + 1] if place + 1 < len(steps) else count
             entry = Entry(count, max(count + 1, units + count - following), 1, book)
             if place + 1 == len(steps):
-                period = count + _MARGIN if final else count - 1 + drain_delay(storage, units)
+                period = count + _MARGIN if final else count - 1 + drain_delay(storage, units, multiplied)
                 entry = replace(entry, period=period, swap=not final, last=final)
             elif entries and replace(entries[-1], repeats=1) == entry:
                 entry = replace(entry, repeats=entries.pop().repeats + 1)

@@ -32,7 +32,7 @@ class FoldedInfo:
     """What a test bench or a wrapper has to know of a folded core."""
 
     features: int
-    """``observation`` takes one a clock while ``in_valid`` and ``in_ready``."""
+    """``observation`` takes one per clock while ``in_valid`` and ``in_ready``."""
     observation_bits: int
     actions: int
     """Results of the last layer."""
@@ -43,7 +43,7 @@ class FoldedInfo:
     """Neurons that are computed side by side."""
     cycles: int
     """Clock periods from the edge that samples the first feature to the edge that makes ``out_valid`` and
-    ``action`` readable, if the features come one a clock."""
+    ``action`` readable, if the features come one per clock."""
     interval: int
     """Clocks between two observations, if answers are fetched at once."""
     weight_bits: int
@@ -112,12 +112,14 @@ def _constants_of(core: Plan, layer: FoldedLayer, final: bool) -> NDArray[np.uin
     rows = -(-count // core.units) * core.units
     constant, flags = np.zeros(rows, dtype=np.int64), np.zeros((rows, 5), dtype=np.int64)  # store head first last end
     constant[:count] = layer.constant
+    multiplier = np.zeros(rows, dtype=np.int64)
+    multiplier[:count] = layer.multiplier
     flags[:count, 1 if final else 0] = 1
     if final:
         flags[0, 2] = flags[count - 1, 3] = flags[count - 1, 4] = 1
     index = np.full(rows, formats.index(layer.format) if layer.format else 0)
     return np.concatenate([
-        bits(constant, core.constant_bits), bits(index, _index_bits(len(formats))), flags.astype(np.uint8),
+        bits(constant, core.constant_bits), bits(multiplier, core.multiplier_bits), bits(index, _index_bits(len(formats))), flags.astype(np.uint8),
     ], axis=1)
 
 
@@ -169,7 +171,7 @@ def _parameters(core: Plan, words: dict[str, int]) -> dict[str, str | int]:
         "WEIGHT_ADDRESS_BITS": _index_bits(words[WEIGHTS]), "CODE_BITS": storage.code_bits,
         "VALUE_BITS": storage.value_bits, "GAP_BITS": storage.gap_bits, "BOOKS": max(1, len(books)),
         "BOOK_BITS": book_bits, "BOOK_VALUES": _vector(entries.reshape(-1), storage.value_bits) if books else 0,
-        "SUM_BITS": core.sum_bits, "SCALED_BITS": core.scaled_bits, "CONSTANT_BITS": core.constant_bits,
+        "SUM_BITS": core.sum_bits, "MULTIPLIER_BITS": core.multiplier_bits, "SCALED_BITS": core.scaled_bits, "CONSTANT_BITS": core.constant_bits,
         "CONSTANT_WORDS": words[CONSTANTS], "CONSTANT_ADDRESS_BITS": _index_bits(words[CONSTANTS]),
         "FORMATS": len(formats), "FORMAT_BITS": _index_bits(len(formats)),
         "SHIFTS": _vector([item.shift for item in formats], _FIELD),

@@ -23,9 +23,9 @@ from alkaid.codegen import RTLModel
 from alkaid.trace import FVArray, trace
 from alkaid.trace.fixed_variable import FVariable, HWConfig
 
-from hls4rl.contract import ActivationType, FixedPoint, IntArray, Sign
+from hls4rl.contract import ActivationType, FixedPoint, IntArray, MultiplyShift, Sign
 from hls4rl.errors import ProjectError
-from hls4rl.network import IntegerNetwork, activate
+from hls4rl.network import IntegerNetwork, activate, plain
 from hls4rl.plain import build, read_json
 from hls4rl.stage import write_json
 
@@ -69,6 +69,7 @@ def write_rtl(network: IntegerNetwork, directory: Path, stages: int) -> RtlInfo:
     """
     if stages < 1:
         raise ValueError(f"a pipeline has at least 1 stage, not {stages}")
+    network = plain(network)
     layers = _affine_layers(network)
     action_bits = max(1, (network.actions - 1).bit_length())
     core = _Core(network, stages, lambda replay, inputs: replay.action(_difference_layers(layers), inputs, action_bits))
@@ -119,6 +120,7 @@ def _affine_layers(network: IntegerNetwork) -> list[_Affine]:
         if from_signs:
             matrix, constant = 2 * matrix, constant - matrix.sum(axis=1)
         kind = layer.activation
+        assert not isinstance(kind, MultiplyShift)  # plain() has none
         shift = round(math.log2(kind.lsb / unit)) if isinstance(kind, FixedPoint) else 0
         layers.append(_Affine(matrix, constant, kind, shift, layer.rounding))
         lsb, from_signs = (unit if kind is None else kind.lsb), isinstance(kind, Sign)

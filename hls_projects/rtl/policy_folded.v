@@ -1,11 +1,11 @@
-// A chain of fully connected layers on a few multipliers: UNITS neurons at a time, one of their inputs a clock.
+// A chain of fully connected layers on a few multipliers: UNITS neurons at a time, one of their inputs per clock.
 //
 //   observation ─▶ activations ──────────┐                          ┌──────────────── store
 //                       ▲                ▼                          │
 //                       │   weights ─▶ product ─▶ sum of each unit ─▶ chain ─▶ + constant ─▶ cut ─▶ argmax or values
 //                       └─────────────────────────────────────────────────────────────────┘
 //
-// The observation comes one feature a clock (valid and ready) into one half of the activation memory. Each layer
+// The observation comes one feature per clock (valid and ready) into one half of the activation memory. Each layer
 // reads one half and writes the other. What runs when is the layer program, a few words of
 //
 //   {last, swap, book, repeats, period, steps}       each number less one, the period less two; steps in the low bits
@@ -25,7 +25,7 @@
 // weight comes with the number of inputs to skip before it, so that zeros take no clock; each unit then reads
 // a copy of the activations. Otherwise one input serves all units.
 //
-// The sums of a group pass through one adder, one cut and one comparison, a neuron a clock. What is special about a
+// The sums of a group pass through one adder, one cut and one comparison, a neuron per clock. What is special about a
 // neuron is its word in the memory of constants:
 //
 //   {end, last, first, head, store, format, multiplier, constant}             constant in the low bits

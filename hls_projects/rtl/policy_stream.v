@@ -1,7 +1,7 @@
-// A policy of two layers for observations too wide to come at once: PIXELS inputs a clock, frames back to back.
+// A policy of two layers for observations too wide to come at once: PIXELS inputs per clock, frames back to back.
 //
 //   pixels ─┐
-//   weights ┴▶ terms ▶ sum of a word ▶ one accumulator a unit ─▶ chain, LANES units a clock
+//   weights ┴▶ terms ▶ sum of a word ▶ one accumulator a unit ─▶ chain, LANES units per clock
 //                                                                  │ at the end of a frame
 //   action ◀ argmax ◀ logits ◀ products with the output weights ◀ bias and cut
 //
@@ -157,7 +157,7 @@ module policy_stream #(
             stream_accumulator #(.COUNT(PIXELS), .BITS(TERM_BITS), .SUM_BITS(SUM_BITS)) sum (
                 .clk(clk), .add(bank[u/BANK].bank_add), .clear(bank[u/BANK].bank_clear), .terms(terms),
                 .total(totals[u*SUM_BITS +: SUM_BITS]));
-            // A whole frame: the units' sums pass by, LANES a clock; see chain below.
+            // A whole frame: the units' sums pass by, LANES per clock; see chain below.
             always @(posedge clk)
                 chain[u*SUM_BITS +: SUM_BITS] <=
                     loads[u/BANK] ? totals[u*SUM_BITS +: SUM_BITS] : following[u*SUM_BITS +: SUM_BITS];
@@ -236,7 +236,7 @@ module policy_stream #(
         end
     endgenerate
 
-    // The first largest logit, one comparison a clock.
+    // The first largest logit, one comparison per clock.
     reg signed [LOGIT_BITS-1:0] best;
     reg [ACTIONS*LOGIT_BITS-1:0] others;
     reg [ACTION_BITS-1:0] candidate;
@@ -262,7 +262,7 @@ module policy_stream #(
     end
 endmodule
 
-// Adds COUNT signed terms a clock, pair by pair, to a sum that is cleared after its last word.
+// Adds COUNT signed terms per clock, pair by pair, to a sum that is cleared after its last word.
 module stream_accumulator #(parameter COUNT = 1, parameter BITS = 2, parameter SUM_BITS = 8) (
     input wire clk, input wire add, input wire clear,
     input wire [COUNT*BITS-1:0] terms,

@@ -6,7 +6,7 @@ table (the shared weights of a compressed policy) or the numbers themselves.
 
 A shared weight is looked up as it is read, one look-up table a bit, and added with its pixel's sign. To add the
 pixels of each shared weight first and to multiply at the end, as processors do, gives the same integers but takes an
-accumulator for each of them: 8 times 128, where the adders of 4 inputs a clock already fill a quarter of a part.
+accumulator for each of them: 8 times 128, where the adders of 4 inputs per clock already fill a quarter of a part.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class StreamInfo:
 
     features: int
     pixels: int
-    """Inputs that ``observation`` takes a clock; the first one lies in its low bits. What a frame's last word has
+    """Inputs that ``observation`` takes per clock; the first one lies in its low bits. What a frame's last word has
     more than the frame must be 0."""
     words: int
     """Clocks with ``in_valid`` that make a frame; a new frame may begin in the next one."""
@@ -51,7 +51,7 @@ class StreamInfo:
     logit_bits: int
     cycles: int
     """Clock periods from the edge that samples a frame's first word to the edge that makes ``out_valid`` and
-    ``action`` readable, if the words come one a clock."""
+    ``action`` readable, if the words come one per clock."""
     weight_bits: int
     """Stored bits of one weight of the wide layer."""
     memory_bits: int
@@ -62,8 +62,8 @@ def write_stream(network: IntegerNetwork, directory: Path, pixels: int = 4, lane
     """Write ``policy_core.v``, ``policy_logits.v``, the memories and ``stream.json`` to ``directory``.
 
     Args:
-        pixels: inputs a clock.
-        lanes: hidden units a clock on their way to the logits.
+        pixels: inputs per clock.
+        lanes: hidden units per clock on their way to the logits.
 
     Raises:
         ProjectError: the network has another shape or other types than the core computes.
@@ -75,7 +75,7 @@ def write_stream(network: IntegerNetwork, directory: Path, pixels: int = 4, lane
     if info.words < groups + info.actions:
         raise ProjectError(
             f"a frame of {info.words} words is shorter than the {groups + info.actions} clocks its hidden units take; "
-            "set hardware.word_inputs to fewer"
+            "set hardware.inputs_per_clock to fewer"
         )
     source = _SOURCE.read_text(encoding="utf-8")
     (directory / f"{CORE}.v").write_text(core.deployed() + source, encoding="utf-8")
@@ -113,8 +113,8 @@ def _check(network: IntegerNetwork, pixels: int) -> None:
         raise ProjectError("a policy with one action needs no hardware; give it two or more")
     if not 1 <= pixels < network.features:
         raise ProjectError(
-            f"{network.features} inputs do not come {pixels} a clock; set hardware.word_inputs to 1 or more, and "
-            "fewer than all"
+            f"{network.features} inputs do not come {pixels} per clock; set hardware.inputs_per_clock to 1 or "
+            "more, and fewer than all"
         )
 
 

@@ -74,7 +74,7 @@ class Circuit:
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ProjectError(f"{path}: no whole circuit; build it again with `make synth`") from error
-        # Compiled code follows these numbers without looking: one out of range would write into foreign memory.
+        # Compiled code follows these numbers without looking: one out of range would write into others' memory.
         nets = [circuit.gates[:, 1:], circuit.flip_flops, *circuit.ports.values()]
         nets += [np.array(pins, dtype=np.int64) for rom in circuit.roms for pins in (rom.address, rom.outputs)]
         nets += [np.array(pins, dtype=np.int64) for ram in circuit.rams for pins in ram.pins.values()]

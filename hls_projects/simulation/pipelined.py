@@ -63,7 +63,7 @@ class NetlistBackend:
 
 
 class _Core:
-    """A simulated core, fed one observation a clock in each lane."""
+    """A simulated core, fed one observation per clock in each lane."""
 
     def __init__(self, directory: Path, name: str) -> None:
         self._info = read_info(directory)

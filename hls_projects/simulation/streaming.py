@@ -70,7 +70,7 @@ class StreamNetlistBackend:
 
 
 class _Core:
-    """A simulated core, fed a word a clock in each lane, frames back to back."""
+    """A simulated core, fed one word per clock in each lane, frames back to back."""
 
     def __init__(self, directory: Path, name: str) -> None:
         self._info = info = read_stream_info(directory)

@@ -90,10 +90,10 @@ def explore(
         ProjectError: unknown part, a part without place and route, an environment that does not fit, or no scheduler.
     """
     changed = change(task, settings)[0]
-    if changed.hardware.word_inputs:
+    if changed.hardware.inputs_per_clock:
         raise ProjectError(
-            f"task '{task.name}' streams its observations (hardware.word_inputs), and one such core takes minutes to "
-            "place; the search is for cores that take all features at once: build single ones with `make synth`"
+            f"task '{task.name}' streams its observations (hardware.inputs_per_clock), and one such core takes minutes "
+            "to place; the search is for cores that take all features at once: build single ones with `make synth`"
         )
     chosen = parts or (changed.hardware.part,)
     for name in chosen:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from hls4rl.policy import ALL_METHODS, PolicySpec
+from hls4rl.policy import PolicySpec
 from hls4rl.task import Task, change
+from hls4rl.train.methods import METHODS
 
 WIDTHS = (1, 2, 3, 4, 6, 8, 12, 16, 32)
 """Units of the hidden layer."""
@@ -78,7 +79,7 @@ def suggest(
         given: changes of the task's settings that hold for all candidates.
     """
     usual = change(task, given)[0]
-    method = trial.suggest_categorical("method", ALL_METHODS)
+    method = trial.suggest_categorical("method", tuple(METHODS))
     settings: dict[str, Any] = {"observation.bits": trial.suggest_int("input_bits", 2, max(4, usual.observation.bits))}
     settings["observation.scale"] = _scale(trial, usual)
     numbers: dict[str, Any] = {}
@@ -88,9 +89,9 @@ def suggest(
     if "activation_bits" in _used(method):
         numbers["activation_bits"] = trial.suggest_int("activation_bits", 2, 8)
         settings["network.activation_integer_bits"] = trial.suggest_int("activation_integer_bits", 0, 3)
-    if method == "compression":
+    if "clusters" in _used(method):
         numbers["clusters"] = trial.suggest_int("clusters", 2, 8)
-    if method == "pruning":
+    if "percentile" in _used(method):
         numbers["percentile"] = float(trial.suggest_int("percentile", 0, 90, step=10))
     hidden = trial.suggest_categorical("hidden", WIDTHS)
     group = trial.suggest_categorical("group", tuple(range(GROUPS)))
@@ -122,12 +123,7 @@ def first_guesses(task: Task, parts: tuple[str, ...]) -> list[dict[str, Any]]:
 
 
 def _used(method: str) -> tuple[str, ...]:
-    # Settings of a policy that mean something to its method.
-    widths = {
-        "fp": ("bits", "activation_bits"), "compression": ("bits", "activation_bits", "clusters"),
-        "pruning": ("bits", "activation_bits", "percentile"), "binaryconnect": ("activation_bits",),
-    }
-    return widths.get(method, ())
+    return METHODS[method].settings
 
 
 def _shift_names(task: Task) -> list[str]:

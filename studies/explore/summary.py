@@ -73,6 +73,8 @@ def print_front(path: Path, console: Console) -> None:
         table.add_row(*(_cell(trial, key, form) for _, key, form in _COLUMNS),
                       style=None if trial["solved"] is not False else "dim")
     console.print(table)
+    for cause in sorted({trial.get("fmax_capped_by") for trial in chosen} - {None}):
+        console.print(f"the highest MHz are capped by {cause}, as the data sheet has it", style="dim")
     for trial in chosen:
         console.print(escape(f"# {trial['number']}: {trial['lut']} LUT, {trial['latency_ns']} ns, "
                              f"return {trial['return']:.1f}"), style="dim")

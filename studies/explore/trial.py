@@ -29,6 +29,7 @@ from hls4rl.studies.explore.robust import robustness
 from hls4rl.studies.explore.space import Candidate
 from hls4rl.task import Task
 from hls4rl.train.greedy import greedy_returns
+from hls4rl.train.methods import METHODS, weight_bits
 from hls4rl.train.selection import EVALUATION_EPISODES, EVALUATION_SEED, VALIDATION_SEED
 from hls4rl.train.training import Standing, resolve_trainer, train_policy
 
@@ -175,13 +176,13 @@ def _hopeless(found: Mapping[str, Any], job: Job) -> bool:
 def _settings(job: Job, candidate: Candidate | None = None) -> dict[str, Any]:
     candidate = candidate or job.candidate
     spec, task = candidate.spec, candidate.task(job.task)
-    signs = spec.method in ("binarynet", "ternary")
+    method = METHODS[spec.method]
     return {
         "method": spec.method, "hidden": spec.hidden, "seed": spec.seed,
-        "bits": {"binaryconnect": 1, "binarynet": 1, "ternary": 2}.get(spec.method, spec.bits),
-        "activation_bits": 1 if signs else spec.activation_bits or spec.bits,
-        "clusters": spec.clusters if spec.method == "compression" else None,
-        "percentile": spec.percentile if spec.method == "pruning" else None,
+        "bits": weight_bits(spec),
+        "activation_bits": 1 if method.signs else spec.activation_bits or spec.bits,
+        "clusters": spec.clusters if "clusters" in method.settings else None,
+        "percentile": spec.percentile if "percentile" in method.settings else None,
         "input_bits": task.observation.bits, "input_scale": list(task.observation.scale), "set": candidate.settings,
         "part": candidate.part, "stages": task.hardware.stages, "run": spec.directory_name,
         "command": candidate.command,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hls4rl.studies.paper.checks import MARGIN, Check, Pairs, combined, verdicts
-from hls4rl.studies.paper.claims import CLAIMS, RECIPES, Claim
+from hls4rl.studies.paper.claims import CLAIMS, RECIPES, Claim, nothing
 from hls4rl.studies.paper.results import Results
 from hls4rl.studies.paper.statistics import FEWEST, NOT_SHOWN, REFUTED, SUPPORTED
 
@@ -93,6 +93,20 @@ class Answers:
                          f"| {self._survival(claim)} |")
         return "\n".join(lines)
 
+    def rows(self, recipe: str, instead: str) -> list[str]:
+        """One short row a claim, in Markdown: its answer in ``recipe``, or ``instead`` where that has none."""
+        found = []
+        for claim in CLAIMS:
+            name = recipe if self.answer(claim, recipe) else instead
+            answer, control = self.answer(claim, name), self.answer(claim, name, control=True)
+            if answer is None:
+                continue
+            survived = SURVIVED.get(control, control) if control else "–" if claim.control is nothing else "not trained"
+            where = "" if name == recipe else f" (`{name}`)"
+            head = f"| {claim.title} | {claim.source} | **{answer}**{where}"
+            found.append(f"{head} | {claim.control_name} | {survived} |")
+        return found
+
     def document(self, figures: str) -> str:
         """The whole page; ``figures`` is the relative path of the figures' directory."""
         parts = [_RULES, f"Figures: [`{figures}/`]({figures}/).\n", self.table()]
@@ -105,7 +119,7 @@ class Answers:
             answer = self.answer(claim, recipe, control=True)
             if answer is not None:
                 found.append(f"`{recipe}`: {SURVIVED.get(answer, answer)}")
-        return "; ".join(found) or "by design: it is part of the check"
+        return "; ".join(found) or ("part of the check" if claim.control is nothing else "not trained")
 
     def _details(self, claim: Claim) -> str:
         lines = [f"\n## {claim.title}\n\n{claim.source}. Control: {claim.control_name}. Command: `{COMMAND}`.\n",

@@ -9,19 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from hls4rl.contract import FloatArray
-from hls4rl.policy import METHODS
 from hls4rl.studies.paper.checks import WORST, Check, Pairs, beside, every, greater, within
 from hls4rl.studies.paper.results import Cell
 from hls4rl.studies.paper.statistics import Effect
 from hls4rl.studies.paper.variants import BINARY, CONTROL_TASKS
+from hls4rl.train.methods import PAPER_METHODS
 
 RECIPES = ("paper", "small-step", "plain", "steady")
-OPTIMISED = tuple(name for name in METHODS if name != "fp")
+OPTIMISED = tuple(name for name in PAPER_METHODS if name != "fp")
 Checks = Callable[[Pairs, str], list[Check]]
 """What a recipe, named by its variant, has to show; none where it was not trained."""
 
 
-def _nothing(pairs: Pairs, recipe: str) -> list[Check]:
+def nothing(pairs: Pairs, recipe: str) -> list[Check]:
+    """Of a claim whose check is its own control."""
     return []
 
 
@@ -33,7 +34,7 @@ class Claim:
     source: str
     check: Checks
     control_name: str
-    control: Checks = _nothing
+    control: Checks = nothing
     any_of: bool = False
     """Whether one of the checks is enough."""
 
@@ -199,10 +200,10 @@ def _no_method_wins(tasks: Sequence[str]) -> Checks:
         if not cells:
             return []
         support, refute, lines, policies = [], [], [], 10**9
-        for method in METHODS:
+        for method in PAPER_METHODS:
             losses, holds = [], []
             for task, width in cells:
-                for rival in METHODS:
+                for rival in PAPER_METHODS:
                     if rival == method:
                         continue
                     effect = Effect([pairs.paired(Cell(recipe, task, method, width), Cell(recipe, task, rival, width))])
@@ -215,7 +216,7 @@ def _no_method_wins(tasks: Sequence[str]) -> Checks:
             lines.append(line)
         return [Check(
             f"{', '.join(tasks)}, `{recipe}`: is every method beaten in some cell?", "; ".join(lines), max(support),
-            min(1.0, len(METHODS) * min(refute)), policies,
+            min(1.0, len(PAPER_METHODS) * min(refute)), policies,
         )]
     return check
 

@@ -14,7 +14,6 @@ import numpy as np
 from matplotlib.ticker import NullFormatter
 
 from hls4rl.hls_projects.summary import load_summary
-from hls4rl.policy import METHODS
 from hls4rl.run import RUNS, Run
 from hls4rl.studies.paper import statistics
 from hls4rl.studies.paper.checks import Pairs
@@ -22,6 +21,7 @@ from hls4rl.studies.paper.claims import RECIPES
 from hls4rl.studies.paper.results import Cell, Results
 from hls4rl.studies.paper.variants import BINARY, OWN, TASKS
 from hls4rl.task import load_task
+from hls4rl.train.methods import PAPER_METHODS
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 """Okabe and Ito's palette, told apart by the colour-blind too."""
@@ -111,7 +111,7 @@ def _capacity(results: Results) -> Any:
             if not any((cell.variant, cell.task) == (variant, task) for cell in results.cells):
                 axis.remove()
                 continue
-            for index, (colour, method) in enumerate(zip(COLOURS, METHODS, strict=False)):
+            for index, (colour, method) in enumerate(zip(COLOURS, PAPER_METHODS, strict=False)):
                 found = [Cell(variant, task, method, hidden) for hidden in results.widths]
                 _points(axis, results, found, colour, index)
             axis.set_xscale("log", base=2)
@@ -168,7 +168,7 @@ def _step(results: Results) -> Any:
 
 def _cost(results: Results) -> Any:
     tasks = [task for task in TASKS if any((cell.variant, cell.task) == (_DEPLOYED, task) for cell in results.cells)]
-    built = {task: {method: _built(task, method) for method in METHODS} for task in tasks}
+    built = {task: {method: _built(task, method) for method in PAPER_METHODS} for task in tasks}
     amounts = ["energy_pj", "energy_sram_pj", "parameter_bits"]
     names = ["pJ per action, weights in logic", "pJ per action, weights in SRAM", "parameter bits"]
     if any(found[0] for by_method in built.values() for found in by_method.values()):
@@ -178,7 +178,7 @@ def _cost(results: Results) -> Any:
         len(amounts), len(tasks), figsize=(3.2 * len(tasks), 2.2 * len(amounts)), squeeze=False, sharey="col"
     )
     for column, task in enumerate(tasks):
-        for colour, method in zip(COLOURS, METHODS, strict=False):
+        for colour, method in zip(COLOURS, PAPER_METHODS, strict=False):
             cells = [Cell(_DEPLOYED, task, method, hidden) for hidden in results.widths]
             cells = [cell for cell in cells if cell in results]
             costs = [results.best_cost(cell) for cell in cells]

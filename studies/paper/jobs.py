@@ -15,13 +15,13 @@ import numpy as np
 from hls4rl.contract import FloatArray
 from hls4rl.gym_loop import play
 from hls4rl.integer_backend import IntegerBackend
-from hls4rl.policy import METHODS, PolicySpec
+from hls4rl.policy import PolicySpec
 from hls4rl.studies.paper.rates import published_rate
 from hls4rl.studies.paper.variants import CONTROLS, OWN, RECIPES, VARIANTS, WIDTHS
 from hls4rl.task import Task, load_task, with_settings
-from hls4rl.train.methods import method
+from hls4rl.train.methods import PAPER_METHODS, method
 from hls4rl.train.selection import EVALUATION_SEED, policy_inputs
-from hls4rl.train.training import resolve_trainer, train_course, train_policy
+from hls4rl.train.training import resolve_trainer, train_policy, train_state
 
 PONG_WIDTHS = (128, 256)
 POLICIES = 10
@@ -116,10 +116,10 @@ def task_jobs(task: str, *, quick: bool = False) -> list[Job]:
     """
     name = load_task(task).name
     if quick:
-        return [Job(OWN.name, PolicySpec(name, method, 16, 0), 16) for method in METHODS]
+        return [Job(OWN.name, PolicySpec(name, method, 16, 0), 16) for method in PAPER_METHODS]
     return [
         Job(OWN.name, PolicySpec(name, method, hidden, seed))
-        for method in METHODS for hidden in PONG_WIDTHS for seed in range(POLICIES)
+        for method in PAPER_METHODS for hidden in PONG_WIDTHS for seed in range(POLICIES)
     ]
 
 
@@ -144,16 +144,16 @@ def _measure_compiled(task: Task, spec: PolicySpec) -> tuple[FloatArray, dict[st
     from hls4rl.studies.paper.policy_cost import cost_of
     from hls4rl.train.greedy import USUAL, Conditions, greedy_returns, greedy_returns_in_training
 
-    course = train_course(task, spec)
+    state = train_state(task, spec)
     raw = task.training.raw_observations
 
     def mean(conditions: Conditions, trained: bool) -> float:
         if trained:
             found = greedy_returns_in_training(
-                task, spec, course.parameters, EVALUATION_EPISODES, EVALUATION_SEED, conditions
+                task, spec, state.parameters, EVALUATION_EPISODES, EVALUATION_SEED, conditions
             )
         else:
-            policy = course.parameters.policy(spec, method(spec).deployed_contract(task))
+            policy = state.parameters.policy(spec, method(spec).deployed_contract(task))
             found = greedy_returns(task, policy, EVALUATION_EPISODES, EVALUATION_SEED, conditions)
         return round(float(found.mean()), 2)
 
@@ -163,9 +163,9 @@ def _measure_compiled(task: Task, spec: PolicySpec) -> tuple[FloatArray, dict[st
         "deployed": None if raw else mean(USUAL, trained=False),
         "long": mean(long, raw),
         "noisy": mean(dataclasses.replace(long, noise=NOISE), raw),
-        "cost": None if raw else asdict(cost_of(course.parameters.policy(spec, method(spec).deployed_contract(task)))),
+        "cost": None if raw else asdict(cost_of(state.parameters.policy(spec, method(spec).deployed_contract(task)))),
     }
-    return np.array(course.returns), measures
+    return np.array(state.returns), measures
 
 
 def _measure(task: Task, spec: PolicySpec) -> tuple[FloatArray, dict[str, Any]]:

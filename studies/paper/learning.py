@@ -20,11 +20,11 @@ from hls4rl.contract import FloatArray
 from hls4rl.errors import ProjectError
 from hls4rl.options import Env, Root
 from hls4rl.plain import read_json
-from hls4rl.policy import METHODS
 from hls4rl.run import RUNS
 from hls4rl.stage import verified
 from hls4rl.studies.paper.figures import BASELINE_WIDTH, COLOURS, LABELS, STYLE, save
 from hls4rl.task import Task, load_task
+from hls4rl.train.methods import PAPER_METHODS
 
 WINDOW = 40
 """Episodes of the running mean."""
@@ -51,14 +51,14 @@ def read_curves(directory: Path) -> Curves:
     for run_directory in sorted(directory.glob("*-h*-s*")):
         name = re.fullmatch(r"(\w+)-h(\d+)-s\d+", run_directory.name)
         returns = _returns(run_directory)
-        if name and name[1] in METHODS and len(returns) >= WINDOW:
+        if name and name[1] in PAPER_METHODS and len(returns) >= WINDOW:
             curves[name[1], int(name[2])].append(returns)
     return dict(curves)
 
 
 def draw(task: Task, curves: Curves) -> Any:
     """One panel for each method but fp, in the paper's order."""
-    methods = [method for method in METHODS[1:] if any(name == method for name, _ in curves)] or ["fp"]
+    methods = [method for method in PAPER_METHODS[1:] if any(name == method for name, _ in curves)] or ["fp"]
     figure, axes = plt.subplots(len(methods), 1, figsize=(5.2, 2.6 * len(methods)), squeeze=False, sharex=True)
     for axis, method in zip(axes[:, 0], methods, strict=True):
         _panel(axis, task, method, curves)

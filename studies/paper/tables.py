@@ -7,7 +7,7 @@ import numpy as np
 from hls4rl.contract import FloatArray
 from hls4rl.hls_projects import cost as prices
 from hls4rl.policy import PolicySpec
-from hls4rl.studies.paper import statistics
+from hls4rl.studies.paper import departures, statistics
 from hls4rl.studies.paper.checks import Pairs
 from hls4rl.studies.paper.jobs import EVALUATION_EPISODES, LONG, NOISE
 from hls4rl.studies.paper.results import Cell, Results
@@ -25,15 +25,16 @@ DEPLOYED = ("steady",)
 def tables(results: Results) -> str:
     """All tables, one Markdown section each."""
     variants = list(dict.fromkeys(cell.variant for cell in results.cells))
-    parts = ["# Tables\n", "Brackets: 95 % intervals over the policies of a cell.\n", _step_sizes(results)]
+    parts = ["# Tables\n", "Brackets: 95 % intervals over the policies of a cell.\n", step_sizes(results),
+             departures.table(results)]
     parts += [_returns(results, variant) for variant in variants]
-    parts += [_costs(results, variant) for variant in DEPLOYED if variant in variants]
+    parts += [costs(results, variant) for variant in DEPLOYED if variant in variants]
     parts.append(_table_1())
     return "\n".join(parts)
 
 
-def _step_sizes(results: Results) -> str:
-    """What a larger step does, by width: effects without a test."""
+def step_sizes(results: Results) -> str:
+    """One section: what a larger step does, by width: effects without a test."""
     pairs, lines = Pairs(results), [
         "## The size of the step\n",
         "Differences of final returns, paired by seed; `-late`: fp whose step is 8 times as large after the midpoint; "
@@ -92,7 +93,27 @@ def _mean(values: FloatArray) -> str:
     return "–" if np.isnan(values).any() else f"{values.mean():.1f}"
 
 
-def _costs(results: Results, variant: str) -> str:
+def summary(results: Results, variant: str, task: str, method: str) -> str | None:
+    """One row: means over all policies of a method, whatever their width; None if there are none."""
+    cells = [
+        cell for cell in results.cells if (cell.variant, cell.task, cell.method) == (variant, task, method)
+    ]
+    if not cells:
+        return None
+    means = {
+        name: _mean(np.concatenate([results.measure(cell, name) for cell in cells]))
+        for name in ("area", "long", "noisy")
+    }
+    final = statistics.Effect([results.final(cell) for cell in cells])
+    solved = [episode for cell in cells for episode in results.solved_at(cell)]
+    return (
+        f"| `{variant}` | {task} | {method} | {len(solved)} | {final} | {means['area']} | {means['long']} "
+        f"| {means['noisy']} | {sum(episode is not None for episode in solved)} |"
+    )
+
+
+def costs(results: Results, variant: str) -> str:
+    """One section: cost per action of the best policy of each cell."""
     lines = [
         f"## Cost per action of the best deployed `{variant}` policy\n",
         "Energy by the paper's Table I, in pJ, by where the parameters lie: constants in the logic or registers "

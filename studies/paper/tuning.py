@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from hls4rl.policy import METHODS, PolicySpec
+from hls4rl.policy import PolicySpec
 from hls4rl.stage import write_json
 from hls4rl.studies.paper.jobs import Job, Outcome
 from hls4rl.studies.paper.variants import CONTROL_TASKS, VARIANTS
+from hls4rl.train.methods import PAPER_METHODS
 
 RECIPES = ("paper", "plain", "steady")
 GRIDS = {"sgd": (0.01, 0.03, 0.1, 0.3, 1.0), "adam": (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)}
@@ -31,7 +32,7 @@ def tuning_jobs() -> list[Job]:
     """All trials; those of eq. 4 to the letter, for fp alone, come last."""
     jobs = [
         Job(recipe, PolicySpec(task, method, HIDDEN, seed), rate=rate)
-        for recipe, task, method in itertools.product(RECIPES, CONTROL_TASKS, METHODS)
+        for recipe, task, method in itertools.product(RECIPES, CONTROL_TASKS, PAPER_METHODS)
         for rate in GRIDS[VARIANTS[recipe].settings.get("optimiser", "adam")]
         for seed in SEEDS
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from hls4rl.policy import METHODS
+from hls4rl.train.methods import PAPER_METHODS
 
 TASKS = ("cartpole", "cartpole-v1", "acrobot")
 """CartPole-v0 as in the paper, CartPole-v1, whose 500 steps part what is level at 200, and Acrobot-v1."""
@@ -26,7 +26,7 @@ return, as it is. It does not learn: the rate is the best of ``make tune``."""
 PAPER: dict[str, Any] = {**LITERAL, "advantage": "trajectory"}
 """The least change of :data:`LITERAL` that learns: the return is held against its running mean and deviation."""
 SMALL_STEP: dict[str, Any] = {**PAPER, "learning_rate": 0.01}
-"""One small step for all methods, so that fp, compression and pruning are one course up to the midpoint."""
+"""One small step for all methods, so that fp, compression and pruning are trained alike up to the midpoint."""
 FEW_BITS: dict[str, Any] = {**SMALL_STEP, "raw_observations": False, "episodes": 2000}
 PLAIN: dict[str, Any] = {
     "advantage": "trajectory", "learning_rate": 1e-3, "entropy": 0.0,
@@ -47,7 +47,7 @@ class Variant:
 
     name: str
     settings: dict[str, Any]
-    methods: tuple[str, ...] = METHODS
+    methods: tuple[str, ...] = PAPER_METHODS
     tasks: tuple[str, ...] = TASKS
     widths: tuple[int, ...] = WIDTHS
     tuned: str | None = None

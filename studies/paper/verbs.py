@@ -14,14 +14,13 @@ from hls4rl.errors import ProjectError
 from hls4rl.options import Root, Scheduler, Workers, option
 from hls4rl.run import RUNS
 from hls4rl.stage import exclusive, write_json
+from hls4rl.studies.paper import publish as documents
 from hls4rl.studies.paper import rates, rows
 from hls4rl.studies.paper.jobs import Outcome, paper_jobs, quick_jobs, task_jobs
 from hls4rl.studies.paper.results import Results
 from hls4rl.studies.paper.run import run_missing
 from hls4rl.studies.paper.tuning import choose, tuning_jobs
 
-PUBLISHED_ROWS = Path(__file__).with_name("results.jsonl")
-"""The rows that the documentation's figures were made of."""
 ROWS = "results.jsonl"
 
 Quick = Annotated[
@@ -29,6 +28,9 @@ Quick = Annotated[
 ]
 Published = Annotated[
     bool, option("--published", "Train nothing: draw from the rows that come with the project.", is_flag=True)
+]
+Publish = Annotated[
+    bool, option("--publish", "Keep the rows with the project, and write the documentation's tables.", is_flag=True)
 ]
 TaskName = Annotated[
     str | None, option("--task", "Instead: the five methods on this task (pong), with the settings of its file.")
@@ -40,7 +42,7 @@ Csim = Annotated[
 
 def paper(
     quick: Quick = False, published: Published = False, task: TaskName = None, scheduler: Scheduler = None,
-    workers: Workers = None, csim: Csim = False, root: Root = RUNS,
+    workers: Workers = None, csim: Csim = False, publish: Publish = False, root: Root = RUNS,
 ) -> None:
     """Redo the paper: four recipes with their controls, Figures 3 to 6, tables, and claims.md.
 
@@ -56,7 +58,7 @@ def paper(
     place = root / "paper-results" / (f"{task}-{size}" if task else size)
     with exclusive(place):
         if published:
-            shutil.copy(PUBLISHED_ROWS, place / ROWS)
+            shutil.copy(documents.ROWS, place / ROWS)
             found = rows.read(place / ROWS)
         else:
             run_missing(jobs, place / ROWS, scheduler, workers)
@@ -66,7 +68,10 @@ def paper(
             print_result(_write_task(results, task, place))
             return
         checked = _check(results, place) if csim else None
-        print_result(_write(results, len(found), checked, place))
+        path = _write(results, len(found), checked, place)
+        if publish:
+            documents.publish(results, place / ROWS, place / "figures")
+        print_result(path)
 
 
 def tune(scheduler: Scheduler = None, workers: Workers = None, root: Root = RUNS) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from foreign_models import QonnxGraph, brevitas_model
+from imported_models import QonnxGraph, brevitas_model
 from onnx import TensorProto, helper, numpy_helper
 
 import hls4rl.export.imported.constants

@@ -116,7 +116,7 @@ def test_real_valued_policies_are_refused(tmp_path: Path) -> None:
         export_policy(real, tmp_path)
 
 
-def test_broken_and_foreign_files_are_told(tmp_path: Path) -> None:
+def test_broken_and_imported_files_are_told(tmp_path: Path) -> None:
     policy = random_policy("cartpole", "fp")
     export_policy(policy, tmp_path)
     whole = (tmp_path / ONNX_FILE).read_bytes()
@@ -124,9 +124,9 @@ def test_broken_and_foreign_files_are_told(tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("hello")
     model = onnx.load(tmp_path / ONNX_FILE)
     del model.metadata_props[:]
-    onnx.save(model, tmp_path / "foreign.onnx")
+    onnx.save(model, tmp_path / "imported.onnx")
     for backend in (QonnxBackend, OnnxRuntimeBackend):
-        for name in ("cut.onnx", "text.onnx", "foreign.onnx", "missing.onnx"):
+        for name in ("cut.onnx", "text.onnx", "imported.onnx", "missing.onnx"):
             with pytest.raises(ProjectError, match=name) as caught:
                 backend(tmp_path / name)
             assert "\n" not in str(caught.value)

@@ -40,13 +40,13 @@ def frames(count: int = 20) -> IntArray:
 
 @pytest.fixture(scope="module", params=[2, 7], ids=["words of 4 bits", "words of 14 bits"])
 def board(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[BoardModel, int]:
-    word_inputs = int(request.param)
+    inputs_per_clock = int(request.param)
     directory: Path = tmp_path_factory.mktemp("stream-board")
-    write_stream(network(), directory, word_inputs)
+    write_stream(network(), directory, inputs_per_clock)
     design = Design(
-        directory / f"{CORE}.v", FEATURES, 2, 3, 0x1234, word_inputs, tuple(sorted(directory.glob("*.hex")))
+        directory / f"{CORE}.v", FEATURES, 2, 3, 0x1234, inputs_per_clock, tuple(sorted(directory.glob("*.hex")))
     )
-    return BoardModel(build_board_model(design, directory / "model")), word_inputs
+    return BoardModel(build_board_model(design, directory / "model")), inputs_per_clock
 
 
 def ask(board: BoardModel, requests: bytes) -> list[tuple[int, Identity | Action]]:
@@ -54,8 +54,8 @@ def ask(board: BoardModel, requests: bytes) -> list[tuple[int, Identity | Action
     return [protocol.read_answer(frame) for frame in answers if frame]
 
 
-def coded(observations: IntArray, word_inputs: int, first: int = 0) -> list[bytes]:
-    packed = protocol.code_observations(observations, 2, word_inputs)
+def coded(observations: IntArray, inputs_per_clock: int, first: int = 0) -> list[bytes]:
+    packed = protocol.code_observations(observations, 2, inputs_per_clock)
     return [protocol.infer_requests([first + index], [body], coded=True) for index, body in enumerate(packed)]
 
 
@@ -66,24 +66,24 @@ def counted(model: BoardModel) -> Identity:
 
 
 def test_every_action_is_the_network_s(board: tuple[BoardModel, int]) -> None:
-    model, word_inputs = board
+    model, inputs_per_clock = board
     observations = frames()
     expected = np.argmax(network().infer(observations), axis=1)
     assert len(np.unique(expected)) == 3
     assert ask(model, protocol.DELIMITER) == []
-    for number, request in enumerate(coded(observations, word_inputs)):
+    for number, request in enumerate(coded(observations, inputs_per_clock)):
         assert ask(model, request) == [(number, Action(int(expected[number])))]
     identity = counted(model)
     assert (identity.features, identity.bits, identity.actions) == (FEATURES, 2, 3)
-    words = -(-FEATURES // word_inputs)
+    words = -(-FEATURES // inputs_per_clock)
     assert words < identity.shortest_cycles < identity.longest_cycles < 6 * words + 60
 
 
 def test_damaged_and_surplus_requests_leave_no_trace(board: tuple[BoardModel, int]) -> None:
-    model, word_inputs = board
+    model, inputs_per_clock = board
     observations = frames()
     expected = np.argmax(network().infer(observations), axis=1)
-    requests = coded(observations, word_inputs)
+    requests = coded(observations, inputs_per_clock)
     before = counted(model)
     for number in range(4, 16):
         request = bytearray(requests[number])

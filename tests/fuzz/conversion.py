@@ -1,4 +1,4 @@
-"""Properties of the conversion: whatever the network, every road from its QONNX graph gives the same integers."""
+"""Properties of the conversion: whatever the network, every flow from its QONNX graph gives the same integers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from foreign_models import QonnxGraph
 from fuzz.bundle import compile_bundle
-from fuzz.networks import foreign_graphs, integer_networks, observations
+from fuzz.networks import imported_graphs, integer_networks, observations
 from hypothesis import strategies as st
+from imported_models import QonnxGraph
 
 from hls4rl.contract import FixedPoint, IntArray, Sign
 from hls4rl.errors import ProjectError
@@ -85,7 +85,7 @@ def csim_keeps_the_integers(networks: Sequence[IntegerNetwork]) -> None:
             assert np.array_equal(_called(infer, rows, network.actions), network.infer(rows))
 
 
-def foreign_models_keep_their_integers(graph: QonnxGraph) -> None:
+def imported_models_keep_their_integers(graph: QonnxGraph) -> None:
     """Anybody's model is folded without changing a result, or refused in one line."""
     with tempfile.TemporaryDirectory() as folder:
         path = graph.save(Path(folder) / "model.onnx")
@@ -105,7 +105,7 @@ PROPERTIES: dict[str, Property] = {
     "RTL traces": (rtl_keeps_the_integers, integer_networks(12), 3000),
     "Verilog gates": (verilog_keeps_the_integers, integer_networks(6), 60),
     "hls4ml C simulation": (csim_keeps_the_integers, st.lists(integer_networks(10), min_size=10, max_size=10), 50),
-    "foreign models": (foreign_models_keep_their_integers, foreign_graphs(), 3000),
+    "imported models": (imported_models_keep_their_integers, imported_graphs(), 3000),
 }
 """Property, strategy, and cases of a nightly run (for the C simulation: lists of 10 networks)."""
 

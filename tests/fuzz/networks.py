@@ -6,8 +6,8 @@ import itertools
 from typing import Any
 
 import numpy as np
-from foreign_models import QonnxGraph
 from hypothesis import strategies as st
+from imported_models import QonnxGraph
 
 from hls4rl.contract import ActivationType, FixedPoint, IntArray, Sign
 from hls4rl.export.check import corner_observations
@@ -86,7 +86,7 @@ def observations(network: IntegerNetwork, rows: int = 64) -> IntArray:
 
 
 @st.composite
-def foreign_graphs(draw: st.DrawFn) -> QonnxGraph:
+def imported_graphs(draw: st.DrawFn) -> QonnxGraph:
     """A chain of one to three layers with scales, biases, functions and quantisers of all kinds."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     width = draw(st.integers(1, 4))

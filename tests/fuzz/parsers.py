@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from foreign_models import QonnxGraph, keras_model
+from imported_models import QonnxGraph, keras_model
 from random_policies import random_policy
 
 import hls4rl.hls_projects.fpga.parts
@@ -126,7 +126,7 @@ def parsers(folder: Path) -> dict[str, Parser]:
         "part file": Parser(_files(PART_DIRECTORY), part, lambda: _load_part(part)),
         "policy": Parser(_policies(folder), policy, lambda: load_policy(policy)),
         "QONNX graph": Parser(_graphs(folder), folder / "g.onnx", lambda: read_network(folder / "g.onnx")),
-        "foreign model": Parser(_models(folder), folder / "m.onnx", lambda: Original.load(folder / "m.onnx")),
+        "imported model": Parser(_models(folder), folder / "m.onnx", lambda: Original.load(folder / "m.onnx")),
         "circuit": Parser(_circuits(), folder / "c.json", lambda: _clocked(folder / "c.json"), with_checksum),
         "RTL ports": Parser([json.dumps(_INFO).encode()], rtl / INFO, lambda: read_info(rtl)),
         "hls4ml project": Parser([_DESCRIPTION], project / DESCRIPTION, lambda: read_description(project)),
@@ -142,7 +142,7 @@ def parsers(folder: Path) -> dict[str, Parser]:
 
 
 SHARES = {
-    "task file": 12, "board file": 10, "part file": 6, "policy": 12, "QONNX graph": 10, "foreign model": 6,
+    "task file": 12, "board file": 10, "part file": 6, "policy": 12, "QONNX graph": 10, "imported model": 6,
     "circuit": 8, "RTL ports": 4, "hls4ml project": 5, "stage metadata": 4, "summary": 4, "vendor's report": 4,
     "link frames": 25,
 }

@@ -15,9 +15,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fuzz.conversion import PROPERTIES
-from fuzz.hostile import SUITES
 from fuzz.imports import GRAPHS, fuzz_imports
 from fuzz.parsers import SHARES, fuzz_parser
+from fuzz.suites import SUITES
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from hls4rl.stage import write_json

@@ -40,7 +40,7 @@ def test_a_command_never_ends_well_with_nothing_done(kind: str, at: int, seed: l
         "[observation]\nscale = [0.5]\n[training]\nepisodes = 3\nseeds = 2\n", encoding="utf-8",
     )
     done = subprocess.run(
-        [sys.executable, "-m", "hls4rl.train", "--env", str(file), "--root", str(tmp_path / "runs"), *seed],
+        [sys.executable, "-m", "hls4rl", "train", "--env", str(file), "--root", str(tmp_path / "runs"), *seed],
         env={**os.environ, "PYTHONPATH": f"{Path(__file__).parents[1]}{os.pathsep}{Path.cwd()}"},
         capture_output=True, text=True, timeout=120, check=False,
     )

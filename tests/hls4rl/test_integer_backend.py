@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from hls4rl.integer_backend import IntegerBackend
-from hls4rl.policy import ALL_METHODS, PolicySpec
+from hls4rl.policy import PolicySpec
 from hls4rl.task import load_task
+from hls4rl.train.methods import METHODS
 from hls4rl.train.methods import method as create_method
 from hls4rl.train.network import TorchBackend
 from hls4rl.train.parameters import Parameters
@@ -13,7 +14,7 @@ from hls4rl.train.parameters import Parameters
 
 @pytest.mark.parametrize("bits", [4, 8, 16])
 @pytest.mark.parametrize("name", ["cartpole", "acrobot", "mountaincar"])
-@pytest.mark.parametrize("method", ALL_METHODS)
+@pytest.mark.parametrize("method", METHODS)
 def test_equal_logits(name: str, method: str, bits: int) -> None:
     task, spec, rng = load_task(name), PolicySpec(name, method, 40, 0, bits), np.random.default_rng(1)
     features, actions = task.spaces

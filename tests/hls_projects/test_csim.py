@@ -33,7 +33,7 @@ DESIGNS = {
     "binarynet": (random_policy("cartpole", "binarynet"), load_task("cartpole").hardware),
     "streams": (
         random_policy("acrobot", "compression"),
-        dataclasses.replace(load_task("acrobot").hardware, strategy="Resource", reuse_factor=3, word_inputs=2),
+        dataclasses.replace(load_task("acrobot").hardware, strategy="Resource", reuse_factor=3, inputs_per_clock=2),
     ),
 }
 pytestmark = pytest.mark.xdist_group("csim")  # the projects are compiled once, on one worker
@@ -149,7 +149,7 @@ def test_halves_are_rounded_to_even_however_far_above_the_sums() -> None:
 
 
 def test_streams_are_rounded_to_even_too(tmp_path: Path) -> None:
-    exact_logits(coarse_network(13, signed=False), Hardware(word_inputs=1), tmp_path)
+    exact_logits(coarse_network(13, signed=False), Hardware(inputs_per_clock=1), tmp_path)
 
 
 def exact_logits(network: IntegerNetwork, hardware: Hardware, directory: Path) -> IntArray:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hls4rl.contract import FixedPoint, IntArray, Sign
+from hls4rl.contract import FixedPoint, IntArray, MultiplyShift, Sign
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.block_ram import take_output_registers
 from hls4rl.hls_projects.fpga.parts import load_part
@@ -84,6 +84,28 @@ CASES: dict[str, tuple[IntegerNetwork, int, int, bool]] = {
     "one of everything": (chain([1, 1, 1], 4), 1, BOOKS, False),
     "appended bits": (chain([5, 9, 3], [-4, -2, 2, 6], bits=12), 2, BOOKS, False),
 }
+
+
+def multiplied(network: IntegerNetwork, seed: int = 5) -> IntegerNetwork:
+    """The same with learned scales, another one for each hidden unit, and limits that no type has."""
+    rng = np.random.default_rng(seed)
+    layers = []
+    for layer in network.layers:
+        kind = layer.activation
+        if isinstance(kind, FixedPoint):
+            count = len(layer.weight)
+            shift = round(np.log2(kind.lsb / layer.sum_lsb(kind.lsb))) + 8
+            kind = MultiplyShift(
+                tuple(rng.integers(100, 400, count).tolist()), tuple(rng.integers(-999, 999, count).tolist()), shift,
+                kind, kind.minimum + 3, kind.maximum - 2,
+            )
+        layers.append(dataclasses.replace(layer, activation=kind))
+    return dataclasses.replace(network, layers=tuple(layers))
+
+
+CASES["learned scales"] = multiplied(chain([5, 9, 9, 3], 4, signed=True)), 1, NUMBERS, False
+CASES["learned scales, ternary, four units"] = (
+    multiplied(chain([6, 9, 5, 3], [-1, -1, -1, 0, 1, 1, 1, 1])), 4, TERNARY, False)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -32,13 +32,13 @@ from hls4rl.hls_projects.hls.convert import write_project
 from hls4rl.hls_projects.hls.csim import build_csim
 from hls4rl.hls_projects.prove import equality, exhaustion, prover, sat
 from hls4rl.hls_projects.prove.claims import OPEN, PROVEN, REFUTED, Certificate, Claim, Side
+from hls4rl.hls_projects.prove.design import DesignUnderProof, find_designs
 from hls4rl.hls_projects.prove.equality import require_no_mismatch, run_equality
 from hls4rl.hls_projects.prove.exhaustion import Gates, Reference, Software, chunk_of, enumerated, exhaust
 from hls4rl.hls_projects.prove.logic import Logic, NotAPipelineError, combinational, without_registers
 from hls4rl.hls_projects.prove.mutation import CAUGHT, EQUIVALENT, UNDECIDED, mutants, read_mutations, try_mutants
 from hls4rl.hls_projects.prove.prover import prove, require_no_counterexample
 from hls4rl.hls_projects.prove.reference import REFERENCE, reference_verilog
-from hls4rl.hls_projects.prove.subject import Subject, find_subjects
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGIT_BITS, write_rtl
 from hls4rl.hls_projects.simulation.gates import Circuit, elaborate
 from hls4rl.hls_projects.simulation.pipelined import build_netlist_model, build_rtl_model
@@ -75,23 +75,23 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def subject(built: Path, tmp_path: Path) -> Subject:
+def design(built: Path, tmp_path: Path) -> DesignUnderProof:
     """A copy to spoil."""
     shutil.copytree(built, tmp_path / "runs")
-    return find_subjects(tmp_path / "runs")[0]
+    return find_designs(tmp_path / "runs")[0]
 
 
 def statuses(certificate: Certificate) -> dict[str, str]:
     return {claim.name: claim.status for claim in certificate.claims}
 
 
-def mutate(subject: Subject, change: Callable[[dict[str, Any]], None]) -> None:
+def mutate(design: DesignUnderProof, change: Callable[[dict[str, Any]], None]) -> None:
     """As if synthesis had made that netlist."""
-    path = subject.built / NETLIST
+    path = design.built / NETLIST
     netlist = json.loads(path.read_text(encoding="utf-8"))
     change(netlist["modules"][CORE]["cells"])
     path.write_text(json.dumps(netlist), encoding="utf-8")
-    as_stage(subject.built, policy=digest(subject.run.policy))
+    as_stage(design.built, policy=digest(design.run.policy))
 
 
 def invert_action(cells: dict[str, Any]) -> None:
@@ -108,57 +108,57 @@ def drop_a_register(cells: dict[str, Any]) -> None:
             cell["connections"][pin] = wires["DI"] if bits == wires["Q"] else bits
 
 
-def test_every_stage_is_proven_on_every_observation(subject: Subject) -> None:
-    certificate = prove(subject, 5.0)
+def test_every_stage_is_proven_on_every_observation(design: DesignUnderProof) -> None:
+    certificate = prove(design, 5.0)
     names = ("netlist", "rtl", "rtl-logits", "csim", "torch", "onnxruntime", "qonnx")
     assert statuses(certificate) == {f"{name} = reference": PROVEN for name in names}
     kept = json.loads(certificate.path.read_text(encoding="utf-8"))
     assert kept["verdict"] == PROVEN
     assert kept["not_proven"] == []
     assert kept["input_type"] == {"features": 4, "bits": 3, "signed": True, "observations": 4096}
-    assert kept["sides"]["netlist"]["sha256"] == {f"{subject.part}/{NETLIST}": digest(subject.built / NETLIST)}
+    assert kept["sides"]["netlist"]["sha256"] == {f"{design.part}/{NETLIST}": digest(design.built / NETLIST)}
     assert all(claim["over"] == "all 4,096 observations of the input type" for claim in kept["claims"])
     require_no_counterexample(certificate)
 
 
-def test_what_is_proven_is_not_proven_again(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
-    prove(subject, 5.0)
+def test_what_is_proven_is_not_proven_again(design: DesignUnderProof, monkeypatch: pytest.MonkeyPatch) -> None:
+    prove(design, 5.0)
     monkeypatch.setattr(prover, "elaborate", lambda *_: pytest.fail("a settled claim was taken up again"))
-    assert prove(subject, 5.0).verdict == PROVEN
+    assert prove(design, 5.0).verdict == PROVEN
 
 
 def test_a_proof_without_time_says_what_is_missing_and_goes_on(
-    subject: Subject, monkeypatch: pytest.MonkeyPatch
+    design: DesignUnderProof, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exhaustion, "CHUNK", 512)
-    certificate = prove(subject, 0.0)
+    certificate = prove(design, 0.0)
     first = certificate.claims[0]
     assert (first.status, first.covered) == (OPEN, 512)
     assert json.loads(certificate.path.read_text(encoding="utf-8"))["claims"][0]["over"] == "512 of 4,096 observations"
     assert "time given" in first.reason
-    assert prove(subject, 5.0).verdict == PROVEN
+    assert prove(design, 5.0).verdict == PROVEN
 
 
 SLOWLY = """
 import sys, time
 from pathlib import Path
 from hls4rl.hls_projects.prove import exhaustion, prover
-from hls4rl.hls_projects.prove.subject import find_subjects
+from hls4rl.hls_projects.prove.design import find_designs
 
 exhaustion.CHUNK, exhaustion._SAVE_SECONDS = 64, 0.0
 quick = exhaustion.Software.answer
 exhaustion.Software.answer = lambda self, chunk: time.sleep(0.02) or quick(self, chunk)
-prover.prove(find_subjects(Path(sys.argv[1]))[0], 5.0)
+prover.prove(find_designs(Path(sys.argv[1]))[0], 5.0)
 """
 
 
-def test_a_killed_proof_goes_on_where_it_was(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
-    progress = subject.proof / "progress.json"
+def test_a_killed_proof_goes_on_where_it_was(design: DesignUnderProof, monkeypatch: pytest.MonkeyPatch) -> None:
+    progress = design.proof / "progress.json"
 
     def covered() -> dict[str, int]:
         return {key: item["covered"] for key, item in read_checked(progress, "").items()}
 
-    command = [sys.executable, "-c", SLOWLY, str(subject.run.root)]
+    command = [sys.executable, "-c", SLOWLY, str(design.run.root)]
     with subprocess.Popen(command) as process:
         while process.poll() is None and not (progress.exists() and 0 < min(covered().values()) < 4096):
             time.sleep(0.05)
@@ -173,76 +173,78 @@ def test_a_killed_proof_goes_on_where_it_was(subject: Subject, monkeypatch: pyte
 
     monkeypatch.setattr(exhaustion, "CHUNK", 64)
     monkeypatch.setattr(Software, "answer", watched)
-    certificate = prove(subject, 5.0)
+    certificate = prove(design, 5.0)
     assert certificate.verdict == PROVEN
     assert sum(asked) == sum(claim.total - before[claim.key] for claim in certificate.claims)
 
 
 @pytest.mark.parametrize("change", [invert_action, drop_a_register])
-def test_a_wrong_netlist_is_refuted_by_an_observation(subject: Subject, change: Any) -> None:
-    mutate(subject, change)
-    certificate = prove(subject, 5.0)
+def test_a_wrong_netlist_is_refuted_by_an_observation(design: DesignUnderProof, change: Any) -> None:
+    mutate(design, change)
+    certificate = prove(design, 5.0)
     assert statuses(certificate)["netlist = reference"] == REFUTED
     assert statuses(certificate)["rtl = reference"] == PROVEN
     found = certificate.claims[0].counterexample
     assert found is not None
-    expected = int(np.argmax(subject.network.infer(np.array([found["observation"]]))))
+    expected = int(np.argmax(design.network.infer(np.array([found["observation"]]))))
     assert (found["left"]["action"], found["right"]["action"]) == (1 - expected, expected)
     with pytest.raises(ProjectError, match=r"netlist = reference is refuted by the observation \[-?\d"):
         require_no_counterexample(certificate)
 
 
 def test_the_command_prints_the_certificate_and_fails_on_a_wrong_netlist(
-    subject: Subject, capsys: pytest.CaptureFixture[str]
+    design: DesignUnderProof, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["prove", "--env", "cartpole", "--hidden", "6", "--seed", "1", "--root", str(subject.run.root)]
+    arguments = ["prove", "--env", "cartpole", "--hidden", "6", "--seed", "1", "--root", str(design.run.root)]
     app(arguments, standalone_mode=False)
     last = capsys.readouterr().out.splitlines()[-1]
     assert json.loads(Path(last).read_text(encoding="utf-8"))["verdict"] == PROVEN
-    mutate(subject, invert_action)
+    mutate(design, invert_action)
     with pytest.raises(ProjectError, match="netlist = reference is refuted"):
         app(arguments, standalone_mode=False)
 
 
-def test_gates_are_proven_by_sat_where_not_all_can_be_tried(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gates_are_proven_by_sat_where_not_all_can_be_tried(
+    design: DesignUnderProof, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(prover, "ENUMERABLE_BITS", 0)
     monkeypatch.setattr(prover, "SAMPLE", 1 << 16)
-    certificate = prove(subject, 5.0)
+    certificate = prove(design, 5.0)
     found = statuses(certificate)
     assert found.pop("netlist = rtl") == found.pop("rtl = reference") == PROVEN
     assert set(found.values()) == {OPEN}
     assert "csim = reference" in found
     assert certificate.verdict == OPEN
-    mutate(subject, invert_action)
-    (spoilt,) = find_subjects(subject.run.root)
+    mutate(design, invert_action)
+    (spoilt,) = find_designs(design.run.root)
     assert statuses(prove(spoilt, 5.0))["netlist = rtl"] == REFUTED
 
 
-def test_mutants_are_caught_or_equivalent(subject: Subject) -> None:
-    result = read_mutations(try_mutants(subject, 8, 5.0))
+def test_mutants_are_caught_or_equivalent(design: DesignUnderProof) -> None:
+    result = read_mutations(try_mutants(design, 8, 5.0))
     assert result["tried"] == 8 == result[CAUGHT] + result[EQUIVALENT]
     assert result[CAUGHT] >= 4
     assert result[UNDECIDED] == 0
     caught = next(item for item in result["mutants"] if item["fate"] == CAUGHT and isinstance(item["by"], list))
-    path, netlist = subject.built / NETLIST, json.loads((subject.built / NETLIST).read_text(encoding="utf-8"))
+    path, netlist = design.built / NETLIST, json.loads((design.built / NETLIST).read_text(encoding="utf-8"))
     change = caught["cell"], caught["change"]
     mutant = next(item for item in mutants(netlist, 0) if (item.cell, item.detail) == change)
     path.write_text(json.dumps(mutant.netlist), encoding="utf-8")
-    assert statuses(prove(subject, 5.0))["netlist = reference"] == REFUTED
+    assert statuses(prove(design, 5.0))["netlist = reference"] == REFUTED
 
 
-def test_all_executors_agree_on_visited_and_random_observations(subject: Subject, tmp_path: Path) -> None:
+def test_all_executors_agree_on_visited_and_random_observations(design: DesignUnderProof, tmp_path: Path) -> None:
     path = tmp_path / "equality.json"
-    result = run_equality([subject], 1000, path)
+    result = run_equality([design], 1000, path)
     assert result == read_checked(path, "")
     standing = next(iter(result["policies"].values()))
     assert min(standing["on_policy"], standing["random"]) >= 500
     assert result["mismatches"] == 0
     require_no_mismatch(result, path)
-    assert run_equality([subject], 1000, path)["policies"] == result["policies"]
+    assert run_equality([design], 1000, path)["policies"] == result["policies"]
 
 
-def test_a_lying_executor_is_told(subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lying_executor_is_told(design: DesignUnderProof, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Liar:
         name = "netlist"
 
@@ -255,7 +257,7 @@ def test_a_lying_executor_is_told(subject: Subject, tmp_path: Path, monkeypatch:
         return Liar() if name == "netlist" else honest(name, *rest)
 
     monkeypatch.setattr(equality, "open_backend", opened)
-    result = run_equality([subject], 100, tmp_path / "equality.json")
+    result = run_equality([design], 100, tmp_path / "equality.json")
     assert result["mismatches"] == result["observations"]
     with pytest.raises(ProjectError, match=r"'executor': 'netlist', 'observation': \["):
         require_no_mismatch(result, tmp_path / "equality.json")

@@ -75,8 +75,8 @@ NETWORKS = {
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_verilog_gives_the_network_s_integers(name: str, tmp_path: Path) -> None:
-    network, word_inputs = NETWORKS[name]
-    write_stream(network, tmp_path, word_inputs)
+    network, inputs_per_clock = NETWORKS[name]
+    write_stream(network, tmp_path, inputs_per_clock)
     build_rtl_model(tmp_path)
     observations = observations_for(network)
     answer, expected = StreamRtlBackend(tmp_path).infer(observations), network.infer(observations)
@@ -197,8 +197,8 @@ def test_refuses_what_the_core_does_not_compute(tmp_path: Path) -> None:
     for message, case in wrong.items():
         with pytest.raises(ProjectError, match=message):
             write_stream(case, tmp_path, 4)
-    for word_inputs, message in ((0, "do not come 0 a clock"), (40, "do not come 40"), (20, "shorter than the")):
+    for inputs_per_clock, message in ((0, "do not come 0 per clock"), (40, "do not come 40"), (20, "shorter than the")):
         with pytest.raises(ProjectError, match=message):
-            write_stream(network, tmp_path, word_inputs)
+            write_stream(network, tmp_path, inputs_per_clock)
     with pytest.raises(ProjectError, match="no streaming core here"):
         read_stream_info(tmp_path)

@@ -11,10 +11,11 @@ from rich.console import Console
 
 from hls4rl.errors import ProjectError
 from hls4rl.export.graph import read_network
-from hls4rl.hls_projects.evaluate import _OPENERS, SAMPLED, evaluate, require_equal
+from hls4rl.hls_projects.evaluate import evaluate, require_equal
+from hls4rl.hls_projects.executors import EXECUTORS
 from hls4rl.hls_projects.flow.streaming import build_stream
 from hls4rl.hls_projects.pipeline import Result, synthesise
-from hls4rl.hls_projects.prove.subject import Subject, find_subjects
+from hls4rl.hls_projects.prove.design import DesignUnderProof, find_designs
 from hls4rl.hls_projects.simulation.streaming import StreamRtlBackend
 from hls4rl.hls_projects.summary import print_summary
 from hls4rl.policy import PolicySpec
@@ -41,7 +42,7 @@ part = "ecp5-25f"
 clock_mhz = 90
 strategy = "Resource"
 reuse_factor = 64
-word_inputs = 4
+inputs_per_clock = 4
 place_seeds = 1
 """
 SPEC = PolicySpec("stripes", "compression", 16, 0)  # 3-bit indices into 8 weights
@@ -57,7 +58,7 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
 
 @pytest.fixture(scope="module")
 def built(task: Task, tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Run]:
-    """The whole road from 256 features to a bitstream."""
+    """The whole flow from 256 features to a bitstream."""
     root = tmp_path_factory.mktemp("runs")
     return synthesise(task, SPEC, root=root), Run(SPEC, root)
 
@@ -90,7 +91,7 @@ def test_the_summary_tells_what_memory_costs(built: tuple[Result, Run], capsys: 
 def test_gates_answer_a_sample_and_the_rest_drive(
     task: Task, built: tuple[Result, Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(SAMPLED, "rtl", 20)
+    monkeypatch.setitem(EXECUTORS, "rtl", dataclasses.replace(EXECUTORS["rtl"], sampled=20))
     software, csim, rtl = evaluate(task, built[1], "ecp5-25f", ("torch", "csim", "rtl"), 2)
     require_equal([software, csim, rtl])
     assert software.returns == csim.returns
@@ -105,18 +106,18 @@ def test_a_wrong_weight_in_block_ram_is_caught(
     backend = StreamRtlBackend(run.part("ecp5-25f"))
     (memory, *_) = sorted(backend._core._circuit.roms, key=lambda rom: -rom.content.size)
     memory.content[:] ^= 1
-    monkeypatch.setitem(_OPENERS, "rtl", lambda run, part: backend)
+    monkeypatch.setitem(EXECUTORS, "rtl", dataclasses.replace(EXECUTORS["rtl"], open=lambda files: backend))
     with pytest.raises(ProjectError, match=r"rtl: \d+ of 12 steps differ from torch"):
         require_equal(evaluate(task, run, "ecp5-25f", ("rtl",), 1))
 
 
-def test_the_road_not_taken_is_told(task: Task, tmp_path: Path, built: tuple[Result, Run]) -> None:
-    narrow = dataclasses.replace(task, hardware=dataclasses.replace(task.hardware, word_inputs=0))
-    with pytest.raises(ProjectError, match=r"256 features by 256 units .* set hardware.word_inputs"):
+def test_the_flow_not_taken_is_told(task: Task, tmp_path: Path, built: tuple[Result, Run]) -> None:
+    narrow = dataclasses.replace(task, hardware=dataclasses.replace(task.hardware, inputs_per_clock=0))
+    with pytest.raises(ProjectError, match=r"256 features by 256 units .* set hardware.inputs_per_clock"):
         synthesise(narrow, dataclasses.replace(SPEC, hidden=256), root=tmp_path)
     with pytest.raises(ProjectError, match=r"a streaming core, whose answer .* BACKEND=rtl"):
-        Subject(built[1], "ecp5-25f")
-    assert find_subjects(built[1].root) == []
+        DesignUnderProof(built[1], "ecp5-25f")
+    assert find_designs(built[1].root) == []
     with pytest.raises(ProjectError, match="streams its observations"):
         explore(task, "stripes.toml", seconds=1.0, root=tmp_path)
     network = read_network(built[1].qonnx)
@@ -126,7 +127,7 @@ def test_the_road_not_taken_is_told(task: Task, tmp_path: Path, built: tuple[Res
 
 def test_the_result_names_the_stream_s_figures(built: tuple[Result, Run]) -> None:
     report = json.loads((built[1].report / "ooc_synth_and_timing.json").read_text(encoding="utf-8"))
-    assert (report["interval"], report["word_inputs"], report["weight_bits"]) == (64, 4, 3)
+    assert (report["interval"], report["inputs_per_clock"], report["weight_bits"]) == (64, 4, 3)
     assert np.isclose(report["latency_ns"], 1000 * report["cycles"] / report["fmax_mhz"], atol=0.01)
 
 

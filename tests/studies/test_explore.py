@@ -19,7 +19,7 @@ from hls4rl.errors import ProjectError
 from hls4rl.gym_loop import play
 from hls4rl.integer_backend import IntegerBackend
 from hls4rl.options import PolicyOptions
-from hls4rl.policy import ALL_METHODS, PolicySpec
+from hls4rl.policy import PolicySpec
 from hls4rl.studies.explore import search
 from hls4rl.studies.explore.front import Point, dominated, front
 from hls4rl.studies.explore.robust import robustness
@@ -28,6 +28,7 @@ from hls4rl.studies.explore.trial import KEYS, Job, look_up_tables, network_of, 
 from hls4rl.studies.explore.verbs import seconds_of
 from hls4rl.task import Task, change, load_task
 from hls4rl.train.greedy import greedy_returns
+from hls4rl.train.methods import METHODS
 from hls4rl.train.training import train_policy
 
 TASK = load_task("cartpole")
@@ -61,7 +62,7 @@ def test_the_front_is_of_placed_trials_alone() -> None:
     assert front(trials) == [2, 0]
 
 
-@pytest.mark.parametrize("method", ALL_METHODS)
+@pytest.mark.parametrize("method", METHODS)
 def test_the_line_of_a_candidate_means_that_candidate(method: str) -> None:
     item = candidate(TASK, "cartpole", method=method)
     words = dict(word.split("=", 1) for word in shlex.split(item.command)[2:])
@@ -118,7 +119,7 @@ def test_compiled_greedy_episodes_are_gymnasiums(name: str, method: str) -> None
     assert greedy_returns(task, policy, 5, 1_000_000).tolist() == expected.returns.tolist()
 
 
-@pytest.mark.parametrize("method", ALL_METHODS)
+@pytest.mark.parametrize("method", METHODS)
 def test_the_network_of_a_policy_has_its_integers(method: str) -> None:
     policy = random_policy("acrobot", method)
     kind = policy.contract.observation

@@ -13,7 +13,7 @@ from hls4rl import cluster
 from hls4rl.errors import ProjectError
 from hls4rl.gym_loop import play
 from hls4rl.integer_backend import IntegerBackend
-from hls4rl.policy import METHODS, PolicySpec
+from hls4rl.policy import PolicySpec
 from hls4rl.studies.paper import rates, rows
 from hls4rl.studies.paper.jobs import Job, Outcome, cells, paper_jobs, quick_jobs, run_job, task_jobs
 from hls4rl.studies.paper.policy_cost import cost_of
@@ -21,6 +21,7 @@ from hls4rl.studies.paper.schedule import run_locally, run_on_cluster
 from hls4rl.studies.paper.tuning import tuning_jobs
 from hls4rl.studies.paper.variants import CONTROL_TASKS, VARIANTS, WIDTHS
 from hls4rl.task import load_task
+from hls4rl.train.methods import PAPER_METHODS
 from hls4rl.train.training import train_policy
 
 JOBS = [
@@ -41,11 +42,11 @@ def same(found: list[Outcome], expected: dict[Job, Outcome]) -> bool:
 def test_the_matrix_is_the_papers() -> None:
     paper = [job for job in paper_jobs() if job.variant == "paper" and job.spec.task in CONTROL_TASKS]
     assert len(paper) == 500
-    assert len(cells(paper)) == 2 * len(METHODS) * len(WIDTHS)
+    assert len(cells(paper)) == 2 * len(PAPER_METHODS) * len(WIDTHS)
     assert len(set(paper_jobs())) == len(paper_jobs()) == 4000
     assert {job.variant for job in quick_jobs()} == set(VARIANTS) - {"own"}
     pong = task_jobs("pong")
-    assert len(set(pong)) == len(METHODS) * 2 * 10
+    assert len(set(pong)) == len(PAPER_METHODS) * 2 * 10
     assert all(job.task == load_task("pong") for job in pong)
 
 
@@ -69,7 +70,7 @@ def test_each_method_has_the_same_budget_of_tuning() -> None:
         assert job.spec.seed >= 1000, "seeds that the matrix does not use"
     assert set(trials.values()) == {15}
     assert {key for key in trials if key[0] == "paper"} == {
-        ("paper", task, method) for task in CONTROL_TASKS for method in METHODS
+        ("paper", task, method) for task in CONTROL_TASKS for method in PAPER_METHODS
     }
 
 

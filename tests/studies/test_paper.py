@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from staged import as_stage
 
+from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.cost import cost
 from hls4rl.network import IntegerNetwork
-from hls4rl.policy import METHODS, PolicySpec
-from hls4rl.studies.paper import figures, learning, rows, tables
+from hls4rl.policy import PolicySpec
+from hls4rl.studies.paper import figures, learning, publish, rows, tables
 from hls4rl.studies.paper import jobs as matrix
 from hls4rl.studies.paper.answers import Answers
 from hls4rl.studies.paper.check import compare
@@ -24,6 +25,7 @@ from hls4rl.studies.paper.results import Cell, Results
 from hls4rl.studies.paper.statistics import NOT_SHOWN, REFUTED, SUPPORTED, TOO_FEW
 from hls4rl.studies.paper.variants import VARIANTS
 from hls4rl.task import load_task
+from hls4rl.train.methods import PAPER_METHODS
 
 DRAWN = ("paper", "paper-late", "paper-scaled", "steady")
 
@@ -108,6 +110,25 @@ def test_a_claim_that_a_larger_step_explains_does_not_survive_it() -> None:
     assert answers.answer(claim("Pruning half"), "paper") == SUPPORTED
 
 
+def test_the_documentations_tables_are_made_again(tmp_path: Path) -> None:
+    def finals(variant: str, task: str, method: str, hidden: int, seed: int) -> float:
+        return level(task) - 40 * (method == "pruning") + noise(variant, task, method, hidden, seed)
+
+    results = made_up(finals, ("paper", "paper-late"))
+    names = "".join(f"<!-- paper:{name} -->\nold\n<!-- /paper:{name} -->\n" for name in publish.TABLES)
+    text = publish.fill(f"before\n{names}after\n", results, "here")
+    assert text.startswith("before\n<!-- paper:")
+    assert "\nold\n" not in text
+    assert "| Pruning half of the weights recovers fully and equals full precision | Fig. 6 | **refuted** |" in text
+    assert publish.fill(text, results, "here") == text
+    with pytest.raises(ProjectError, match="no table 'paper:other'"):
+        publish.fill("<!-- paper:other -->\n<!-- /paper:other -->", results, "here")
+    for name in publish.DOCUMENTS:
+        assert "<!-- paper:" in (publish.PROJECT / name).read_text(encoding="utf-8")
+    with pytest.raises(ProjectError, match="no docs here"):
+        publish.publish(results, publish.ROWS, tmp_path, tmp_path)
+
+
 def test_equal_methods_do_not_show_that_none_wins_everywhere() -> None:
     def finals(variant: str, task: str, method: str, hidden: int, seed: int) -> float:
         return level(task) + noise(variant, task, method, hidden, seed)
@@ -128,7 +149,7 @@ def test_a_method_that_falls_behind_is_refuted_and_two_seeds_answer_nothing() ->
 
 def test_another_task_has_its_curves_and_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matrix, "EVALUATION_EPISODES", 1)
-    jobs = [Job("own", PolicySpec("mountaincar", method, 4, 0), 2) for method in METHODS]
+    jobs = [Job("own", PolicySpec("mountaincar", method, 4, 0), 2) for method in PAPER_METHODS]
     results = Results([run_job(job).row for job in jobs])
     drawn = figures.draw_task(results, "mountaincar", tmp_path / "figures")
     assert {path.stem.split("-")[0] for path in drawn} == {"fig3", "fig4", "fig5", "fig6"}

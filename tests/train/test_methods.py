@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from hls4rl.contract import Binary, FixedPoint, Sign
-from hls4rl.policy import ALL_METHODS, PolicySpec
+from hls4rl.policy import PolicySpec
 from hls4rl.task import load_task
-from hls4rl.train.methods import method
+from hls4rl.train.methods import METHODS, method
 from hls4rl.train.methods.compression import Compression, compression_rate, share_values
 from hls4rl.train.methods.pruning import Pruning, survivors
 from hls4rl.train.parameters import Parameters
@@ -87,7 +87,7 @@ def test_the_sign_of_zero_is_plus_one() -> None:
     assert Binary(0.5).integers(np.array([-1e-9, -0.0, 0.0, 2.0])).tolist() == [-1, 1, 1, 1]
 
 
-@pytest.mark.parametrize("name", ALL_METHODS)
+@pytest.mark.parametrize("name", METHODS)
 def test_the_deployed_contract_is_integer(name: str) -> None:
     task, rule = load_task("cartpole"), create(name)
     deployed = rule.deployed_contract(task)  # type: ignore[attr-defined]

@@ -16,14 +16,14 @@ import pytest
 from hls4rl.errors import ProjectError
 from hls4rl.policy import PolicySpec
 from hls4rl.task import Task, change, load_task
-from hls4rl.train.course import Course
 from hls4rl.train.pixels import checkpoint
 from hls4rl.train.pixels import trainer as pixel_trainer
 from hls4rl.train.pixels.trainer import CHECKPOINT, CURVE
+from hls4rl.train.state import TrainingState
 from hls4rl.train.training import train_policy
 
 GAMES, HIDDEN = 4, 4
-SMALL = f"training.episodes={GAMES} pixels.games=2 pixels.steps=160 pixels.midpoint=0.5 pixels.cooling=0.5"
+SMALL = f"training.episodes={GAMES} pixels.num_envs=2 pixels.num_steps=160 pixels.midpoint=0.5 pixels.annealing=0.5"
 
 
 @pytest.fixture(scope="module")
@@ -35,34 +35,34 @@ def spec(method: str) -> PolicySpec:
     return PolicySpec("pong", method, HIDDEN, 3, clusters=3)
 
 
-def finished(task: Task, method: str, directory: Path | None = None) -> Course:
-    *_, course = pixel_trainer.run(task, spec(method), directory)
-    return course
+def finished(task: Task, method: str, directory: Path | None = None) -> TrainingState:
+    *_, state = pixel_trainer.run(task, spec(method), directory)
+    return state
 
 
-def equal(one: Course, other: Course) -> bool:
+def equal(one: TrainingState, other: TrainingState) -> bool:
     same = all(np.array_equal(*pair) for pair in zip(one.parameters, other.parameters, strict=True))
     return same and (one.returns, one.ends, one.steps) == (other.returns, other.ends, other.steps)
 
 
 @pytest.fixture(scope="module")
-def undisturbed(task: Task) -> Course:
+def undisturbed(task: Task) -> TrainingState:
     return finished(task, "compression")
 
 
 def test_a_run_stopped_often_ends_as_one_that_was_not(
-    task: Task, undisturbed: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    task: Task, undisturbed: TrainingState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pixel_trainer, "CHECKPOINT_SECONDS", 0.0)
     place, reached, stops = tmp_path / "compression", 0, 0
     while reached < undisturbed.steps:
         run = pixel_trainer.run(task, spec("compression"), place)
         for _ in range(3):
-            course = next(run, None)
-            if course is None:
+            state = next(run, None)
+            if state is None:
                 break
-            assert course.steps >= reached, "lost more than the batch after the checkpoint"
-            reached = course.steps
+            assert state.steps >= reached, "lost more than the batch after the checkpoint"
+            reached = state.steps
         run.close()
         stops += 1
     assert stops >= 4
@@ -72,7 +72,7 @@ def test_a_run_stopped_often_ends_as_one_that_was_not(
     assert [line["steps"] for line in lines] == undisturbed.ends
 
 
-def test_a_killed_process_goes_on_from_its_checkpoint(task: Task, undisturbed: Course, tmp_path: Path) -> None:
+def test_a_killed_process_goes_on_from_its_checkpoint(task: Task, undisturbed: TrainingState, tmp_path: Path) -> None:
     place = tmp_path / "compression"
     script = (
         "import sys\nfrom pathlib import Path\nfrom train import PolicySpec, pixel_trainer as t, task\n"
@@ -92,7 +92,7 @@ def test_a_killed_process_goes_on_from_its_checkpoint(task: Task, undisturbed: C
     assert (place / CHECKPOINT).exists()
 
 
-def test_methods_share_their_first_half(task: Task, undisturbed: Course, tmp_path: Path) -> None:
+def test_methods_share_their_first_half(task: Task, undisturbed: TrainingState, tmp_path: Path) -> None:
     fp = finished(task, "fp", tmp_path / "fp")
     shared = tmp_path / "first-half" / f"h{HIDDEN}-s3" / CHECKPOINT
     stamp = os.stat(shared).st_mtime_ns
@@ -106,9 +106,9 @@ def test_methods_share_their_first_half(task: Task, undisturbed: Course, tmp_pat
     assert len(np.unique(fp.parameters.hidden_weight)) > 1000
 
 
-def test_a_checkpoint_of_other_settings_is_not_taken(task: Task, undisturbed: Course, tmp_path: Path) -> None:
+def test_a_checkpoint_of_other_settings_is_not_taken(task: Task, undisturbed: TrainingState, tmp_path: Path) -> None:
     place = tmp_path / "binarynet"
-    finished(change(task, "pixels.passes=1")[0], "binarynet", place)
+    finished(change(task, "pixels.update_epochs=1")[0], "binarynet", place)
     (place / CHECKPOINT).write_bytes((place / CHECKPOINT).read_bytes()[:100_000])  # damaged: not taken either
     assert equal(finished(task, "binarynet", place), finished(task, "binarynet"))
 
@@ -128,8 +128,8 @@ def test_a_checkpoint_of_another_version_is_not_taken(tmp_path: Path, monkeypatc
 @pytest.mark.parametrize("method", ["binaryconnect", "binarynet"])
 def test_latent_weights_stay_within_their_limit(task: Task, method: str) -> None:
     assert task.pixels is not None
-    course = finished(change(task, "training.learning_rate=0.01")[0], method)
-    assert max(np.abs(weight).max() for weight in course.parameters.weights) == task.pixels.latent_limit
+    state = finished(change(task, "training.learning_rate=0.01")[0], method)
+    assert max(np.abs(weight).max() for weight in state.parameters.weights) == task.pixels.latent_limit
 
 
 def test_other_tasks_are_refused() -> None:
@@ -139,16 +139,16 @@ def test_other_tasks_are_refused() -> None:
 
 def test_settings_that_cannot_be_are_refused() -> None:
     with pytest.raises(ProjectError, match="together they are 1 at most"):
-        change(load_task("pong"), "pixels.midpoint=0.9 pixels.cooling=0.2")
+        change(load_task("pong"), "pixels.midpoint=0.9 pixels.annealing=0.2")
     with pytest.raises(ProjectError, match="no section 'pixels'"):
-        change(load_task("cartpole"), "pixels.games=3")
+        change(load_task("cartpole"), "pixels.num_envs=3")
 
 
 def test_the_last_updates_change_least(task: Task) -> None:
     run, moved = pixel_trainer.run(change(task, "training.learning_rate=0.01")[0], spec("fp")), []
     before = next(run).parameters.copy()
-    for course in run:
-        moved.append(np.abs(course.parameters.output_bias - before.output_bias).max())
-        before = course.parameters.copy()
+    for state in run:
+        moved.append(np.abs(state.parameters.output_bias - before.output_bias).max())
+        before = state.parameters.copy()
     halves = np.array_split(np.array(moved), 2)
     assert halves[0].max() > 5 * np.mean(moved[-3:]), "the learning rate falls to 0 in the last half of the games"

@@ -1,4 +1,4 @@
-"""Pong's difference frames: the published preprocessing, from three roads to the emulator."""
+"""Pong's difference frames: the published preprocessing, three ways from the emulator."""
 
 from __future__ import annotations
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from hls4rl.policy import METHODS, PolicySpec
+from hls4rl.policy import PolicySpec
 from hls4rl.task import load_task
+from hls4rl.train.methods import PAPER_METHODS
 from hls4rl.train.methods import method as create_method
 from hls4rl.train.methods.base import real_contract
 from hls4rl.train.network import PolicyNetwork
@@ -20,7 +21,7 @@ from hls4rl.train.vpg.rollout import Trajectory
 FEATURES, HIDDEN, ACTIONS, STEPS, ENTROPY = 300, 40, 3, 50, 0.02
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", PAPER_METHODS)
 def test_passes_and_gradients_are_autograd_s(name: str) -> None:
     task, rng = load_task("pong"), np.random.default_rng(3)
     contract = create_method(PolicySpec("pong", name, HIDDEN, 0)).training_contract(task)

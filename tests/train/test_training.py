@@ -17,9 +17,10 @@ from hls4rl.backend import Answer
 from hls4rl.contract import IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.gym_loop import Sampling, play
-from hls4rl.policy import METHODS, Policy, PolicySpec, load_policy
+from hls4rl.policy import Policy, PolicySpec, load_policy
 from hls4rl.task import Task, load_task, with_settings
 from hls4rl.train import train_policy, train_seed, train_seeds
+from hls4rl.train.methods import PAPER_METHODS
 from hls4rl.train.network import TorchBackend
 from hls4rl.train.selection import policy_stage
 
@@ -28,7 +29,7 @@ def short(name: str, episodes: int, **changes: int) -> Task:
     return with_settings(load_task(name), "training", episodes=episodes, validation_episodes=5, **changes)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", PAPER_METHODS)
 def test_each_method_learns_cartpole(method: str) -> None:
     task = short("cartpole", 1000)
     result = train_policy(task, PolicySpec("cartpole", method, 16, 0))
@@ -177,7 +178,7 @@ def test_a_truncated_checkpoint_is_refused(tmp_path: Path, keep: int) -> None:
         load_policy(path)
 
 
-def test_a_foreign_checkpoint_is_refused(tmp_path: Path) -> None:
+def test_an_imported_checkpoint_is_refused(tmp_path: Path) -> None:
     from safetensors.numpy import save_file
 
     path = tmp_path / "policy.safetensors"

@@ -1,29 +1,26 @@
-"""The paper's five methods and ours, one module each."""
+"""The paper's five methods and ours, one module each: this folder is the list of them."""
 
 from __future__ import annotations
 
+from hls4rl import registry
 from hls4rl.policy import PolicySpec
 from hls4rl.train.methods.base import Method
-from hls4rl.train.methods.binaryconnect import BinaryConnect
-from hls4rl.train.methods.binarynet import BinaryNet
-from hls4rl.train.methods.compression import Compression
-from hls4rl.train.methods.fp import FullPrecision
-from hls4rl.train.methods.pruning import Pruning
-from hls4rl.train.methods.ternary import Ternary
 
-_METHODS: dict[str, type[Method]] = {
-    "fp": FullPrecision,
-    "binaryconnect": BinaryConnect,
-    "binarynet": BinaryNet,
-    "compression": Compression,
-    "pruning": Pruning,
-    "ternary": Ternary,
-}
+METHODS: dict[str, type[Method]] = registry.load("hls4rl.train.methods", "METHOD")
+"""All, by the name that a user calls them."""
+
+PAPER_METHODS = tuple(name for name, kind in METHODS.items() if kind.in_paper)
+"""The names of the paper's five, in its order."""
 
 
 def method(spec: PolicySpec) -> Method:
     """A fresh object of the method that ``spec`` names, for one training run."""
-    return _METHODS[spec.method](spec)
+    return METHODS[spec.method](spec)
 
 
-__all__ = ["Method", "method"]
+def weight_bits(spec: PolicySpec) -> int:
+    """Stored bits of a weight of the policy ``spec``."""
+    return METHODS[spec.method].weight_bits or spec.bits
+
+
+__all__ = ["METHODS", "PAPER_METHODS", "Method", "method", "weight_bits"]

@@ -35,6 +35,34 @@ class Method(ABC):
 
     shares_weights: ClassVar[bool] = False
     """Whether many weights move as one after the midpoint, so that a step of the optimiser does more."""
+    starts_real: ClassVar[bool] = False
+    """Whether it trains real numbers in the same way up to the midpoint, so that such methods can share that half."""
+
+    place: ClassVar[int]
+    """Where it stands in tables and legends: the paper's order, then ours."""
+    in_paper: ClassVar[bool] = False
+    """Whether it is one of the paper's five."""
+    label: ClassVar[str]
+    """Its name in figures."""
+    colour: ClassVar[str]
+    """On white; from Okabe and Ito's palette, which colour-blind readers can tell apart."""
+    dark_colour: ClassVar[str]
+    """On black."""
+    marker: ClassVar[str]
+    """Matplotlib's letter for its points."""
+    weight_bits: ClassVar[int | None] = None
+    """Stored bits of a weight; None: as many as the policy says."""
+    multiplies: ClassVar[bool] = True
+    """Whether a weight has to be multiplied with; otherwise it adds, subtracts or leaves out."""
+    signs: ClassVar[bool] = False
+    """Whether hidden activations are signs."""
+    settings: ClassVar[tuple[str, ...]] = ()
+    """Of the fields of :class:`hls4rl.policy.PolicySpec`, those that mean something to it only, or that it needs."""
+
+    groups: tuple[NDArray[np.int64], ...] | None = None
+    """Group of each weight, shaped as the layer: members move as one. None for none."""
+    kept: tuple[NDArray[np.bool_], ...] | None = None
+    """Which weights survive, shaped as the layer; the others are zero. None for all."""
 
     def __init__(self, spec: PolicySpec) -> None:
         self.spec = spec
@@ -54,7 +82,7 @@ class Method(ABC):
                 array *= output_gain
 
     def at_midpoint(self, parameters: Parameters, rng: np.random.Generator) -> None:  # noqa: B027
-        """Change course after half of the episodes (paper algorithms 2 and 3)."""
+        """Switch after half of the episodes (paper algorithms 2 and 3)."""
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What the method decided at the midpoint, by name, for a checkpoint."""

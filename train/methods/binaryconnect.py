@@ -14,6 +14,11 @@ from hls4rl.train.methods.base import Method, binary_contract, relu_type, withou
 class BinaryConnect(Method):
     """Signs for weights, ReLU for activations."""
 
+    place, in_paper, label = 1, True, "BC"
+    colour, dark_colour, marker = "#0072b2", "#56b4e9", "s"
+    weight_bits, multiplies = 1, False
+    settings = ("activation_bits",)
+
     latent_limit = 1.0
 
     def training_contract(self, task: Task) -> Contract:
@@ -23,3 +28,6 @@ class BinaryConnect(Method):
     def deployed_contract(self, task: Task) -> Contract:
         """Weights of one bit, activations and biases in fixed point."""
         return binary_contract(task, self.spec, relu_type(task, self.spec))
+
+
+METHOD = BinaryConnect

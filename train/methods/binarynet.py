@@ -14,6 +14,10 @@ from hls4rl.train.methods.base import Method, binary_contract, without_rounding
 class BinaryNet(Method):
     """Signs for weights and for activations."""
 
+    place, in_paper, label = 2, True, "BN"
+    colour, dark_colour, marker = "#d55e00", "#ff8333", "D"
+    weight_bits, multiplies, signs = 1, False, True
+
     latent_limit = 1.0
 
     def training_contract(self, task: Task) -> Contract:
@@ -23,3 +27,6 @@ class BinaryNet(Method):
     def deployed_contract(self, task: Task) -> Contract:
         """Weights and activations of one bit, biases in fixed point."""
         return binary_contract(task, self.spec, Sign())
+
+
+METHOD = BinaryNet

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hls4rl.contract import Contract, FloatArray
-from hls4rl.policy import PolicySpec
 from hls4rl.task import Task
 from hls4rl.train.methods.base import Method, fixed_point_contract, shared_contract
 from hls4rl.train.parameters import Parameters
@@ -23,14 +22,14 @@ from hls4rl.train.parameters import Parameters
 class Compression(Method):
     """Members of a group share value, gradient and optimiser state, so they move as the one centroid they are."""
 
+    place, in_paper, label = 3, True, "Comp"
+    colour, dark_colour, marker = "#009e73", "#2fc99b", "^"
+    settings = ("bits", "activation_bits", "clusters")
+    starts_real = True
+
     switches = True
     small_output = True
     shares_weights = True
-
-    def __init__(self, spec: PolicySpec) -> None:
-        super().__init__(spec)
-        self.groups: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
-        """Group of each weight, shaped as the layer; None before the midpoint."""
 
     def training_contract(self, task: Task) -> Contract:
         """Fixed point throughout: rounding comes last in the forward pass, gradients go straight through it."""
@@ -60,6 +59,9 @@ class Compression(Method):
             return
         for gradient, group in zip(gradients.weights, self.groups, strict=True):
             gradient[...] = np.bincount(group.ravel(), weights=gradient.ravel())[group]
+
+
+METHOD = Compression
 
 
 def share_values(weight: FloatArray, clusters: int, seed: int) -> NDArray[np.int64]:

@@ -10,6 +10,11 @@ from hls4rl.train.methods.base import Method, fixed_point_contract, real_contrac
 class FullPrecision(Method):
     """Trains real numbers; the deployed policy is those numbers rounded to ``bits`` bits, with no training after."""
 
+    place, in_paper, label = 0, True, "FP"
+    colour, dark_colour, marker = "#1c1c1c", "#e9e9e4", "o"
+    settings = ("bits", "activation_bits")
+    starts_real = True
+
     small_output = True
 
     def training_contract(self, task: Task) -> Contract:
@@ -19,3 +24,6 @@ class FullPrecision(Method):
     def deployed_contract(self, task: Task) -> Contract:
         """Fixed point."""
         return fixed_point_contract(task, self.spec)
+
+
+METHOD = FullPrecision

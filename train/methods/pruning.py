@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hls4rl.contract import Contract, FloatArray
-from hls4rl.policy import PolicySpec
 from hls4rl.task import Task
 from hls4rl.train.methods.base import Method, fixed_point_contract, shared_contract
 from hls4rl.train.parameters import Parameters
@@ -22,13 +21,13 @@ from hls4rl.train.parameters import Parameters
 class Pruning(Method):
     """Pruned weights are set back to zero after every step."""
 
+    place, in_paper, label = 4, True, "Prune"
+    colour, dark_colour, marker = "#cc79a7", "#e3a0c5", "v"
+    settings = ("bits", "activation_bits", "percentile")
+    starts_real = True
+
     switches = True
     small_output = True
-
-    def __init__(self, spec: PolicySpec) -> None:
-        super().__init__(spec)
-        self.kept: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None
-        """Which weights survive, shaped as the layer; None before the midpoint."""
 
     def training_contract(self, task: Task) -> Contract:
         """Fixed point throughout: rounding comes last in the forward pass, gradients go straight through it."""
@@ -58,6 +57,9 @@ class Pruning(Method):
             return
         for weight, kept in zip(parameters.weights, self.kept, strict=True):
             weight[~kept] = 0.0
+
+
+METHOD = Pruning
 
 
 def survivors(weight: FloatArray, percentile: float) -> NDArray[np.bool_]:

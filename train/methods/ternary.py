@@ -15,6 +15,10 @@ from hls4rl.train.parameters import Parameters
 class Ternary(Method):
     """Three values for weights, two for activations."""
 
+    place, label = 5, "Ternary"
+    colour, dark_colour, marker = "#e69f00", "#f0e442", "P"
+    weight_bits, multiplies, signs = 2, False, True
+
     @property
     def latent_limits(self) -> tuple[float, float]:
         """One unit of the weights; the output's is scaled as BinaryNet's, so that the softmax can explore."""
@@ -28,3 +32,6 @@ class Ternary(Method):
         """Spread the latents evenly over all they may be: at first half of the weights are zero."""
         for weight, limit in zip(parameters.weights, self.latent_limits, strict=True):
             weight *= limit * weight.shape[1] ** 0.5
+
+
+METHOD = Ternary

@@ -1,16 +1,16 @@
 """The trainer for observations of thousands of pixels that are almost all zero, as difference frames are.
 
-Policy gradient on whole points (:mod:`hls4rl.train.pixels.points`): play every game some steps, standardise the
-discounted returns of the points that ended, and learn from them a few times over, each time in a few parts. So that the
-later times do not run away, a step counts only while the probability of its action has moved less than ``pixels.clip``
-in the direction of its advantage (Schulman et al., "Proximal Policy Optimization Algorithms", 2017, eq. 7); there is no
-critic. With one pass in one part this is plain policy gradient (paper eq. 4).
+Policy gradient on whole rallies (:mod:`hls4rl.train.pixels.rallies`): play every game some steps, standardise the
+discounted returns of the rallies that ended, and learn from them in ``update_epochs`` of ``num_minibatches`` each. A
+step counts only while the probability of its action has moved less than ``clip_coef`` in the direction of its advantage
+(Schulman et al., "Proximal Policy Optimization Algorithms", 2017, eq. 7); there is no critic. With one epoch of one
+minibatch this is plain policy gradient (paper eq. 4).
 
-fp, compression and pruning are one course up to the midpoint, in real numbers (paper algorithms 2 and 3): it is trained
-once, in a folder of its own, and each of them goes on from there.
+fp, compression and pruning are trained alike up to the midpoint, in real numbers (paper algorithms 2 and 3): that half
+is trained once, in a folder of its own, and each of them goes on from there.
 
-In the last part of a run (``pixels.cooling``) the policy grows sure of itself, so that the deployed one, which takes
-the likeliest action, does as well as the one that draws: Pong repeats itself, and a greedy policy that loses one point
+In the last part of a run (``pixels.annealing``) the policy grows sure of itself, so that the deployed one, which takes
+the likeliest action, does as well as the one that draws: Pong repeats itself, and a greedy policy that loses one rally
 may lose all 21 in the same way.
 
 A run keeps its state in ``checkpoint.safetensors`` at least every minute, games in mid-air included. A killed run goes
@@ -37,26 +37,24 @@ from hls4rl.contract import Binary, Contract, FloatArray, IntArray
 from hls4rl.policy import PolicySpec
 from hls4rl.stage import exclusive
 from hls4rl.task import Task
-from hls4rl.train.course import Course, Streams
 from hls4rl.train.methods import method as create_method
 from hls4rl.train.methods.base import real_contract
 from hls4rl.train.parameters import Parameters
 from hls4rl.train.pixels.checkpoint import below, load_checkpoint, save_checkpoint
-from hls4rl.train.pixels.players import Players
-from hls4rl.train.pixels.points import Harvest
+from hls4rl.train.pixels.rallies import RolloutBatch
 from hls4rl.train.pixels.sparse import Frames, columns_first, flat, forward, gradients, quantise_all
+from hls4rl.train.pixels.workers import RolloutWorkers
+from hls4rl.train.state import Streams, TrainingState
 from hls4rl.train.vpg.advantage import SMALLEST_VARIANCE
 from hls4rl.train.vpg.kernel import Formats, adam_one, dot
 
 CHECKPOINT_SECONDS = 30.0
 """Time between two checkpoints; one batch takes a second or two more."""
 CHECKPOINT, CURVE = "checkpoint.safetensors", "curve.jsonl"
-SHARED = ("fp", "compression", "pruning")
-"""Methods that are one course up to the midpoint."""
 
 
-def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Iterator[Course]:
-    """Train one policy; yields its course after every batch, and the last one is the result.
+def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Iterator[TrainingState]:
+    """Train one policy; yields its state after every batch, and the last one is the result.
 
     Args:
         task: with a ``[pixels]`` section.
@@ -69,21 +67,21 @@ def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Iterator
     trainer = _Trainer(task, spec)
     keeper = None if directory is None else _Keeper(directory, _inputs(task, spec))
     # With more threads the sums of matrix products, and so the bytes, would depend on the machine.
-    with contextlib.closing(trainer.players), threadpool_limits(1):
+    with contextlib.closing(trainer.workers), threadpool_limits(1):
         if keeper is not None:
             keeper.load(trainer)
         if not trainer.halfway:
             yield from _first_half(trainer, directory, keeper)
             trainer.pass_midpoint()
         yield from _until(trainer, task.training.episodes, keeper)
-        yield trainer.course  # also if the run had ended before
+        yield trainer.state  # also if the run had ended before
 
 
-def _first_half(trainer: _Trainer, directory: Path | None, keeper: _Keeper | None) -> Iterator[Course]:
+def _first_half(trainer: _Trainer, directory: Path | None, keeper: _Keeper | None) -> Iterator[TrainingState]:
     """Train to the midpoint; methods that share this half keep it in a folder that they share, too."""
     task, spec = trainer.task, trainer.spec
     midpoint = _midpoint(task)
-    if directory is None or spec.method not in SHARED:
+    if directory is None or not trainer.method.starts_real:
         yield from _until(trainer, midpoint, keeper)
         return
     place = directory.parent / "first-half" / f"h{spec.hidden}-s{spec.seed}"
@@ -93,23 +91,23 @@ def _first_half(trainer: _Trainer, directory: Path | None, keeper: _Keeper | Non
         yield from _until(trainer, midpoint, shared)
 
 
-def _until(trainer: _Trainer, episodes: int, keeper: _Keeper | None) -> Iterator[Course]:
-    started = time.perf_counter() - trainer.course.seconds
-    while len(trainer.course.returns) < episodes:
+def _until(trainer: _Trainer, episodes: int, keeper: _Keeper | None) -> Iterator[TrainingState]:
+    started = time.perf_counter() - trainer.state.seconds
+    while len(trainer.state.returns) < episodes:
         trainer.play_and_learn()
-        trainer.course.seconds = time.perf_counter() - started
+        trainer.state.seconds = time.perf_counter() - started
         if keeper is not None:
-            keeper.keep(trainer, finished=len(trainer.course.returns) >= episodes)
-        yield trainer.course
+            keeper.keep(trainer, finished=len(trainer.state.returns) >= episodes)
+        yield trainer.state
 
 
 def _midpoint(task: Task) -> int:
-    """Episodes before compression and pruning change course."""
+    """Episodes before compression and pruning switch."""
     return round(task.training.episodes * task.midpoint)
 
 
 def _inputs(task: Task, spec: PolicySpec, shared: bool = False) -> dict[str, Any]:
-    """What a course depends on; the half that methods share depends on fewer of the settings."""
+    """What a training state depends on; the half that methods share depends on fewer of the settings."""
     assert task.pixels is not None
     later = {"episodes", "midpoint", "cooling", "shared_rate", "latent_limit"} if shared else set()
     kept = {**asdict(task.training), **asdict(task.pixels)}
@@ -133,47 +131,47 @@ class _Trainer:
         features, actions = task.spaces
         parameters = Parameters.uniform(features, spec.hidden, actions, self.streams.start)
         self.method.initialise(parameters, task.training.output_gain)
-        self.course = Course(columns_first(parameters), [])
+        self.state = TrainingState(columns_first(parameters), [])
         self._gradient = columns_first(parameters)  # one for all updates: fresh memory is slow
-        self.players = Players(task, self.pixels.games, spec.hidden, self.streams.actions)
+        self.workers = RolloutWorkers(task, self.pixels.num_envs, spec.hidden, self.streams.actions)
         self.halfway = False
         self._forget()
-        self._follow(real_contract(task) if spec.method in SHARED else self.method.training_contract(task))
+        self._follow(real_contract(task) if self.method.starts_real else self.method.training_contract(task))
 
     def play_and_learn(self) -> None:
-        """Play every game some steps, and learn from the points that ended."""
-        quantise_all(self.course.parameters, self._formats, self.players.network)
-        harvest = self.players.play(self.pixels.steps, self._formats)
-        self.course.steps += self.pixels.games * self.pixels.steps
-        self.course.returns += harvest.scores.tolist()
-        self.course.ends += [self.course.steps] * len(harvest.scores)
-        if len(harvest.actions):
-            self._learn(harvest)
+        """Play every game some steps, and learn from the rallies that ended."""
+        quantise_all(self.state.parameters, self._formats, self.workers.network)
+        batch = self.workers.play(self.pixels.num_steps, self._formats)
+        self.state.steps += self.pixels.num_envs * self.pixels.num_steps
+        self.state.returns += batch.scores.tolist()
+        self.state.ends += [self.state.steps] * len(batch.scores)
+        if len(batch.actions):
+            self._learn(batch)
 
     def pass_midpoint(self) -> None:
-        """Change course as the method has it."""
+        """Switch as the method has it."""
         self.halfway = True
         if self.method.switches:
-            self.method.at_midpoint(self.course.parameters, self.streams.start)
+            self.method.at_midpoint(self.state.parameters, self.streams.start)
             self._follow(self.method.training_contract(self.task))
         if self.method.switches or self.task.training.reset_at_midpoint:
             self._forget()
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The state that is arrays, by name."""
-        kept = {"parameters": self.course.parameters, "first": self._first, "second": self._second}
+        kept = {"parameters": self.state.parameters, "first": self._first, "second": self._second}
         return {
             **{f"{kind}.{index}": flat(array) for kind, arrays in kept.items() for index, array in enumerate(arrays)},
             **{f"method.{name}": array for name, array in self.method.arrays().items()},
-            **{f"game.{name}": array for name, array in self.players.arrays().items()},
-            "returns": np.array(self.course.returns), "ends": np.array(self.course.ends, dtype=np.int64),
+            **{f"game.{name}": array for name, array in self.workers.arrays().items()},
+            "returns": np.array(self.state.returns), "ends": np.array(self.state.ends, dtype=np.int64),
         }
 
-    def state(self) -> dict[str, Any]:
+    def checkpoint(self) -> dict[str, Any]:
         """The rest of the state, as plain JSON values."""
         return {
             "halfway": self.halfway, "updates": self._updates,
-            "steps": self.course.steps, "seconds": self.course.seconds,
+            "steps": self.state.steps, "seconds": self.state.seconds,
             "streams": [stream.bit_generator.state for stream in (self.streams.start, self.streams.actions)],
         }
 
@@ -183,13 +181,13 @@ class _Trainer:
         self.halfway, self._updates = state["halfway"], state["updates"]
         if self.halfway and self.method.switches:
             self._follow(self.method.training_contract(self.task))
-        kept = {"parameters": self.course.parameters, "first": self._first, "second": self._second}
+        kept = {"parameters": self.state.parameters, "first": self._first, "second": self._second}
         for kind, places in kept.items():
             for index, place in enumerate(places):
                 flat(place)[:] = arrays[f"{kind}.{index}"]
-        self.course.returns, self.course.ends = arrays["returns"].tolist(), arrays["ends"].tolist()
-        self.course.steps, self.course.seconds = state["steps"], state["seconds"]
-        self.players.restore(below("game.", arrays))
+        self.state.returns, self.state.ends = arrays["returns"].tolist(), arrays["ends"].tolist()
+        self.state.steps, self.state.seconds = state["steps"], state["seconds"]
+        self.workers.restore(below("game.", arrays))
         for stream, kept_state in zip((self.streams.start, self.streams.actions), state["streams"], strict=True):
             stream.bit_generator.state = kept_state
 
@@ -201,24 +199,24 @@ class _Trainer:
 
     def _forget(self) -> None:
         """Start the optimiser's state afresh."""
-        self._first, self._second = (columns_first(self.course.parameters.zeros()) for _ in range(2))
+        self._first, self._second = (columns_first(self.state.parameters.zeros()) for _ in range(2))
         self._updates = 0
 
     def _rate(self) -> float:
-        rate = self.task.training.rate(self.spec.hidden, len(self.course.returns)) * self._warmth()
-        return rate * (self.pixels.shared_rate if self.halfway and self.method.shares_weights else 1.0)
+        rate = self.task.training.rate(self.spec.hidden, len(self.state.returns)) * self._warmth()
+        return rate * (self.pixels.shared_learning_rate if self.halfway and self.method.shares_weights else 1.0)
 
     def _warmth(self) -> float:
         """1, and in the last part of the run a straight line from there to 0."""
         episodes = self.task.training.episodes
-        return min(1.0, max(0.0, (episodes - len(self.course.returns)) / max(1.0, episodes * self.pixels.cooling)))
+        return min(1.0, max(0.0, (episodes - len(self.state.returns)) / max(1.0, episodes * self.pixels.annealing)))
 
-    def _learn(self, batch: Harvest) -> None:
+    def _learn(self, batch: RolloutBatch) -> None:
         """Learn from a batch a few times over, each time in a few parts."""
         frames, count = batch.frames.split(), len(batch.actions)
         advantages = (batch.returns - batch.returns.mean()) / np.sqrt(batch.returns.var() + SMALLEST_VARIANCE)
-        for _ in range(self.pixels.passes):
-            for part in np.array_split(self.streams.actions.permutation(count), self.pixels.parts):
+        for _ in range(self.pixels.update_epochs):
+            for part in np.array_split(self.streams.actions.permutation(count), self.pixels.num_minibatches):
                 seen = Frames.of([frames[index] for index in part])
                 self._update(seen, batch.actions[part], batch.log_probabilities[part], advantages[part])
 
@@ -226,26 +224,26 @@ class _Trainer:
         self, frames: Frames, actions: IntArray, log_probabilities: FloatArray, advantages: FloatArray
     ) -> None:
         """One update from some steps; ``advantages`` are standardised over the batch."""
-        network = self.players.network  # which nobody reads while no game is played
-        quantise_all(self.course.parameters, self._formats, network)
+        network = self.workers.network  # which nobody reads while no game is played
+        quantise_all(self.state.parameters, self._formats, network)
         passes = forward(self._formats, network, frames)
         ratio = np.exp(passes.logarithm[np.arange(len(actions)), actions] - log_probabilities)
         advantage = advantages * ratio
-        advantage[np.where(advantage > 0, ratio > 1 + self.pixels.clip, ratio < 1 - self.pixels.clip)] = 0.0
+        advantage[np.where(advantage > 0, ratio > 1 + self.pixels.clip_coef, ratio < 1 - self.pixels.clip_coef)] = 0.0
         gradient = self._gradient
         entropy = self.task.training.entropy if self._warmth() == 1.0 else 0.0
         gradients(self._formats, network, frames, actions, advantage, passes, entropy, gradient)
-        _shorten(gradient, self.pixels.longest_gradient)
+        _shorten(gradient, self.pixels.max_grad_norm)
         self.method.after_backward(gradient)
         self._updates += 1
         rate = self._rate()
         for latent, slope, first, second in zip(
-            self.course.parameters, gradient, self._first, self._second, strict=True
+            self.state.parameters, gradient, self._first, self._second, strict=True
         ):
             adam_one(flat(latent), flat(slope), flat(first), flat(second), rate, self._updates)
-        self.method.after_step(self.course.parameters)
+        self.method.after_step(self.state.parameters)
         if self._limit is not None:
-            for weight in self.course.parameters.weights:
+            for weight in self.state.parameters.weights:
                 np.clip(weight, -self._limit, self._limit, out=weight)
 
 
@@ -266,18 +264,18 @@ class _Keeper:
 
     def keep(self, trainer: _Trainer, finished: bool) -> None:
         """Write the state if it is time, or the run has ``finished``; and the curve, if a game ended."""
-        self._write_curve(trainer.course)
+        self._write_curve(trainer.state)
         if finished or time.perf_counter() - self._kept >= CHECKPOINT_SECONDS:
-            save_checkpoint(self._directory / CHECKPOINT, self._inputs, trainer.arrays(), trainer.state())
+            save_checkpoint(self._directory / CHECKPOINT, self._inputs, trainer.arrays(), trainer.checkpoint())
             self._kept = time.perf_counter()
 
-    def _write_curve(self, course: Course) -> None:
+    def _write_curve(self, state: TrainingState) -> None:
         # A few hundred lines: written anew, so that a run that goes back to its checkpoint goes back here too.
         path = self._directory / CURVE
         partial = path.with_name(f".{path.name}.{os.getpid()}")
         lines = (
             json.dumps({"game": game, "steps": end, "return": value})
-            for game, (end, value) in enumerate(zip(course.ends, course.returns, strict=True), start=1)
+            for game, (end, value) in enumerate(zip(state.ends, state.returns, strict=True), start=1)
         )
         partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         partial.replace(path)

@@ -20,12 +20,10 @@ from hls4rl.policy import PolicySpec
 from hls4rl.task import ADVANTAGES, OPTIMISERS, Task, Training
 from hls4rl.train import environments
 from hls4rl.train.compiled import compiled, compiled_any_order
-from hls4rl.train.course import Course, Streams
 from hls4rl.train.methods import Method
 from hls4rl.train.methods import method as create_method
-from hls4rl.train.methods.compression import Compression
-from hls4rl.train.methods.pruning import Pruning
 from hls4rl.train.parameters import Parameters
+from hls4rl.train.state import Streams, TrainingState
 from hls4rl.train.vpg.advantage import SMALLEST_VARIANCE
 
 EPISODES_A_CALL = 50
@@ -97,13 +95,12 @@ class Rules(NamedTuple):
     @classmethod
     def of(cls, method: Method) -> Rules:
         """The rules of ``method`` as they stand."""
-        groups = method.groups if isinstance(method, Compression) else None
-        kept = method.kept if isinstance(method, Pruning) else None
+        groups, kept = method.groups, method.kept
         no_group, none_kept = np.empty((0, 0), dtype=np.int64), np.empty((0, 0))
         hidden_limit, output_limit = method.latent_limits
         return cls(
             float(hidden_limit), float(output_limit),
-            *(groups or (no_group, no_group)),
+            *((groups[0], groups[1]) if groups else (no_group, no_group)),
             *((kept[0].astype(np.float64), kept[1].astype(np.float64)) if kept else (none_kept, none_kept)),
         )
 
@@ -173,19 +170,19 @@ class World(NamedTuple):
     """The environment's own stream."""
 
 
-def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
-    """Train one policy; yields its course after every few episodes, and the last one is the result.
+def run(task: Task, spec: PolicySpec) -> Iterator[TrainingState]:
+    """Train one policy; yields its state after every few episodes, and the last one is the result.
 
     Raises:
         ProjectError: the task's environment cannot be made or is of another kind.
     """
     settings, streams, method = task.training, Streams.of(spec.seed), create_method(spec)
     features, actions = task.spaces
-    course = Course(Parameters.uniform(features, spec.hidden, actions, streams.start), [])
-    method.initialise(course.parameters, settings.output_gain)
+    state = TrainingState(Parameters.uniform(features, spec.hidden, actions, streams.start), [])
+    method.initialise(state.parameters, settings.output_gain)
     limit = time_limit(task)
     world, buffers, passes = _world(task, streams), _buffers(limit, features), Passes.of(limit, spec.hidden, actions)
-    formats, latent = training_formats(task, method), Arrays(*course.parameters)
+    formats, latent = training_formats(task, method), Arrays(*state.parameters)
     moments = _zeros(latent), _zeros(latent)
     recipe = Settings.of(settings)
     started, episode, updates = time.perf_counter(), 0, 0
@@ -193,18 +190,18 @@ def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
     midpoint = settings.episodes // 2 if switches else settings.episodes
     while episode < settings.episodes:
         if switches and episode == midpoint:
-            method.at_midpoint(course.parameters, streams.start)
+            method.at_midpoint(state.parameters, streams.start)
             moments, updates, midpoint = (_zeros(latent), _zeros(latent)), 0, settings.episodes
         returns, rules = np.zeros(min(EPISODES_A_CALL, midpoint - episode)), Rules.of(method)
         rates = np.array([settings.rate(spec.hidden, episode + index) for index in range(len(returns))])
-        course.steps += train_episodes(
+        state.steps += train_episodes(
             world, formats, recipe, rules, latent, *moments, updates, episode, buffers, passes, streams.actions, rates,
             returns,
         )
-        course.returns.extend(returns.tolist())
-        course.seconds = time.perf_counter() - started
+        state.returns.extend(returns.tolist())
+        state.seconds = time.perf_counter() - started
         episode, updates = episode + len(returns), updates + len(returns)
-        yield course
+        yield state
 
 
 @compiled

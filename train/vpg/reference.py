@@ -12,17 +12,17 @@ import torch
 
 from hls4rl.policy import PolicySpec
 from hls4rl.task import Task
-from hls4rl.train.course import Course, Streams
 from hls4rl.train.methods import method as create_method
 from hls4rl.train.network import PolicyNetwork
 from hls4rl.train.parameters import Parameters
+from hls4rl.train.state import Streams, TrainingState
 from hls4rl.train.vpg.advantage import Baseline, advantages
 from hls4rl.train.vpg.objective import parameters_of, quantised, update
 from hls4rl.train.vpg.rollout import play_episode
 
 
-def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
-    """Train one policy; yields its course after every episode, and the last one is the result.
+def run(task: Task, spec: PolicySpec) -> Iterator[TrainingState]:
+    """Train one policy; yields its state after every episode, and the last one is the result.
 
     Raises:
         ProjectError: the task's environment cannot be made or is of another kind.
@@ -34,8 +34,8 @@ def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
     if settings.raw_observations:
         network.observation = torch.nn.Identity()
     _load(network, Parameters.uniform(features, spec.hidden, actions, streams.start))
-    course = Course(parameters_of(network), [])
-    method.initialise(course.parameters, settings.output_gain)
+    state = TrainingState(parameters_of(network), [])
+    method.initialise(state.parameters, settings.output_gain)
     optimiser = _optimiser(network, settings.optimiser)
     baseline = Baseline(settings.baseline_rate)
     env = task.make()
@@ -43,16 +43,16 @@ def run(task: Task, spec: PolicySpec) -> Iterator[Course]:
     started = time.perf_counter()
     for episode in range(settings.episodes):
         if (method.switches or settings.reset_at_midpoint) and episode == settings.episodes // 2:
-            method.at_midpoint(course.parameters, streams.start)
+            method.at_midpoint(state.parameters, streams.start)
             optimiser = _optimiser(network, settings.optimiser)
         trajectory = play_episode(env, task, network.contract, quantised(network), streams.actions)
         advantage = advantages(settings.advantage, baseline, trajectory.rewards, settings.discount)
         optimiser.param_groups[0]["lr"] = settings.rate(spec.hidden, episode)
         update(network, optimiser, method, trajectory, advantage, settings.entropy)
-        course.returns.append(float(trajectory.rewards.sum()))
-        course.steps += len(trajectory.rewards)
-        course.seconds = time.perf_counter() - started
-        yield course
+        state.returns.append(float(trajectory.rewards.sum()))
+        state.steps += len(trajectory.rewards)
+        state.seconds = time.perf_counter() - started
+        yield state
     env.close()
 
 

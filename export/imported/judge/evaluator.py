@@ -33,7 +33,7 @@ def _normalise(self: Any, x: Any, scale: Any, bias: Any, mean: Any, variance: An
     # Inference only: ONNX's own evaluator mixes the batch's mean and variance into the running ones.
     shape = [1, -1] + [1] * (x.ndim - 2)
     scale, bias, mean, variance = (item.reshape(shape) for item in (scale, bias, mean, variance))
-    return ((x - mean) / np.sqrt(variance + (1e-5 if epsilon is None else epsilon)) * scale + bias,)
+    return ((x - mean) / np.sqrt(variance + (float(np.float32(1e-5)) if epsilon is None else epsilon)) * scale + bias,)
 
 
 def _cast(self: Any, x: Any, to: Any = None, **options: Any) -> tuple[Any]:

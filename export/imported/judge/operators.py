@@ -60,7 +60,7 @@ def _normalise(call: Call) -> Interval:
         return Interval(value.low.reshape(shape), value.high.reshape(shape), True)
 
     gamma, beta, mean, variance = (along(index) for index in range(1, 5))
-    epsilon = number(float(call.attributes.get("epsilon", 1e-5)), x)
+    epsilon = number(float(call.attributes.get("epsilon", np.float32(1e-5))), x)
     spread = root(add(variance, epsilon, call), call)
     return add(mul(div(sub(x, mean, call), spread, call), gamma, call), beta, call)
 
@@ -99,7 +99,7 @@ def _extreme(how: Callable[[Array, Array], Array]) -> Callable[[Call], Interval]
 
 
 def _leaky(call: Call) -> Interval:
-    value, slope = call.operand(0), number(float(call.attributes.get("alpha", 0.01)), call.operand(0))
+    value, slope = call.operand(0), number(float(call.attributes.get("alpha", np.float32(0.01))), call.operand(0))
     if slope.low < 0:
         raise ValueError("falls")
     scaled = mul(value, slope, call)

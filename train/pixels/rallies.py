@@ -1,7 +1,7 @@
-"""Games played side by side, cut into points: a point is the stretch of steps up to a reward.
+"""Games played side by side, cut into rallies: a rally is the stretch of steps up to a reward.
 
-A point's outcome says little of the points before it, so each is an episode of its own to policy gradient: its return
-is discounted from its end, and only whole points are learnt from. Steps of a point that is not over wait for the next
+A rally's outcome says little of the rallies before it, so each is an episode of its own to policy gradient: its return
+is discounted from its end, and only whole rallies are learnt from. Steps of a rally that is not over wait for the next
 batch.
 """
 
@@ -33,8 +33,8 @@ class Step(NamedTuple):
     """Of the action, when it was drawn."""
 
 
-class Harvest(NamedTuple):
-    """The steps of whole points, game after game, and the scores of the games that ended, likewise."""
+class RolloutBatch(NamedTuple):
+    """The steps of whole rallies, game after game, and the scores of the games that ended, likewise."""
 
     frames: Frames
     actions: IntArray
@@ -42,7 +42,7 @@ class Harvest(NamedTuple):
     log_probabilities: FloatArray
     """Shape (N,)."""
     returns: FloatArray
-    """Return-to-go within each step's point; shape (N,)."""
+    """Return-to-go within each step's rally; shape (N,)."""
     scores: FloatArray
     """Shape (games that ended,)."""
 
@@ -60,7 +60,7 @@ class Resumable(Protocol):
 
 
 class Game:
-    """One copy of a task's environment, the point that it is in, and the source of its chances."""
+    """One copy of a task's environment, the rally that it is in, and the source of its chances."""
 
     def __init__(self, task: Task, rng: np.random.Generator) -> None:
         self._task, self._rng = task, rng
@@ -91,10 +91,10 @@ class Game:
             self._scores.append(self._score)
             self.frame, self._score = self._start(), 0.0
 
-    def harvest(self) -> Harvest:
+    def batch(self) -> RolloutBatch:
         """What has ended since the last call."""
         actions, log_probabilities = _drawn(self._over)
-        found = Harvest(
+        found = RolloutBatch(
             Frames.of([step.frame for step in self._over]), actions, log_probabilities,
             np.concatenate([np.zeros(0), *self._returns]), np.array(self._scores, dtype=np.float64),
         )
@@ -102,7 +102,7 @@ class Game:
         return found
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """The whole state between two harvests, as arrays by name."""
+        """The whole state between two batches, as arrays by name."""
         frames = Frames.of([self.frame, *(step.frame for step in self._point)])
         actions, log_probabilities = _drawn(self._point)
         chances = self._rng.bit_generator.state
@@ -136,23 +136,23 @@ class Game:
         return Frame.of(self._task.integers(observation[places], places), places)
 
 
-def play(games: Sequence[Game], steps: int, decide: Callable[[Frames], Passes]) -> Harvest:
+def play(games: Sequence[Game], steps: int, decide: Callable[[Frames], Passes]) -> RolloutBatch:
     """Play ``steps`` steps of each game, with actions drawn from the policy that ``decide`` answers."""
     for _ in range(steps):
         passes = decide(Frames.of([game.frame for game in games]))
         for game, policy, logarithm in zip(games, passes.policy, passes.logarithm, strict=True):
             action = game.draw(policy)
             game.step(action, float(logarithm[action]))
-    return together([game.harvest() for game in games])
+    return together([game.batch() for game in games])
 
 
-def together(harvests: Sequence[Harvest]) -> Harvest:
-    """One harvest of several, in their order."""
-    frames, *others = zip(*harvests, strict=True)
+def together(batches: Sequence[RolloutBatch]) -> RolloutBatch:
+    """One batch of several, in their order."""
+    frames, *others = zip(*batches, strict=True)
     lengths = [np.diff(item.starts) for item in frames]
     starts = np.concatenate([[0], np.cumsum(np.concatenate(lengths), dtype=np.int64)])
     places, values = (np.concatenate([getattr(item, name) for item in frames]) for name in ("places", "values"))
-    return Harvest(Frames(places, values, starts), *(np.concatenate(arrays) for arrays in others))
+    return RolloutBatch(Frames(places, values, starts), *(np.concatenate(arrays) for arrays in others))
 
 
 def _drawn(steps: Sequence[Step]) -> tuple[IntArray, FloatArray]:

@@ -27,7 +27,7 @@ from hls4rl.task import Observation, Task
 
 
 @dataclass(frozen=True)
-class Subject:
+class DesignUnderProof:
     """One run, and the part that it was built for."""
 
     run: Run
@@ -148,15 +148,20 @@ class Subject:
         return QonnxBackend(self.run.qonnx)
 
 
-def find_subjects(root: Path) -> list[Subject]:
+def find_designs(root: Path) -> list[DesignUnderProof]:
     """All built policies in ``<root>/<task>/<run>/<part>/``, in the order of their paths; no streaming cores."""
     found = []
     for part in part_names():
         for path in sorted(root.glob(f"*/*/{part}/{NETLIST}")):
             run = path.parents[1]
-            if (run / "policy" / "policy.safetensors").is_file() and not (is_stream(run / part) or is_folded(run / part)):
-                found.append(Subject(Run.at(run), part))
-    return sorted(found, key=lambda subject: (str(subject.run.directory), subject.part))
+            if (run / "policy" / "policy.safetensors").is_file() and not _is_clocked(run / part):
+                found.append(DesignUnderProof(Run.at(run), part))
+    return sorted(found, key=lambda design: (str(design.run.directory), design.part))
+
+
+def _is_clocked(built: Path) -> bool:
+    """Whether an answer depends on many clocks there, so that nothing proves it."""
+    return is_stream(built) or is_folded(built)
 
 
 def _version(package: str) -> str:

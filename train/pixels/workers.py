@@ -24,7 +24,7 @@ from hls4rl.processes import follow_owner
 from hls4rl.task import Task
 from hls4rl.train.parameters import Parameters
 from hls4rl.train.pixels.checkpoint import below
-from hls4rl.train.pixels.points import Game, Harvest, play, together
+from hls4rl.train.pixels.rallies import Game, RolloutBatch, play, together
 from hls4rl.train.pixels.sparse import forward
 from hls4rl.train.vpg.kernel import Formats
 
@@ -32,7 +32,7 @@ _START = multiprocessing.get_context("forkserver")  # quick, and no thread of ou
 _START.set_forkserver_preload([__name__])
 
 
-class Players:
+class RolloutWorkers:
     """Copies of a task's environment, played side by side."""
 
     def __init__(self, task: Task, count: int, hidden: int, rng: np.random.Generator) -> None:
@@ -59,7 +59,7 @@ class Players:
         with self._closed_on_error():
             self._answers()
 
-    def play(self, steps: int, formats: Formats) -> Harvest:
+    def play(self, steps: int, formats: Formats) -> RolloutBatch:
         """Play ``steps`` steps of each game."""
         return together(self._ask([("play", (steps, formats))] * len(self._lines)))
 

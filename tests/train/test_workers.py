@@ -17,13 +17,13 @@ import pytest
 from hls4rl.errors import ProjectError
 from hls4rl.policy import PolicySpec
 from hls4rl.task import Task, change, load_task
-from hls4rl.train.course import Course
 from hls4rl.train.methods.base import real_contract
 from hls4rl.train.pixels import trainer as pixel_trainer
-from hls4rl.train.pixels.players import Players
+from hls4rl.train.pixels.workers import RolloutWorkers
+from hls4rl.train.state import TrainingState
 from hls4rl.train.vpg.kernel import Formats
 
-SMALL = "training.episodes=3 pixels.games=3 pixels.steps=200"
+SMALL = "training.episodes=3 pixels.num_envs=3 pixels.num_steps=200"
 HIDDEN = 4
 
 
@@ -33,55 +33,55 @@ def task() -> Task:
 
 
 @pytest.fixture
-def players(task: Task) -> Players:
-    return Players(task, 3, HIDDEN, np.random.default_rng(0))
+def workers(task: Task) -> RolloutWorkers:
+    return RolloutWorkers(task, 3, HIDDEN, np.random.default_rng(0))
 
 
 def test_the_number_of_processes_changes_nothing(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
-    def trained(processors: int) -> Course:
+    def trained(processors: int) -> TrainingState:
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(processors))
-        *_, course = pixel_trainer.run(task, PolicySpec("pong", "binaryconnect", HIDDEN, 1))
-        return course
+        *_, state = pixel_trainer.run(task, PolicySpec("pong", "binaryconnect", HIDDEN, 1))
+        return state
 
     one, three = trained(1), trained(3)
     assert (one.returns, one.steps) == (three.returns, three.steps)
     assert all(np.array_equal(*pair) for pair in zip(one.parameters, three.parameters, strict=True))
 
 
-def test_games_go_on_from_where_they_were_kept(task: Task, players: Players) -> None:
+def test_games_go_on_from_where_they_were_kept(task: Task, workers: RolloutWorkers) -> None:
     formats = Formats.of(real_contract(task))
-    for array in players.network:
+    for array in workers.network:
         array[:] = np.random.default_rng(1).normal(size=array.shape)
-    players.play(150, formats)  # in the middle of a point
-    kept = players.arrays()
-    expected = players.play(300, formats)
+    workers.play(150, formats)  # in the middle of a rally
+    kept = workers.arrays()
+    expected = workers.play(300, formats)
     assert len(expected.actions) > 100
-    players.restore(kept)
-    again = players.play(300, formats)
-    players.close()
+    workers.restore(kept)
+    again = workers.play(300, formats)
+    workers.close()
     assert all(np.array_equal(*pair) for pair in zip(again.frames, expected.frames, strict=True))
     assert all(np.array_equal(*pair) for pair in zip(again[1:], expected[1:], strict=True))
 
 
-def test_a_process_that_is_killed_is_told_in_one_line(task: Task, players: Players) -> None:
+def test_a_process_that_is_killed_is_told_in_one_line(task: Task, workers: RolloutWorkers) -> None:
     multiprocessing.active_children()[0].kill()
     with pytest.raises(ProjectError, match=r"a process that plays games has ended .*goes on from its last checkpoint"):
-        players.play(1000, Formats.of(real_contract(task)))
+        workers.play(1000, Formats.of(real_contract(task)))
 
 
 def test_an_environment_that_cannot_keep_its_state_is_refused(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(Path(__file__).parents[1] / "hls_projects")
     stripes = dataclasses.replace(task, environment="stripes:hls4rl-tests/Stripes-v0")
-    players = Players(stripes, 2, HIDDEN, np.random.default_rng(0))
+    workers = RolloutWorkers(stripes, 2, HIDDEN, np.random.default_rng(0))
     with pytest.raises(ProjectError, match="its state cannot be kept"):
-        players.arrays()
+        workers.arrays()
 
 
 def test_players_end_with_the_one_who_plays() -> None:
     script = (
         "import multiprocessing, numpy, time\n"
-        "from hls4rl.train.pixels.players import Players\nfrom hls4rl.task import load_task\n"
-        "Players(load_task('pong'), 2, 4, numpy.random.default_rng(0))\n"
+        "from hls4rl.train.pixels.workers import RolloutWorkers\nfrom hls4rl.task import load_task\n"
+        "RolloutWorkers(load_task('pong'), 2, 4, numpy.random.default_rng(0))\n"
         "print(*(child.pid for child in multiprocessing.active_children()), flush=True)\ntime.sleep(100)\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as child:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from foreign_models import QonnxGraph, brevitas_model
+from imported_models import QonnxGraph, brevitas_model
 
 from hls4rl.backend import Answer
 from hls4rl.errors import ProjectError
@@ -13,9 +13,9 @@ from hls4rl.export.check import check_observations
 from hls4rl.export.imported.original import Original
 from hls4rl.export.model_file import save_model
 from hls4rl.export.network_writer import network_model
-from hls4rl.hls_projects.foreign import build_foreign
 from hls4rl.hls_projects.hls.convert import write_project
 from hls4rl.hls_projects.hls.csim import CsimBackend, build_csim
+from hls4rl.hls_projects.imported import build_imported
 from hls4rl.hls_projects.rtl.pipelined import write_rtl
 from hls4rl.hls_projects.simulation.pipelined import RtlBackend, build_rtl_model
 from hls4rl.task import Hardware
@@ -23,9 +23,18 @@ from hls4rl.task import Hardware
 pytestmark = pytest.mark.xdist_group("csim")
 
 
-@pytest.mark.parametrize("name", ["fixed point", "tanh"])
+def learned_scales(path: Path) -> Path:
+    """8 bits, a signed and a narrow activation: a multiplier behind the sums, and limits that no type has."""
+    rng = np.random.default_rng(3)
+    graph = QonnxGraph(3).quant(0.0157, 8.0).dense(rng.normal(size=(3, 4)), 0.0047, 8.0, rng.normal(size=4) * 0.2)
+    graph.quant(0.0129, 8.0).dense(rng.normal(size=(4, 3)), 0.0047, 8.0, rng.normal(size=3) * 0.2)
+    return graph.quant(0.0129, 8.0, narrow=1).dense(rng.normal(size=(3, 3)), 0.0035, 8.0).save(path)
+
+
+@pytest.mark.parametrize("name", ["fixed point", "tanh", "learned scales"])
 def test_both_roads_give_the_model_s_integers(name: str, tmp_path: Path) -> None:
-    original = Original.load(brevitas_model(name, tmp_path / "model.onnx", seed=1))
+    path = tmp_path / "model.onnx"
+    original = Original.load(learned_scales(path) if name == "learned scales" else brevitas_model(name, path, seed=1))
     network = original.folded.network
     rows = check_observations(network.input, network.features)
     expected = Answer.of_logits(original.infer(rows))
@@ -41,10 +50,10 @@ def test_both_roads_give_the_model_s_integers(name: str, tmp_path: Path) -> None
         assert np.array_equal(answer.actions, expected.actions)
 
 
-def test_a_foreign_model_goes_all_the_way(tmp_path: Path) -> None:
+def test_an_imported_model_goes_all_the_way(tmp_path: Path) -> None:
     graph = QonnxGraph(3).quant(0.3, 3.0).dense([[1, -1], [2, 0], [-1, 1]], 1.0, 3.0).node("BipolarQuant", 0.7)
     model = graph.dense([[1, -1], [2, 0]], 1.0, 3.0, [0.4, 0.1]).save(tmp_path / "von außen.onnx")
-    path = build_foreign(model, Hardware(part="xc7"), tmp_path / "runs")
+    path = build_imported(model, Hardware(part="xc7"), tmp_path / "runs")
     summary = json.loads(path.read_text(encoding="utf-8"))
     assert path.parent.parent.name.startswith("von-au-en-")
     assert summary["mismatches"] == summary["model_check"]["undecided"] == 0
@@ -53,14 +62,14 @@ def test_a_foreign_model_goes_all_the_way(tmp_path: Path) -> None:
     assert not summary["logits_exact"]
     assert summary["observation_scale"] == pytest.approx(0.3)
     before = path.stat().st_mtime_ns
-    assert build_foreign(model, Hardware(part="xc7"), tmp_path / "runs") == path
+    assert build_imported(model, Hardware(part="xc7"), tmp_path / "runs") == path
     assert path.stat().st_mtime_ns == before
 
 
 def test_a_refused_model_leaves_nothing(tmp_path: Path) -> None:
     model = QonnxGraph(3).dense([[1, -1]] * 3, 1.0, 3.0).save(tmp_path / "raw.onnx")
     with pytest.raises(ProjectError, match="takes the raw observation"):
-        build_foreign(model, Hardware(), tmp_path / "runs")
+        build_imported(model, Hardware(), tmp_path / "runs")
     with pytest.raises(ProjectError, match="no such file"):
-        build_foreign(tmp_path / "missing.onnx", Hardware(), tmp_path / "runs")
+        build_imported(tmp_path / "missing.onnx", Hardware(), tmp_path / "runs")
     assert not (tmp_path / "runs").exists()

@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from hls4rl.backend import Answer, Backend
-from hls4rl.contract import FixedPoint, IntArray, Sign
+from hls4rl.contract import FixedPoint, IntArray, MultiplyShift, Sign
 from hls4rl.errors import ProjectError
 from hls4rl.export.check import check_observations
 from hls4rl.export.imported.original import Original
@@ -39,15 +40,15 @@ from hls4rl.stage import Stage, contents, exclusive, write_json
 from hls4rl.task import Hardware
 
 FOLDER = "onnx"
-"""Folder below the root where foreign models are built, one directory a model."""
+"""Folder below the root where imported models are built, one directory a model."""
 RANDOM_OBSERVATIONS = 20_000
 VERDICT = "check.json"
 """What the model's own execution said of the folded network; see :class:`hls4rl.export.imported.judge.Verdict`."""
 
 
 @dataclass(frozen=True)
-class ForeignBuild:
-    """The build of one foreign model for one part."""
+class ImportedBuild:
+    """The build of one imported model for one part."""
 
     model: Path
     hardware: Hardware
@@ -171,8 +172,8 @@ class ForeignBuild:
         }
 
 
-def build_foreign(model: Path, hardware: Hardware, root: Path, console: Console | None = None) -> Path:
-    """Everything from a foreign QONNX model to the report; what is there already isn't made again.
+def build_imported(model: Path, hardware: Hardware, root: Path, console: Console | None = None) -> Path:
+    """Everything from an imported QONNX model to the report; what is there already isn't made again.
 
     Returns:
         Path of ``report/summary.json``.
@@ -184,9 +185,10 @@ def build_foreign(model: Path, hardware: Hardware, root: Path, console: Console 
     console = console or Console(quiet=True)
     if not model.is_file():
         raise ProjectError(f"{model}: no such file; give a QONNX model with ONNX=path/to/model.onnx")
-    build = ForeignBuild(model, hardware, root)
+    build = ImportedBuild(model, hardware, root)
     folding = build.original.folded  # what cannot be folded is told before anything is written
-    console.print(f"{model.name}: activations folded by {', '.join(folding.ways) or 'nothing'}", highlight=False)
+    ways = ", ".join(folding.ways) or "nothing"
+    console.print(f"{escape(model.name)}: activations folded by {ways}", highlight=False)
     with exclusive(build.directory):
         for name, stage, maker in build.stages():
             if stage.is_current:
@@ -199,7 +201,7 @@ def build_foreign(model: Path, hardware: Hardware, root: Path, console: Console 
     return build.directory / "report" / "summary.json"
 
 
-def print_foreign(path: Path, console: Console) -> None:
+def print_imported(path: Path, console: Console) -> None:
     """Print the table of ``summary.json``."""
     summary = json.loads(path.read_text(encoding="utf-8"))
     table = Table(title=f"{summary['model']} on {summary['part']}", title_justify="left")
@@ -210,6 +212,8 @@ def print_foreign(path: Path, console: Console) -> None:
         table.add_row(f"{item['backend']}: mismatches in {item['steps']:,}", f"{item['mismatches']} ({compared})")
     for key in ("lut", "ff", "dsp", "bram", "fmax_mhz", "cycles", "latency_ns"):
         table.add_row(key, "–" if summary[key] is None else f"{summary[key]:,}")
+    if cap := summary["implementation"].get("fmax_capped_by"):
+        table.add_row("fmax_mhz is capped by", cap)
     verdict = summary["model_check"]
     count = verdict["integer_observations"] + verdict["real_observations"]
     table.add_row(f"the model itself, executed on {count:,} observations: wrong", "0")
@@ -219,5 +223,5 @@ def print_foreign(path: Path, console: Console) -> None:
     console.print(table)
 
 
-def _named(kind: FixedPoint | Sign | None) -> dict[str, Any] | None:
+def _named(kind: FixedPoint | Sign | MultiplyShift | None) -> dict[str, Any] | None:
     return None if kind is None else {"type": type(kind).__name__, **asdict(kind)}

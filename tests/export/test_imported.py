@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from foreign_models import BREVITAS, QonnxGraph, brevitas_model, keras_model
+from imported_models import BREVITAS, QonnxGraph, brevitas_model, keras_model
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 from qonnx.util.cleanup import cleanup_model
@@ -28,8 +28,9 @@ from hls4rl.export.onnxruntime_backend import OnnxRuntimeBackend
 from hls4rl.export.qonnx_backend import QonnxBackend
 
 WAYS = {
-    "fixed point": {"shift"}, "floating scales": {"multiplier", "thermometer"}, "real bias": {"multiplier"},
-    "per channel": {"multiplier"}, "binary": {"sign"}, "tanh": {"thermometer", "multiplier"},
+    "fixed point": {"shift"}, "floating scales": {"multiplier", "multiply-shift", "thermometer"},
+    "real bias": {"multiplier", "multiply-shift"}, "per channel": {"multiplier", "multiply-shift"}, "binary": {"sign"},
+    "tanh": {"thermometer", "multiplier", "multiply-shift"},
 }
 
 
@@ -137,7 +138,6 @@ REFUSED: dict[str, tuple[Callable[[], QonnxGraph], str]] = {
     "too many steps": (
         lambda: dense(dense(start(), 8).node("Tanh").quant(2.0**-9, 10.0)), r"needs \d+ thresholds, more than 1024"
     ),
-    "many bits and odd scales": (lambda: dense(dense(start()).quant(0.3, 16.0)), r"power-of-two scales, or 10 bits"),
     "a negative scale": (lambda: dense(start()).quant(-0.5, 4.0), r"has scale -0.5; it must be positive"),
     "too many input bits": (lambda: dense(QonnxGraph(3).quant(0.5, 24.0)), r"24 bits; give the observation 16"),
 }

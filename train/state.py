@@ -28,7 +28,7 @@ class Streams:
 
 
 @dataclass
-class Course:
+class TrainingState:
     """Where a training run stands; trainers yield it after every few episodes."""
 
     parameters: Parameters

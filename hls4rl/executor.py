@@ -1,0 +1,31 @@
+"""What is known of an executor before it is opened; one file of :mod:`hls4rl.hls_projects.executors` each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hls4rl.backend import Backend
+from hls4rl.run import Run
+
+
+@dataclass(frozen=True)
+class Executor:
+    """One kind of executor of a built policy; its module's name is what a user calls it."""
+
+    place: int
+    """Its rank from software to gates, in tables and in the order of comparisons."""
+    label: str
+    """What it is, for reports."""
+    stage: Callable[[Run, str], Path]
+    """The folder that must have been built, for a run and the name of a part."""
+    open: Callable[[Path], Backend]
+    """Loads the files of that folder; libraries that take long to import are imported here only."""
+    gates: bool = False
+    """Whether it simulates our own RTL, which the vendor's flow doesn't have."""
+    shows_logits: bool = True
+    """Whether it answers logits too, or actions only."""
+    sampled: int | None = None
+    """Of a streaming core it drives no episodes, since a step takes its gates 0.1 s whether 1 frame or 64 pass side by
+    side, but answers as many of the reference's observations."""

@@ -1,0 +1,30 @@
+"""All executors of a built policy, from software to gates, one module each: this folder is the list of them.
+
+An executor on a board answers over its link and has to be asked for: see :mod:`hls4rl.firmware.hil`.
+"""
+
+from __future__ import annotations
+
+from hls4rl import registry
+from hls4rl.backend import Backend
+from hls4rl.errors import ProjectError
+from hls4rl.executor import Executor
+from hls4rl.run import Run
+
+EXECUTORS: dict[str, Executor] = registry.load("hls4rl.hls_projects.executors", "EXECUTOR")
+"""By the name that a user calls them, from software to gates; the first is the reference of all comparisons."""
+
+BACKENDS = tuple(EXECUTORS)
+"""Their names."""
+
+
+def open_backend(name: str, run: Run, part: str) -> Backend:
+    """The executor ``name`` of the policy of ``run``; ``part`` says whose RTL and netlist.
+
+    Raises:
+        ProjectError: no such backend, or its files aren't built yet, or were changed.
+    """
+    if name not in EXECUTORS:
+        raise ProjectError(f"unknown backend '{name}'; choose one of {', '.join(BACKENDS)}, all")
+    kind = EXECUTORS[name]
+    return kind.open(run.verified(kind.stage(run, part)))

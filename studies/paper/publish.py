@@ -1,0 +1,96 @@
+"""``hls4rl paper --publish``: keep the rows with the project, and write the documentation's tables from them.
+
+A table lies between ``<!-- paper:NAME -->`` and ``<!-- /paper:NAME -->``; nothing in it is typed by hand.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from hls4rl.errors import ProjectError
+from hls4rl.studies.paper import departures, tables
+from hls4rl.studies.paper.answers import Answers
+from hls4rl.studies.paper.results import Results
+from hls4rl.studies.paper.variants import RECIPES, TASKS
+
+PROJECT = Path(__file__).resolve().parents[2]
+ROWS = Path(__file__).with_name("results.jsonl")
+"""The rows that the documentation's figures were made of."""
+DOCUMENTS = ("README.md", "docs/results.md", "docs/departures.md")
+PICTURES = {"capacity.png": "docs/paper.png", "step.png": "docs/step.png", "cost.png": "docs/cost.png"}
+
+
+def publish(results: Results, rows: Path, figures: Path, project: Path = PROJECT) -> list[Path]:
+    """Write tables and pictures into the documentation of a checkout; returns the files that were written.
+
+    Raises:
+        ProjectError: this is no checkout of the project, or a document names a table that there is not.
+    """
+    if not (project / "docs").is_dir():
+        raise ProjectError(f"{project}: no docs here; --publish is for a checkout of the project")
+    written = []
+    for name in DOCUMENTS:
+        path = project / name
+        if path.is_file():
+            path.write_text(fill(path.read_text(encoding="utf-8"), results, name), encoding="utf-8")
+            written.append(path)
+    for source, place in PICTURES.items():
+        shutil.copy(figures / source, project / place)
+        written.append(project / place)
+    if rows != ROWS:
+        shutil.copy(rows, ROWS)
+    return [*written, ROWS]
+
+
+def fill(text: str, results: Results, where: str) -> str:
+    """``text`` with each marked table made again."""
+    def make(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in TABLES:
+            raise ProjectError(f"{where}: no table 'paper:{name}'; there are {', '.join(sorted(TABLES))}")
+        return f"<!-- paper:{name} -->\n{TABLES[name](results)}\n<!-- /paper:{name} -->"
+
+    return re.sub(r"<!-- paper:([\w-]+) -->\n.*?<!-- /paper:\1 -->", make, text, flags=re.DOTALL)
+
+
+def _answers(results: Results) -> str:
+    return Answers(results).table()
+
+
+def _short_answers(results: Results) -> str:
+    answers = Answers(results)
+    lines = ["| claim | source | answer | control | survived |", "|---|---|---|---|---|"]
+    return "\n".join([*lines, *answers.rows("paper", "steady")])
+
+
+def _summary(results: Results) -> str:
+    """Means over the policies and widths of each method."""
+    lines = [
+        "| recipe | task | method | policies | final | area | long | noisy | solved |",
+        "|---|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for recipe in (variant.name for variant in RECIPES):
+        for task in TASKS:
+            for method in dict.fromkeys(cell.method for cell in results.cells):
+                line = tables.summary(results, recipe, task, method)
+                if line:
+                    lines.append(line)
+    return "\n".join(lines)
+
+
+def _without_heading(table: str) -> str:
+    return table.split("\n", 2)[2].strip() if table else "(not trained yet)"
+
+
+TABLES: dict[str, Callable[[Results], str]] = {
+    "answers": _answers,
+    "short-answers": _short_answers,
+    "summary": _summary,
+    "step": lambda results: _without_heading(tables.step_sizes(results)),
+    "departures": lambda results: _without_heading(departures.table(results)),
+    "costs": lambda results: _without_heading(tables.costs(results, "steady")),
+}
+"""What may stand between marks."""

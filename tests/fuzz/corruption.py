@@ -1,0 +1,272 @@
+"""Corrupted artefacts before every command that reads artefacts: each must be noticed.
+
+A root with runs of everything is made once. A case is a copy of it with one file or folder damaged, and one command.
+The command must refuse, in one line that names the place, or make the artefact again so that it is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from staged import as_stage
+
+from hls4rl.__main__ import app
+from hls4rl.checked import read_checked
+from hls4rl.errors import ProjectError
+from hls4rl.stage import METADATA, inputs_of, verified
+from hls4rl.task import TASK_DIRECTORY
+
+TASK, RUN, OTHER = "quick", "binarynet-h2-s0", "binarynet-h2-s1"
+PART, BOARD = "ecp5-25f", "ulx3s"
+_QUICK = {
+    "episodes = 2000 ": "episodes = 200 ", "validation_episodes = 100": "validation_episodes = 5",
+    "place_seeds = 3": "place_seeds = 1",
+}
+_PROJECT = ("metadata.json", "project.json", "csim/policy.so", "csim/policy.json", "firmware/policy.cpp", "weights/w")
+"""Of the many files of an hls4ml project, those that are damaged."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command, and what it reads."""
+
+    arguments: tuple[str, ...]
+    reads: tuple[str, ...]
+    """Stages and single files, below the root."""
+    cases: int
+    """How many of the possible ones are tried: few where each one is built again."""
+
+
+def _of_run(*names: str) -> tuple[str, ...]:
+    return tuple(f"{TASK}/{RUN}/{name}" for name in names)
+
+
+_STAGES = ("policy", "onnx", "hls4ml", PART)
+_SIMULATED = _of_run("policy", PART, "simulated-board")
+_CERTIFICATE = f"proof-{PART}/certificate.json"
+COMMANDS = {
+    "evaluate": Command(("evaluate", "RUN", "--episodes", "1"), _of_run(*_STAGES), 150),
+    "prove": Command(("prove", "RUN"), _of_run(*_STAGES, f"proof-{PART}/progress.json"), 60),
+    "equality": Command(("equality", "--steps", "64", "ROOT"), (*_of_run(*_STAGES), "equality.json"), 40),
+    "report": Command(("report", "ROOT"),
+        (*_of_run("policy", PART, "report", METADATA, "hil.json", _CERTIFICATE), f"{TASK}/explore/explore.json"), 80,
+    ),
+    "export": Command(("export", "POLICY"), _of_run("policy", "onnx"), 20),
+    "train": Command(("train", "RUN"), _of_run("policy"), 12),
+    "curves": Command(("curves", "TASK"), _of_run("policy"), 12),
+    "explore": Command(("explore", "TASK", "--budget", "1s"), (f"{TASK}/explore",), 12),
+    "synth": Command(("synth", "RUN"), _of_run(*_STAGES, "report"), 16),
+    "hil": Command(("hil", "RUN", "--episodes", "1"), _SIMULATED, 8),
+    "watch": Command(("watch", "RUN"), _SIMULATED, 6),
+    "endure": Command(("endure", "RUN", "--minutes", "0.005", "--frames", "50"), _SIMULATED, 6),
+    "bitstream": Command(("bitstream", "RUN"), _of_run("policy", PART, f"board-{BOARD}"), 10),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One damage, and the command that has to notice it."""
+
+    command: str
+    place: str
+    """The file or folder, below the root."""
+    damage: str
+
+
+def whole_root(root: Path) -> None:
+    """Make everything that the commands read, below ``root``."""
+    task_file(root)
+    for seed in ("1", "0"):
+        run("synth", COMMANDS["synth"], root, seed)
+    for name in ("prove", "hil", "bitstream"):
+        run(name, COMMANDS[name], root)
+    run("equality", COMMANDS["equality"], root)
+    run("explore", Command(("explore", "TASK", "--budget", "60s", "--workers", "2"), (), 0), root)
+    run("report", COMMANDS["report"], root)
+
+
+def task_file(root: Path) -> None:
+    """A task that is trained and placed quickly."""
+    text = (TASK_DIRECTORY / "cartpole.toml").read_text(encoding="utf-8")
+    for before, after in _QUICK.items():
+        assert before in text
+        text = text.replace(before, after)
+    (root / f"{TASK}.toml").write_text(text, encoding="utf-8")
+
+
+def run(name: str, command: Command, root: Path, seed: str = "0") -> None:
+    """Run a command in this process, silently.
+
+    Raises:
+        ProjectError: it refuses.
+        AssertionError: it ends with a status other than 0.
+    """
+    task = ["--env", str(root / f"{TASK}.toml")]
+    below = ["--root", str(root)]
+    words = {
+        "ROOT": below, "TASK": [*task, *below], "POLICY": [str(root / TASK / RUN / "policy" / "policy.safetensors")],
+        "RUN": [*task, "--method", "binarynet", "--hidden", "2", "--seed", seed, *below],
+    }
+    arguments = [word for item in command.arguments for word in words.get(item, [item])]
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        status = app(arguments, standalone_mode=False)
+    assert not status, f"{name} ended with status {status}"
+
+
+def cases(root: Path, commands: Sequence[str], fraction: float, start: int = 0) -> list[Case]:
+    """So many of the cases of each command, drawn evenly."""
+    rng, found = np.random.default_rng(start), []
+    for name in commands:
+        possible = list(_possible(root, name))
+        count = min(len(possible), max(1, round(COMMANDS[name].cases * fraction)))
+        found += [possible[index] for index in sorted(rng.choice(len(possible), count, replace=False))]
+    return found
+
+
+def _possible(root: Path, name: str) -> Iterator[Case]:
+    for place in COMMANDS[name].reads:
+        if (root / place).is_dir() and (root / place / METADATA).exists() and _other(root, place).is_dir():
+            yield Case(name, place, "folder of another run")
+        for path in _files(root / place):
+            for damage, work in DAMAGES.items():
+                content = path.read_bytes()
+                changed = work(content, _other(root, str(path.relative_to(root))), np.random.default_rng(0))
+                if changed != content:
+                    yield Case(name, str(path.relative_to(root)), damage)
+    if name == "evaluate":
+        for file in ("policy_core.v", "policy_logits.v", "netlist.json"):
+            if (root / TASK / RUN / PART / file).exists():
+                yield Case(name, f"{TASK}/{RUN}/{PART}/{file}", RESTAGED)
+
+
+def _files(place: Path) -> list[Path]:
+    if place.is_file():
+        return [place]
+    files = [path for path in sorted(place.rglob("*")) if path.is_file() and not path.name.startswith(".")]
+    return [path for path in files if place.name != "hls4ml" or any(name in str(path) for name in _PROJECT)]
+
+
+def _other(root: Path, place: str) -> Path:
+    return root / place.replace(f"/{RUN}/", f"/{OTHER}/")
+
+
+def _flip(content: bytes, other: Path, rng: np.random.Generator) -> bytes:
+    place = int(rng.integers(len(content)))
+    return content[:place] + bytes([content[place] ^ 1 << int(rng.integers(8))]) + content[place + 1:]
+
+
+def _forge(content: bytes, other: Path, rng: np.random.Generator) -> bytes:
+    """A number in JSON, or the core's answer in Verilog."""
+    text = content.replace(b"assign action = ", b"assign action = ~").replace(b"assign model_out", b"assign  model_out")
+    if content.startswith((b"{", b"[")):
+        text = re.sub(rb'(": |^ +)(\d+)', lambda match: match[1] + b"%d" % (int(match[2]) + 1), text, count=1)
+    return text
+
+
+Damage = Callable[[bytes, Path, np.random.Generator], bytes | None]
+DAMAGES: dict[str, Damage] = {
+    "truncated": lambda content, other, rng: content[:len(content) // 2],
+    "emptied": lambda content, other, rng: b"",
+    "one bit flipped": _flip,
+    "another run's": lambda content, other, rng: other.read_bytes() if other.is_file() else content,
+    "forged": _forge,
+    "missing": lambda content, other, rng: None,
+}
+RESTAGED = "forged, and the stage's hashes with it"
+
+
+def try_case(case: Case, root: Path, work: Path, start: int = 0) -> str:
+    """Whether the command ``refused``, or ``made again`` what was damaged.
+
+    Raises:
+        AssertionError: neither, or with a message that does not help; whatever else the command raises goes through.
+    """
+    copy = work / "root"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(root, copy, copy_function=_linked)
+    place = copy / case.place
+    _damage(case, place, copy, np.random.default_rng(start))
+    with contextlib.chdir(copy):
+        try:
+            run(case.command, COMMANDS[case.command], copy)
+        except ProjectError as error:
+            message = str(error)
+            assert "; " in message, f"a refusal without a remedy: {message}"
+            names = (place.name, place.parent.name, TASK, RUN)
+            assert any(name in message for name in names), f"a refusal that names no place: {message}"
+            return "refused"
+    assert case.damage != RESTAGED, "accepted"
+    _require_whole(place, copy)
+    return "made again"
+
+
+def _linked(source: str, target: str) -> None:
+    """Commands put whole files into place; only a search's journal grows where it lies."""
+    (shutil.copyfile if source.endswith(".journal") else os.link)(source, target)
+
+
+def _damage(case: Case, place: Path, root: Path, rng: np.random.Generator) -> None:
+    other = _other(root, case.place)
+    if place.is_dir():
+        shutil.rmtree(place)
+        shutil.copytree(other, place, copy_function=_linked)
+        return
+    content = place.read_bytes()
+    changed = DAMAGES["forged" if case.damage == RESTAGED else case.damage](content, other, rng)
+    place.unlink()  # shared with the root that is whole
+    if changed is not None:
+        place.write_bytes(changed)
+    if case.damage == RESTAGED:
+        inputs = json.loads((place.parent / METADATA).read_text(encoding="utf-8"))["inputs"]
+        as_stage(place.parent, **inputs)
+
+
+def _require_whole(place: Path, root: Path) -> None:
+    """Insist that what was damaged is whole again."""
+    try:
+        stage = next((folder for folder in (place, *place.parents) if (folder / METADATA).is_file()), None)
+        if place.suffix == ".json" and (stage is None or stage.name == RUN):
+            read_checked(place, "again")
+        else:
+            assert stage is not None
+            verified(stage, "again", **({} if place.is_file() else _inputs(stage, root)))
+    except ProjectError as error:
+        raise AssertionError(f"accepted: {error}") from error
+
+
+def _inputs(stage: Path, root: Path) -> dict[str, object]:
+    spec = inputs_of(root / TASK / RUN / "policy", "again")["spec"]
+    return {"spec": spec} if stage.name == "policy" else {}
+
+
+def corrupted_artefacts(fraction: float, start: int = 0) -> dict[str, int]:
+    """Try so many of the cases of every command; returns how many were refused and how many made again.
+
+    Raises:
+        AssertionError: some were not noticed; each is printed.
+    """
+    counts = {"cases": 0, "refused": 0, "made again": 0}
+    failures = []
+    with tempfile.TemporaryDirectory(prefix="corruption-") as work:
+        root = Path(work) / "whole"
+        root.mkdir()
+        whole_root(root)
+        for case in cases(root, list(COMMANDS), fraction, start):
+            counts["cases"] += 1
+            try:
+                counts[try_case(case, root, Path(work), start + counts["cases"])] += 1
+            except Exception as error:  # the others are still to be tried
+                failures.append(f"{case}: {type(error).__name__}: {str(error)[:300]}")
+                print(failures[-1], flush=True)
+    assert not failures, f"{len(failures)} of {counts['cases']} cases were not noticed, the first: {failures[0]}"
+    return counts
