@@ -119,7 +119,8 @@ def _constants_of(core: Plan, layer: FoldedLayer, final: bool) -> NDArray[np.uin
         flags[0, 2] = flags[count - 1, 3] = flags[count - 1, 4] = 1
     index = np.full(rows, formats.index(layer.format) if layer.format else 0)
     return np.concatenate([
-        bits(constant, core.constant_bits), bits(multiplier, core.multiplier_bits), bits(index, _index_bits(len(formats))), flags.astype(np.uint8),
+        bits(constant, core.constant_bits), bits(multiplier, core.multiplier_bits),
+        bits(index, _index_bits(len(formats))), flags.astype(np.uint8),
     ], axis=1)
 
 
@@ -171,7 +172,8 @@ def _parameters(core: Plan, words: dict[str, int]) -> dict[str, str | int]:
         "WEIGHT_ADDRESS_BITS": _index_bits(words[WEIGHTS]), "CODE_BITS": storage.code_bits,
         "VALUE_BITS": storage.value_bits, "GAP_BITS": storage.gap_bits, "BOOKS": max(1, len(books)),
         "BOOK_BITS": book_bits, "BOOK_VALUES": _vector(entries.reshape(-1), storage.value_bits) if books else 0,
-        "SUM_BITS": core.sum_bits, "MULTIPLIER_BITS": core.multiplier_bits, "SCALED_BITS": core.scaled_bits, "CONSTANT_BITS": core.constant_bits,
+        "SUM_BITS": core.sum_bits, "MULTIPLIER_BITS": core.multiplier_bits,
+        "SCALED_BITS": core.scaled_bits, "CONSTANT_BITS": core.constant_bits,
         "CONSTANT_WORDS": words[CONSTANTS], "CONSTANT_ADDRESS_BITS": _index_bits(words[CONSTANTS]),
         "FORMATS": len(formats), "FORMAT_BITS": _index_bits(len(formats)),
         "SHIFTS": _vector([item.shift for item in formats], _FIELD),
