@@ -30,7 +30,8 @@ from hls4rl.export.network_writer import network_model
 from hls4rl.export.onnxruntime_backend import OnnxRuntimeBackend
 from hls4rl.export.qonnx_backend import QonnxBackend
 from hls4rl.hls_projects.evaluate import Comparison, require_equal
-from hls4rl.hls_projects.flow.core import build_core
+from hls4rl.hls_projects.flow.core import build_core, expect
+from hls4rl.hls_projects.flow.estimate import resolved
 from hls4rl.hls_projects.fpga.parts import load_part
 from hls4rl.hls_projects.fpga.place import RESULT
 from hls4rl.hls_projects.hls.convert import write_project
@@ -73,13 +74,14 @@ class ImportedBuild:
     def stages(self) -> Iterator[tuple[str, Stage, Callable[[Path], None]]]:
         """Name, directory and maker of each stage, in order; each one's inputs need the former made."""
         settings, model = asdict(self.hardware), {"model": self.digest}
-        names = "strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part", "fold"
+        names = "strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part", "fold", "latency_us"
         onnx, hls, part = (self.directory / name for name in ("onnx", "hls4ml", self.hardware.part))
         yield "folding to integers, checked against the model's own execution", Stage(onnx, model), self._fold
         graph = model | {"onnx": contents(onnx)}
         written = graph | {key: settings[key] for key in names}
         yield "hls4ml project and C-simulation", Stage(hls, written), self._convert
-        placed = graph | {key: settings[key] for key in ("part", "clock_mhz", "place_seeds", "stages", "fold")}
+        settings_of_gates = "part", "clock_mhz", "place_seeds", "stages", "fold", "latency_us"
+        placed = graph | {key: settings[key] for key in settings_of_gates}
         yield "RTL, synthesis, place and route", Stage(part, placed), self._place
         checked = {"hardware": settings, "random": RANDOM_OBSERVATIONS, "built": [contents(hls), contents(part)]}
         yield "every backend on random and corner observations", Stage(
@@ -112,7 +114,8 @@ class ImportedBuild:
         write_json(directory / VERDICT, asdict(self.original.judged(self._rows)))
 
     def _convert(self, directory: Path) -> None:
-        write_project(self.directory / "onnx" / "policy.qonnx.onnx", self.hardware, directory)
+        hardware = resolved(self.original.folded.network, self.hardware)
+        write_project(self.directory / "onnx" / "policy.qonnx.onnx", hardware, directory)
         build_csim(directory)
 
     def _place(self, directory: Path) -> None:
@@ -194,6 +197,8 @@ def build_imported(model: Path, hardware: Hardware, root: Path, console: Console
             if stage.is_current:
                 console.print(f"  [dim]{name}: already done[/dim]")
                 continue
+            if maker == build._place and (expected := expect(folding.network, hardware)) is not None:
+                console.print(f"  expected: {expected}", highlight=False)
             start = time.perf_counter()
             with console.status(f"{name} …"), stage.build() as directory:
                 maker(directory)

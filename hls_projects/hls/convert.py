@@ -164,7 +164,7 @@ def _convert(
         default_reuse_factor=hardware.reuse_factor,
     )
     configuration["Model"]["Strategy"] = hardware.strategy
-    if hardware.fold:
+    if isinstance(hardware.fold, int) and hardware.fold:
         _divide_labour(configuration, model, network, hardware.fold)
     kind = network.input
     signedness = "" if kind.signed else "u"

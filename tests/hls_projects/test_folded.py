@@ -1,15 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from chains import chain
 
-from hls4rl.contract import FixedPoint, IntArray, MultiplyShift, Sign
+from hls4rl.contract import FixedPoint, IntArray, MultiplyShift
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.block_ram import take_output_registers
 from hls4rl.hls_projects.fpga.parts import load_part
@@ -25,34 +24,7 @@ from hls4rl.hls_projects.simulation.folded import (
     build_rtl_model,
 )
 from hls4rl.hls_projects.simulation.gates import LANES, Circuit, elaborate, integers_of, lanes_of
-from hls4rl.network import IntegerNetwork, Layer
-
-
-def chain(
-    sizes: list[int], values: list[int] | int = 8, zeros: float = 0.0, seed: int = 1, **kind: Any
-) -> IntegerNetwork:
-    """Layers of ``sizes`` with weights of so many bits, or out of ``values``, a part of them ``zeros``.
-
-    Args:
-        kind: ``bits``, ``signed`` and ``rounding`` of the activations; or ``signs``.
-    """
-    rng = np.random.default_rng(seed)
-    layers: list[Layer] = []
-    before: FixedPoint | Sign = FixedPoint(kind.get("input_bits", 6), 3, kind.get("input_signed", True))
-    network_input = before
-    for fan_in, fan_out in itertools.pairwise(sizes):
-        choice = np.arange(-(1 << values - 1), 1 << values - 1) if isinstance(values, int) else np.array(values)
-        weight = rng.choice(choice, (fan_out, fan_in)) * (rng.random((fan_out, fan_in)) >= zeros)
-        lsb = 2.0 ** -round(np.log2(max(1, abs(choice).max()) * fan_in**0.5))
-        unit = before.lsb * lsb
-        bias = rng.integers(-9, 10, fan_out)
-        final = len(layers) == len(sizes) - 2
-        activation = None if final else Sign() if kind.get("signs") else FixedPoint(
-            kind.get("bits", 6), 3 + len(layers), kind.get("signed", False))
-        rounding = kind.get("rounding", "FLOOR") if isinstance(activation, FixedPoint) else "FLOOR"
-        layers.append(Layer(weight, lsb, bias, unit / kind.get("finer", 1), activation, rounding))
-        before = activation or before
-    return IntegerNetwork(network_input, tuple(layers))  # type: ignore[arg-type]
+from hls4rl.network import IntegerNetwork
 
 
 def observations_for(network: IntegerNetwork, count: int = 150) -> IntArray:
@@ -64,7 +36,7 @@ def observations_for(network: IntegerNetwork, count: int = 150) -> IntArray:
 
 CASES: dict[str, tuple[IntegerNetwork, int, int, bool]] = {
     # network, units, how its weights are stored, whether zeros are skipped
-    "numbers, one unit": (chain([5, 9, 7, 3], seed=2), 1, BOOKS, False),
+    "numbers, one unit": (chain([5, 9, 7, 3], seed=2), 1, NUMBERS, False),
     "numbers, many weights": (chain([20, 31, 4]), 4, NUMBERS, False),
     "one layer": (chain([9, 5], 4), 2, NUMBERS, False),
     "signs": (chain([7, 9, 3], [-1, 1], signs=True), 4, SIGNS, False),
@@ -73,7 +45,7 @@ CASES: dict[str, tuple[IntegerNetwork, int, int, bool]] = {
     "two shared weights": (chain([6, 9, 3], [-3, 5]), 1, BOOKS, False),
     "shared weights": (chain([6, 9, 5, 3], [-17, -3, 2, 60]), 3, BOOKS, False),
     "pruned": (chain([12, 20, 10, 3], 3, zeros=0.8), 1, NUMBERS, True),
-    "pruned, four units": (chain([17, 30, 20, 4], zeros=0.85), 4, BOOKS, True),
+    "pruned, four units": (chain([17, 30, 20, 4], zeros=0.85), 4, NUMBERS, True),
     "pruned and shared": (chain([12, 20, 10, 3], [-9, 3, 4], zeros=0.8), 2, BOOKS, True),
     "pruned to ternary": (chain([12, 20, 3], [-1, 1], zeros=0.8), 2, TERNARY, True),
     "half to even, signed": (chain([5, 9, 9, 3], 4, signed=True, rounding="ROUND"), 2, NUMBERS, False),
