@@ -55,7 +55,7 @@ def require_equal_logits(reference: Backend, others: Iterable[Backend], observat
     expected = reference.infer(observations)
     for backend in others:
         answer = backend.infer(observations)
-        wrong = answer.actions != expected.actions
+        wrong = (answer.actions != expected.actions).any(axis=1)
         if answer.logits is not None and expected.logits is not None:
             wrong = wrong | (answer.logits != expected.logits).any(axis=1)
         if wrong.any():

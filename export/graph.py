@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from qonnx.custom_op.general.quant import quant
 
-from hls4rl.contract import ActivationType, FixedPoint, FloatArray, IntArray, MultiplyShift, Sign, is_power_of_two
+from hls4rl.contract import CutType, FixedPoint, FloatArray, IntArray, ResultType, Sign, Table, is_power_of_two
 from hls4rl.errors import ProjectError
-from hls4rl.export.model_file import load_model
+from hls4rl.export.model_file import load_model, output_of
 from hls4rl.network import IntegerNetwork, Layer
 
 _LARGEST = 2.0**62
@@ -31,7 +31,8 @@ def read_network(path: Path) -> IntegerNetwork:
     """
     model = load_model(path)
     try:
-        return _Reader(model.graph, path.name).network()
+        layers = _Reader(model.graph, path.name).network()
+        return IntegerNetwork(layers.input, layers.layers, output_of(model))
     except (IndexError, KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise ProjectError(
             f"{path.name}: not a well-formed QONNX graph ({' '.join(str(error).split())[:120]}); export it again"
@@ -61,7 +62,7 @@ class _Reader:
         lsb = input_type.lsb
         while self._chain:
             layers.append(self._layer(lsb))
-            lsb = layers[-1].sum_lsb(lsb) if layers[-1].activation is None else layers[-1].activation.lsb
+            lsb = layers[-1].result_lsb(lsb)
         if not layers:
             raise ProjectError(f"{self._name}: no Gemm or MatMul after the input; nothing to build")
         self._check_types(layers)
@@ -115,7 +116,7 @@ class _Reader:
         kind, rounding = self._activation()
         return Layer(np.ascontiguousarray(weight), weight_lsb, np.ascontiguousarray(bias), bias_lsb, kind, rounding)
 
-    def _activation(self) -> tuple[ActivationType, str]:
+    def _activation(self) -> tuple[CutType | None, str]:
         relu = self._next_is("Relu")
         if relu:
             _, node = self._next()
@@ -131,8 +132,40 @@ class _Reader:
         _, node = self._next()
         kind, rounding = self._fixed_point(node, roundings=("FLOOR", "ROUND")), _attributes(node)["rounding_mode"]
         if relu and kind.signed:  # the sign bit is never used
-            return FixedPoint(kind.bits - 1, kind.integer_bits - 1, signed=False), rounding
+            kind = FixedPoint(kind.bits - 1, kind.integer_bits - 1, signed=False)
+        if self._chain and self._chain[0][1].op_type in ("Div", "Mul", "Sub", "Add", "Cast"):
+            return self._table(kind), rounding
         return kind, rounding
+
+    def _table(self, kind: FixedPoint) -> Table:
+        """A look-up: (x / lsb - minimum) as an integer picks one of the constants, whose type a Quant says."""
+        factor, offset = 1.0, 0.0
+        tensor, node = self._next()
+        while node.op_type in ("Div", "Mul", "Sub", "Add"):
+            if node.input[0] != tensor:
+                raise self._refusal(node, "takes a constant on its left; a table's place is (x / scale - lowest)")
+            value = self._scalar(node, 1)
+            if node.op_type in ("Div", "Mul"):
+                factor, offset = (item * value if node.op_type == "Mul" else item / value for item in (factor, offset))
+            else:
+                offset += value if node.op_type == "Add" else -value
+            tensor, node = self._next()
+        if node.op_type != "Cast" or not self._next_is("Gather"):
+            raise self._refusal(node, "is not supported after a Quant; a table is Div, Sub, Cast and Gather")
+        tensor, node = self._next()
+        values = self._constants.get(node.input[0])
+        if values is None or node.input[1] != tensor or _attributes(node).get("axis", 0) or values.ndim != 1:
+            raise self._refusal(node, "is no look-up in a constant table of one axis")
+        if (factor * kind.lsb, offset) != (1.0, -kind.minimum) or len(values) != 1 << kind.bits:
+            raise self._refusal(node, "does not look up each integer of the Quant before it")
+        if not self._next_is("Quant"):
+            raise self._refusal(node, "is not followed by a Quant; the type of its results is unknown")
+        _, quantiser = self._next()
+        output = self._fixed_point(quantiser, roundings=("ROUND", "FLOOR"))
+        integers = np.rint(values / output.lsb)
+        if (integers * output.lsb != values).any():
+            raise self._refusal(node, "has values that the Quant after it would round; round them in the table")
+        return Table(kind, output, tuple(int(integer) for integer in integers))
 
     def _parameter(self, name: str, user: onnx.NodeProto) -> tuple[IntArray, float]:
         # Integers and unit of a weight or bias: a Quant or BipolarQuant on an initialiser.
@@ -183,11 +216,12 @@ class _Reader:
 
     def _check_range(self, input_type: FixedPoint, layers: Sequence[Layer]) -> None:
         """All that is computed fits 64-bit integers, whatever the observation: sums, and a step in their unit."""
-        kind: ActivationType | MultiplyShift = input_type
+        kind: ResultType | None = input_type
         for number, layer in enumerate(layers):
             assert kind is not None
             unit = layer.sum_lsb(kind.lsb)
-            step = unit if layer.activation is None else layer.activation.lsb
+            cut = layer.activation.input if isinstance(layer.activation, Table) else layer.activation
+            step = unit if cut is None else cut.lsb
             if max(layer.largest_sum(kind), step) / unit >= _LARGEST:
                 raise ProjectError(
                     f"{self._name}: layer {number} needs integers of more than 62 bits; bring the scales of its "

@@ -16,7 +16,7 @@ from hls4rl.export.operators import QONNX_DOMAIN, fold_constants
 OPSET = 13
 IR_VERSION = 8
 _ROUNDING = {"ROUND": "Round", "FLOOR": "Floor", "CEIL": "Ceil"}
-_STANDARD = ("Gemm", "MatMul", "Add", "Relu")
+_STANDARD = ("Gemm", "MatMul", "Add", "Relu", "Sub", "Div", "Mul", "Cast", "Gather")
 
 
 def lower(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
+from hls4rl.contract import ONE_CHOICE, Output, describe, read_output
 from hls4rl.errors import ProjectError
 
 MAXIMUM_BYTES = 1 << 28
@@ -27,6 +29,16 @@ class Units:
 
     observation_lsb: float
     logit_lsb: float
+    output: Output = ONE_CHOICE
+    """How the action is read off the outputs."""
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """What :func:`units` reads back, for :func:`save_model`."""
+        return {
+            "observation_lsb": repr(float(self.observation_lsb)), "logit_lsb": repr(float(self.logit_lsb)),
+            "output": json.dumps(describe(self.output)),
+        }
 
 
 def save_model(model: onnx.ModelProto, path: Path, properties: dict[str, str]) -> None:
@@ -110,6 +122,16 @@ def units(model: onnx.ModelProto, path: Path) -> Units:
     """
     properties = {item.key: item.value for item in model.metadata_props}
     try:
-        return Units(float(properties["observation_lsb"]), float(properties["logit_lsb"]))
-    except (KeyError, ValueError) as error:
+        return Units(float(properties["observation_lsb"]), float(properties["logit_lsb"]), output_of(model))
+    except (KeyError, TypeError, ValueError) as error:
         raise ProjectError(f"{path}: says nothing about its units; export the policy with hls4rl") from error
+
+
+def output_of(model: onnx.ModelProto) -> Output:
+    """How the action is read off ``model``'s outputs; where it doesn't say, they are logits of one choice.
+
+    Raises:
+        KeyError, TypeError, ValueError: it says something else.
+    """
+    texts = [item.value for item in model.metadata_props if item.key == "output"]
+    return read_output(json.loads(texts[0])) if texts else ONE_CHOICE

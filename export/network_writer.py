@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from hls4rl.contract import FixedPoint, FloatArray, IntArray, Sign
+from hls4rl.contract import FixedPoint, FloatArray, IntArray, Sign, Table
 from hls4rl.export.lowering import IR_VERSION, OPSET
 from hls4rl.export.operators import QONNX_DOMAIN
 from hls4rl.network import IntegerNetwork, plain
@@ -40,20 +40,39 @@ class _Graph:
             if isinstance(kind, Sign):
                 self._node("BipolarQuant", [sums, self._constant(f"scale{index}", 1.0)], output, f"sign{index}",
                            domain=QONNX_DOMAIN)
+            elif isinstance(kind, Table):
+                self._table(sums, output, kind, layer.rounding, f"table{index}")
             elif isinstance(kind, FixedPoint):
-                if not kind.signed:
-                    self._node("Relu", [sums], f"relu{index}", f"relu{index}")
-                    sums = f"relu{index}"
-                self._quant(sums, output, kind, kind.lsb, layer.rounding, f"activation{index}")
+                self._cut(sums, output, kind, layer.rounding, f"activation{index}")
             tensor = output
         graph = helper.make_graph(
             self._nodes, "policy",
             [helper.make_tensor_value_info("observation", TensorProto.FLOAT, [1, network.features])],
-            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, network.actions])],
+            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, network.outputs])],
             self._constants,
         )
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(QONNX_DOMAIN, 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="hls4rl")
+
+    def _cut(self, source: str, output: str, kind: FixedPoint, rounding: str, name: str) -> None:
+        if not kind.signed:
+            self._node("Relu", [source], f"{name}_relu", f"{name}_relu")
+            source = f"{name}_relu"
+        self._quant(source, output, kind, kind.lsb, rounding, name)
+
+    def _table(self, source: str, output: str, kind: Table, rounding: str, name: str) -> None:
+        """Cut, then look (x / lsb - minimum) up, and say the type of what was found."""
+        self._cut(source, f"{name}_cut", kind.input, rounding, f"{name}_input")
+        values = self._constant(f"{name}_values", np.array(kind.values, dtype=np.float64) * kind.lsb)
+        lsb, lowest = (
+            self._constant(f"{name}_{key}", value)
+            for key, value in (("lsb", kind.input.lsb), ("lowest", float(kind.input.minimum)))
+        )
+        self._node("Div", [f"{name}_cut", lsb], f"{name}_steps", f"{name}_steps")
+        self._node("Sub", [f"{name}_steps", lowest], f"{name}_place", f"{name}_place")
+        self._node("Cast", [f"{name}_place"], f"{name}_index", f"{name}_index", to=TensorProto.INT64)
+        self._node("Gather", [values, f"{name}_index"], f"{name}_found", f"{name}_found", axis=0)
+        self._quant(f"{name}_found", output, kind.output, kind.lsb, "ROUND", name)
 
     def _parameter(self, name: str, integers: IntArray, lsb: float) -> str:
         bits = max(2, 1 + max(int(np.abs(integers).max(initial=0)).bit_length(), 1))

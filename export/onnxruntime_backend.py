@@ -35,4 +35,5 @@ class OnnxRuntimeBackend:
     def infer(self, observations: IntArray) -> Answer:
         """See :class:`hls4rl.backend.Backend`."""
         (logits,) = self._session.run(None, {self._input: observations * self._units.observation_lsb})
-        return Answer.of_logits(np.rint(logits / self._units.logit_lsb).astype(np.int64))
+        outputs = np.rint(logits / self._units.logit_lsb).astype(np.int64)
+        return Answer.of_logits(outputs, self._units.output)

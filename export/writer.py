@@ -10,16 +10,14 @@ from pathlib import Path
 import onnx
 import torch
 
-from hls4rl.backend import Answer
-from hls4rl.contract import IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.export.check import check_observations, require_equal_logits
 from hls4rl.export.graph import read_network
 from hls4rl.export.lowering import OPSET, lower
-from hls4rl.export.model_file import save_model
+from hls4rl.export.model_file import Units, save_model
 from hls4rl.export.onnxruntime_backend import OnnxRuntimeBackend
 from hls4rl.export.qonnx_backend import QonnxBackend
-from hls4rl.network import IntegerNetwork
+from hls4rl.integer_backend import IntegerBackend
 from hls4rl.policy import Policy
 from hls4rl.train.network import TorchBackend, load_network
 
@@ -61,21 +59,9 @@ def check_export(policy: Policy, directory: Path) -> None:
     others = (
         QonnxBackend(directory / QONNX_FILE),
         OnnxRuntimeBackend(directory / ONNX_FILE),
-        _IntegerBackend(read_network(directory / QONNX_FILE)),
+        IntegerBackend(read_network(directory / QONNX_FILE)),
     )
     require_equal_logits(TorchBackend(policy), others, check_observations(policy.contract.observation, policy.features))
-
-
-class _IntegerBackend:
-    """The graph read back as integers: what RTL is traced from."""
-
-    name = "integers"
-
-    def __init__(self, network: IntegerNetwork) -> None:
-        self._network = network
-
-    def infer(self, observations: IntArray) -> Answer:
-        return Answer.of_logits(self._network.infer(observations))
 
 
 def _qonnx(policy: Policy) -> onnx.ModelProto:
@@ -91,11 +77,8 @@ def _qonnx(policy: Policy) -> onnx.ModelProto:
 
 
 def _properties(policy: Policy) -> dict[str, str]:
+    contract = policy.contract
     return {
-        "spec": json.dumps(policy.spec.to_json()),
-        "contract": json.dumps(policy.contract.to_json()),
-        "observation_lsb": repr(float(policy.contract.observation.lsb)),
-        "logit_lsb": repr(float(policy.contract.logit_lsb)),
+        "spec": json.dumps(policy.spec.to_json()), "contract": json.dumps(contract.to_json()),
+        **Units(contract.observation.lsb, contract.logit_lsb, contract.output).properties,
     }
-
-

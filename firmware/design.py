@@ -118,11 +118,11 @@ def load_design(run: Run, part: str) -> Design:
     if is_folded(rtl):
         folded = read_folded_info(rtl)
         return Design(
-            rtl / f"{CORE}.v", folded.features, folded.observation_bits, folded.actions, policy_hash(policy),
+            rtl / f"{CORE}.v", folded.features, folded.observation_bits, folded.outputs, policy_hash(policy),
             1, memories=tuple(sorted(rtl.glob("*.hex"))), folded=True,
         )
     info = read_info(rtl)
-    return Design(rtl / f"{CORE}.v", info.features, info.observation_bits, info.actions, policy_hash(policy))
+    return Design(rtl / f"{CORE}.v", info.features, info.observation_bits, info.outputs, policy_hash(policy))
 
 
 def load_netlist(run: Run, part: str) -> Netlist:

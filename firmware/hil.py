@@ -117,7 +117,7 @@ def run_hil(session: Session, episodes: int, faults: float = 0.0, seed: int = 0)
     def watch(observations: IntArray, answer: Answer) -> None:
         nonlocal steps, mismatches
         steps += len(answer.actions)
-        mismatches += int(np.count_nonzero(answer.actions != policy.infer(observations).actions))
+        mismatches += int(np.count_nonzero((answer.actions != policy.infer(observations).actions).any(axis=1)))
 
     with tempfile.TemporaryDirectory(prefix="hil-") as folder:
         report = Path(folder) / "simulated.json"

@@ -185,7 +185,7 @@ class Link:
             else:
                 self._give_back(lost, waiting, tries)
         self._pace(0.7)
-        return Answer(actions, None)
+        return Answer(actions[:, None], None)
 
     def _send(self, waiting: deque[int], flight: dict[int, int], packed: list[bytes], tries: list[int]) -> None:
         room = min(self._window - len(flight), len(waiting))

@@ -44,15 +44,15 @@ def film(task: Task, board: Backend, software: Backend, seed: int, path: Path, c
     total, mismatches, over = 0.0, 0, False
     window = _Window() if _has_screen() else None
     while not over:
-        integers = task.integers(observation[None])
-        action = int(board.infer(integers).actions[0])
-        mismatches += action != int(software.infer(integers).actions[0])
+        integers = task.integers(task.flatten(observation)[None])
+        action = board.infer(integers).actions[0]
+        mismatches += not np.array_equal(action, software.infer(integers).actions[0])
         drawn: Frame = np.asarray(env.render(), dtype=np.uint8)
-        text = f"{caption}   step {len(frames) + 1}   action {action}   mismatches {mismatches}"
+        text = f"{caption}   step {len(frames) + 1}   action {' '.join(map(str, action))}   mismatches {mismatches}"
         frames.append(_captioned(drawn, text))
         if window is not None:
             window.show(frames[-1])
-        observation, reward, terminated, truncated, _ = env.step(action)
+        observation, reward, terminated, truncated, _ = env.step(task.actions.decode(action))
         total += float(reward)
         over = terminated or truncated
     env.close()

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
-from hls4rl.contract import IntArray
+from hls4rl.contract import ONE_CHOICE, IntArray, Output
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,14 +13,16 @@ class Answer:
     """What a backend says of a batch of observations."""
 
     actions: IntArray
-    """Shape (batch,): argmax of the logits, ties to the lowest index."""
+    """Shape (batch, action dimensions): of each group of logits the index of the largest, ties to the lowest, or of
+    each dimension of a continuous action its integer. A Discrete action has one dimension."""
     logits: IntArray | None
-    """Shape (batch, actions), in units of ``Contract.logit_lsb``; None where only the action leaves the chip."""
+    """The network's outputs, shape (batch, outputs), in units of ``Contract.logit_lsb``; None where only the action
+    leaves the chip."""
 
     @classmethod
-    def of_logits(cls, logits: IntArray) -> Answer:
-        """The answer of a backend that computes logits and leaves the argmax to Python."""
-        return cls(actions=np.argmax(logits, axis=1).astype(np.int64), logits=logits)
+    def of_logits(cls, logits: IntArray, output: Output = ONE_CHOICE) -> Answer:
+        """The answer of a backend that computes the network's outputs and leaves the decision to Python."""
+        return cls(actions=output.decide(logits), logits=logits)
 
 
 class Backend(Protocol):

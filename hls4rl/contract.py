@@ -7,9 +7,11 @@ which costs no logic; accumulators never overflow.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import operator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -86,6 +88,76 @@ class Sign:
         """Value of one."""
         return 1.0
 
+    @property
+    def minimum(self) -> int:
+        """The smaller of the two values."""
+        return -1
+
+    @property
+    def maximum(self) -> int:
+        """The larger of the two values."""
+        return 1
+
+
+@dataclass(frozen=True)
+class Table:
+    """Any function of few bits as an exact integer table: sums are cut to ``input`` and looked up."""
+
+    input: FixedPoint
+    output: FixedPoint
+    values: tuple[int, ...]
+    """One for each integer of ``input``, from its minimum to its maximum, in units of ``output.lsb``."""
+
+    def __post_init__(self) -> None:
+        if len(self.values) != 1 << self.input.bits or self.input.bits > TABLE_BITS:
+            raise ValueError(
+                f"a table has one value for each of the 2^{self.input.bits} integers of its input, at most "
+                f"2^{TABLE_BITS}, not {len(self.values)}"
+            )
+        if not self.output.minimum <= min(self.values) <= max(self.values) <= self.output.maximum:
+            raise ValueError(f"a table's values lie within its output type, not in {min(self.values)} … "
+                             f"{max(self.values)}")
+
+    @property
+    def lsb(self) -> float:
+        """Value of one unit of the results."""
+        return self.output.lsb
+
+    @property
+    def minimum(self) -> int:
+        """Smallest integer that the results' type holds."""
+        return self.output.minimum
+
+    @property
+    def maximum(self) -> int:
+        """Largest integer that the results' type holds."""
+        return self.output.maximum
+
+    @classmethod
+    def of(
+        cls, function: Callable[[FloatArray], NDArray[Any]], input_type: FixedPoint, output_type: FixedPoint
+    ) -> Table:
+        """The table of a real ``function``: its values at the input type's numbers, rounded half to even, saturated."""
+        points: FloatArray = np.arange(input_type.minimum, input_type.maximum + 1, dtype=np.float64) * input_type.lsb
+        return cls(input_type, output_type, tuple(output_type.integers(function(points)).tolist()))
+
+
+@dataclass(frozen=True)
+class Real:
+    """A real-valued activation (training only), by its name."""
+
+    curve: str = "relu"
+    """One of :data:`CURVES`."""
+
+    def __post_init__(self) -> None:
+        if self.curve not in CURVES:
+            raise ValueError(f"unknown activation '{self.curve}'; choose one of {', '.join(CURVES)}")
+
+
+CURVES = ("relu", "hard-tanh", "tanh", "identity")
+"""Activations by name: max(x, 0), x cut to [-1, 1], the hyperbolic tangent, and x itself."""
+TABLE_BITS = 12
+"""Widest input of a :class:`Table`."""
 
 @dataclass(frozen=True)
 class MultiplyShift:
@@ -128,40 +200,121 @@ class MultiplyShift:
 
 
 WeightType = FixedPoint | Binary | None
-ActivationType = FixedPoint | Sign | None
+CutType = FixedPoint | Sign | Table
+"""What sums may be cut to; each has ``lsb``, ``minimum`` and ``maximum`` of its results."""
+ResultType = CutType | MultiplyShift
+"""The same in an integer network, where scales that are no powers of two may have been read."""
+ActivationType = CutType | Real | None
+"""An unsigned :class:`FixedPoint` is the quantised ReLU, a signed one hard tanh; None leaves the sums as they are."""
+
+
+@dataclass(frozen=True)
+class Argmax:
+    """Discrete actions: the largest logit of each group, ties to the lowest index.
+
+    A group of one logit is a yes or no: 1 where the logit is larger than 0.
+    """
+
+    groups: tuple[int, ...] = ()
+    """Logits of each group, in their order; empty: all of them are one group."""
+
+    def sizes(self, outputs: int) -> tuple[int, ...]:
+        """Logits of each group, of a network with so many ``outputs``.
+
+        Raises:
+            ValueError: the groups do not add up to ``outputs``.
+        """
+        sizes = self.groups or (outputs,)
+        if sum(sizes) != outputs or min(sizes) < 1:
+            raise ValueError(f"groups of {sizes} logits for a network with {outputs}")
+        return sizes
+
+    def decide(self, outputs: NDArray[Any]) -> IntArray:
+        """Actions, int64, shape (batch, groups), of logits, shape (batch, outputs)."""
+        parts = np.split(outputs, np.cumsum(self.sizes(outputs.shape[1]))[:-1], axis=1)
+        return np.stack([
+            np.argmax(part, axis=1) if part.shape[1] > 1 else (part[:, 0] > 0) for part in parts
+        ], axis=1).astype(np.int64)
+
+
+ONE_CHOICE = Argmax()
+"""All logits are one group: a Discrete action."""
+
+
+@dataclass(frozen=True)
+class Values:
+    """Continuous actions: the last layer's integers, one for each dimension, as its activation has cut them."""
+
+    def sizes(self, outputs: int) -> tuple[int, ...]:
+        """One output for each dimension."""
+        return (1,) * outputs
+
+    def decide(self, outputs: IntArray) -> IntArray:
+        """The outputs themselves, shape (batch, dimensions)."""
+        return outputs
+
+
+CONTINUOUS = Values()
+"""A Box action."""
+Output = Argmax | Values
+"""What becomes of the last layer's results: how a policy's answer is read off them."""
+
+
+@dataclass(frozen=True)
+class LayerType:
+    """The types of one fully connected layer. ``None`` for a weight or bias stands for real numbers (training only)."""
+
+    weight: WeightType
+    bias: FixedPoint | None
+    activation: ActivationType = None
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether every type is explicit."""
+        return self.weight is not None and self.bias is not None and not isinstance(self.activation, Real)
 
 
 @dataclass(frozen=True)
 class Contract:
-    """The types of a network with one hidden layer. ``None`` stands for real numbers (training only)."""
+    """The types of a network, from the observation to the action."""
 
     observation: FixedPoint
-    hidden_weight: WeightType
-    hidden_bias: FixedPoint | None
-    activation: ActivationType
-    output_weight: WeightType
-    output_bias: FixedPoint | None
+    layers: tuple[LayerType, ...]
+    """In order; all but the last have an activation."""
+    output: Output = ONE_CHOICE
+
+    def __post_init__(self) -> None:
+        if not self.layers or any(layer.activation is None for layer in self.layers[:-1]):
+            raise ValueError("a contract has at least one layer, and all but the last have an activation")
+        if isinstance(self.output, Values) and self.layers[-1].activation is None:
+            raise ValueError("the last layer of a continuous policy has an activation, which says the actions' type")
 
     @property
     def is_integer(self) -> bool:
         """Whether every type is explicit, so that hardware can be built."""
-        return all(value is not None for value in vars(self).values())
+        return all(layer.is_integer for layer in self.layers)
 
     @property
     def logit_lsb(self) -> float:
-        """Value of one unit of an integer logit.
+        """Value of one unit of the network's integer outputs.
 
         Raises:
             ValueError: the contract has real-valued parts.
         """
-        if self.activation is None or self.output_weight is None or self.output_bias is None:
-            raise ValueError("a real-valued contract has no logit unit")
-        return min(self.activation.lsb * self.output_weight.lsb, self.output_bias.lsb)
+        lsb = self.observation.lsb
+        for layer in self.layers:
+            if layer.weight is None or layer.bias is None or isinstance(layer.activation, Real):
+                raise ValueError("a real-valued contract has no logit unit")
+            lsb = min(lsb * layer.weight.lsb, layer.bias.lsb) if layer.activation is None else layer.activation.lsb
+        return lsb
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary that :meth:`from_json` reads back."""
-        return {name: None if value is None else {"type": type(value).__name__, **asdict(value)}
-                for name, value in vars(self).items()}
+        return {
+            "observation": _described(self.observation),
+            "layers": [{name: _described(value) for name, value in vars(layer).items()} for layer in self.layers],
+            "output": describe(self.output),
+        }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Contract:
@@ -170,21 +323,75 @@ class Contract:
         Raises:
             KeyError, TypeError, ValueError: ``data`` is not such a dictionary.
         """
-        fields: dict[str, Any] = {}
-        for name, value in data.items():
-            kinds = {kind.__name__: kind for kind in _KINDS[name]}
-            fields[name] = None if value is None else kinds[value["type"]](
-                **{key: item for key, item in value.items() if key != "type"}
-            )
-        if fields["observation"] is None:
+        layers = tuple(
+            LayerType(*(_read(layer[name], kinds) for name, kinds in _LAYER_KINDS.items())) for layer in data["layers"]
+        )
+        observation = _read(data["observation"], (FixedPoint,))
+        if observation is None:
             raise ValueError("the observation has no type")
-        return cls(**fields)
+        return cls(observation, layers, read_output(data["output"]))
 
 
-_KINDS: dict[str, tuple[type[FixedPoint] | type[Binary] | type[Sign], ...]] = {
-    "observation": (FixedPoint,), "hidden_weight": (FixedPoint, Binary), "hidden_bias": (FixedPoint,),
-    "activation": (FixedPoint, Sign), "output_weight": (FixedPoint, Binary), "output_bias": (FixedPoint,),
+_LAYER_KINDS: dict[str, tuple[type[Any], ...]] = {
+    "weight": (FixedPoint, Binary), "bias": (FixedPoint,), "activation": (FixedPoint, Sign, Table, Real),
 }
+
+
+def describe(output: Output) -> dict[str, Any]:
+    """A plain dictionary that :func:`read_output` reads back."""
+    described = _described(output)
+    assert described is not None
+    return described
+
+
+def read_output(data: Any) -> Output:
+    """Read what :func:`describe` wrote.
+
+    Raises:
+        KeyError, TypeError, ValueError: ``data`` is not such a dictionary.
+    """
+    output: Output | None = _read(data, (Argmax, Values))
+    if output is None:
+        raise ValueError("the output has no description")
+    return output
+
+
+def _described(value: Any) -> dict[str, Any] | None:
+    return None if value is None else {"type": type(value).__name__, **{
+        name: _described(part) if dataclasses.is_dataclass(part) else part for name, part in vars(value).items()
+    }}
+
+
+def _read(data: Any, kinds: tuple[type[Any], ...]) -> Any:
+    if data is None:
+        return None
+    kind = {item.__name__: item for item in kinds}[data["type"]]
+    return kind(**{
+        name: _read(item, (FixedPoint,)) if isinstance(item, dict) else _whole(item) if isinstance(item, list) else item
+        for name, item in data.items() if name != "type"
+    })
+
+
+def _whole(items: list[Any]) -> tuple[int, ...]:
+    return tuple(operator.index(item) for item in items)
+
+
+def activation_type(curve: str, bits: int, integer_bits: int) -> FixedPoint | Table:
+    """The integers of an activation: ``bits`` wide.
+
+    Args:
+        curve: one of :data:`CURVES`.
+        bits: width of the results.
+        integer_bits: of ``relu`` and ``identity``, bits before the binary point, the sign not counted.
+    """
+    if curve == "relu":
+        return FixedPoint(bits, integer_bits, signed=False)
+    if curve == "hard-tanh":
+        return FixedPoint(bits, 1)
+    if curve == "identity":
+        return FixedPoint(bits, integer_bits + 1)
+    # tanh(±4) is ±0.9993; as many fractional bits before it as after it.
+    return Table.of(np.tanh, FixedPoint(min(bits + 2, TABLE_BITS), 3), FixedPoint(bits, 1))
 
 
 def bias_type(product_lsb: float, integer_bits: int) -> FixedPoint:

@@ -14,13 +14,14 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
 import numpy as np
 
 from hls4rl.errors import ProjectError
+from hls4rl.wrappers import missing_extra, wrapped
 
 MAXIMUM_STEPS = 100_000
 """Of one episode, where neither the environment nor ``max_episode_steps`` sets a limit."""
@@ -130,12 +131,15 @@ class Guarded(gym.Wrapper[Any, Any, Any, Any]):
         return ProjectError(f"{self._where}, step {self._steps} of an episode: {text}; correct the environment")
 
 
-def make_guarded(task: str, environment: str, options: Mapping[str, Any]) -> Guarded:
+def make_guarded(
+    task: str, environment: str, options: Mapping[str, Any], wrappers: Sequence[Any] = ()
+) -> Guarded:
     """Gymnasium's ``environment``, under guard.
 
     Args:
         task: name of the task, for messages.
         options: keyword arguments of :func:`gymnasium.make`.
+        wrappers: see :func:`hls4rl.wrappers.wrapped`.
 
     Raises:
         ProjectError: there is none of this name, its module cannot be imported, it refuses the options, or it fails.
@@ -145,10 +149,12 @@ def make_guarded(task: str, environment: str, options: Mapping[str, Any]) -> Gua
         warnings.filterwarnings("ignore", message=".*is out of date.*", category=DeprecationWarning)
         warnings.filterwarnings("ignore", message=".*Overriding environment.*")
         try:
-            env = gym.make(environment, **options)
+            env = wrapped(gym.make(environment, **options), wrappers, f"task '{task}'")
         except (gym.error.Error, ImportError, TypeError) as error:
             remedy = "correct 'environment' in its TOML file"
-            if isinstance(error, gym.error.NamespaceNotFound):
+            if extra := missing_extra(str(error)):
+                remedy = f"install what it needs: {extra}"
+            elif isinstance(error, gym.error.NamespaceNotFound):
                 remedy = "name the module that registers it before the id, as 'ale_py:ALE/Pong-v5'"
             elif isinstance(error, ImportError):
                 remedy = "install it, or put its directory on PYTHONPATH"

@@ -14,7 +14,7 @@ import gymnasium as gym
 import numpy as np
 
 from hls4rl.backend import Answer, Backend
-from hls4rl.contract import FloatArray, IntArray
+from hls4rl.contract import Argmax, FloatArray, IntArray
 from hls4rl.task import Task
 
 COPIES = 128
@@ -39,19 +39,24 @@ class Episodes:
 
 
 class Sampling:
-    """A backend that draws its actions from the softmax of another one's logits."""
+    """A backend that draws its actions from the softmax of another one's logits, group by group."""
 
-    def __init__(self, backend: Backend, logit_lsb: float, rng: np.random.Generator) -> None:
+    def __init__(self, backend: Backend, logit_lsb: float, rng: np.random.Generator, output: Argmax) -> None:
         self.name = f"{backend.name} (sampled)"
-        self._backend, self._lsb, self._rng = backend, logit_lsb, rng
+        self._backend, self._lsb, self._rng, self._output = backend, logit_lsb, rng, output
 
     def infer(self, observations: IntArray) -> Answer:
         """See :class:`hls4rl.backend.Backend`; ``backend`` must give logits."""
         logits = self._backend.infer(observations).logits
         assert logits is not None
-        # The largest of logit + Gumbel noise is distributed as the softmax.
-        noisy = logits * self._lsb + self._rng.gumbel(size=logits.shape)
-        return Answer(np.argmax(noisy, axis=1).astype(np.int64), logits)
+        # The largest of logit + Gumbel noise is distributed as the softmax; a bit's logit is held against 0.
+        noise = self._rng.gumbel(size=logits.shape)
+        single = np.repeat([size == 1 for size in self._sizes(logits)], self._sizes(logits))
+        noise[:, single] -= self._rng.gumbel(size=(len(logits), int(single.sum())))
+        return Answer(self._output.decide(logits * self._lsb + noise), logits)
+
+    def _sizes(self, logits: IntArray) -> tuple[int, ...]:
+        return self._output.sizes(logits.shape[1])
 
 
 def play(task: Task, backend: Backend, episodes: int, first_seed: int, watch: Watch | None = None) -> Episodes:
@@ -69,11 +74,11 @@ def play(task: Task, backend: Backend, episodes: int, first_seed: int, watch: Wa
     envs = [task.make() for _ in range(min(COPIES, episodes))]
     live = [_start(env, next(waiting), first_seed) for env in envs]
     while live:
-        observations = task.integers(np.stack([item.observation for item in live]))
+        observations = task.integers(np.stack([task.flatten(item.observation) for item in live]))
         answer = backend.infer(observations)
         if watch is not None:
             watch(observations, answer)
-        live = _step(live, answer.actions, played, waiting, first_seed)
+        live = _step(task, live, answer.actions, played, waiting, first_seed)
     for env in envs:
         env.close()
     return played
@@ -83,7 +88,7 @@ def play(task: Task, backend: Backend, episodes: int, first_seed: int, watch: Wa
 class _Live:
     env: gym.Env[Any, Any]
     episode: int
-    observation: FloatArray
+    observation: Any
 
 
 def _start(env: gym.Env[Any, Any], episode: int, first_seed: int) -> _Live:
@@ -92,11 +97,11 @@ def _start(env: gym.Env[Any, Any], episode: int, first_seed: int) -> _Live:
 
 
 def _step(
-    live: list[_Live], actions: IntArray, played: Episodes, waiting: itertools.count[int], first_seed: int
+    task: Task, live: list[_Live], actions: IntArray, played: Episodes, waiting: itertools.count[int], first_seed: int
 ) -> list[_Live]:
     going = []
-    for item, action in zip(live, actions.tolist(), strict=True):
-        item.observation, reward, terminated, truncated, _ = item.env.step(action)
+    for item, action in zip(live, actions, strict=True):
+        item.observation, reward, terminated, truncated, _ = item.env.step(task.actions.decode(action))
         played.returns[item.episode] += float(reward)
         played.lengths[item.episode] += 1
         if not (terminated or truncated):

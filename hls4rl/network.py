@@ -11,7 +11,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hls4rl.contract import ActivationType, FixedPoint, IntArray, MultiplyShift, Sign
+from hls4rl.contract import (
+    ONE_CHOICE,
+    Argmax,
+    FixedPoint,
+    IntArray,
+    MultiplyShift,
+    Output,
+    ResultType,
+    Sign,
+    Table,
+    Values,
+)
+
+_EXACT_IN_FLOAT64 = 2.0**53
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,20 +39,26 @@ class Layer:
     """Shape (outputs,), in units of ``bias_lsb``."""
     bias_lsb: float
     """Value of one unit of ``bias``: a power of two."""
-    activation: ActivationType | MultiplyShift
+    activation: ResultType | None
     """Type that the sums are cut to: floor and saturation for :class:`FixedPoint` (an unsigned one is the
-    quantised ReLU), ±1 for :class:`Sign`, multiplied and shifted for :class:`MultiplyShift`, None for sums left as
+    quantised ReLU, a signed one hard tanh), ±1 for :class:`Sign`, a look-up for :class:`Table`, multiplied and shifted
+    for :class:`MultiplyShift`, None for sums left as
     they are."""
     rounding: str = "FLOOR"
-    """How a :class:`FixedPoint` activation cuts: FLOOR, or ROUND (half to even; models from elsewhere have it)."""
+    """How a :class:`FixedPoint`, or the input of a :class:`Table`, cuts: FLOOR, or ROUND (half to even; models from
+    elsewhere have it)."""
 
     def sum_lsb(self, input_lsb: float) -> float:
         """Value of one unit of the layer's exact sums, for inputs in units of ``input_lsb``."""
         return min(input_lsb * self.weight_lsb, self.bias_lsb)
 
-    def largest_sum(self, inputs: FixedPoint | Sign | MultiplyShift) -> float:
+    def result_lsb(self, input_lsb: float) -> float:
+        """Value of one unit of the layer's results, for inputs in units of ``input_lsb``."""
+        return self.sum_lsb(input_lsb) if self.activation is None else self.activation.lsb
+
+    def largest_sum(self, inputs: ResultType) -> float:
         """Magnitude, in real units, that no sum exceeds, nor any part of one in whatever order it is added."""
-        largest = 1 if isinstance(inputs, Sign) else max(-inputs.minimum, inputs.maximum)
+        largest = max(-inputs.minimum, inputs.maximum)
         products = np.abs(self.weight.astype(np.float64)).sum(axis=1) * largest * inputs.lsb * self.weight_lsb
         return float((products + np.abs(self.bias.astype(np.float64)) * self.bias_lsb).max())
 
@@ -54,16 +73,22 @@ class Layer:
             int64, shape (batch, outputs), in units of :meth:`sum_lsb`.
         """
         unit = self.sum_lsb(input_lsb)
-        products = inputs @ self.weight.T
-        return products * _ratio(input_lsb * self.weight_lsb, unit) + self.bias * _ratio(self.bias_lsb, unit)
+        products = _products(inputs, self.weight)
+        return products * ratio(input_lsb * self.weight_lsb, unit) + self.bias * ratio(self.bias_lsb, unit)
 
 
 @dataclass(frozen=True, eq=False)
 class IntegerNetwork:
-    """A chain of layers on integers; the last layer's results are the logits."""
+    """A chain of layers on integers, and how the action is read off the last one's results."""
 
     input: FixedPoint
     layers: tuple[Layer, ...]
+    output: Output = ONE_CHOICE
+
+    def __post_init__(self) -> None:
+        self.output.sizes(self.outputs)
+        if isinstance(self.output, Values) and self.layers[-1].activation is None:
+            raise ValueError("the last layer of a continuous policy has an activation, which says the actions' type")
 
     @property
     def features(self) -> int:
@@ -71,26 +96,40 @@ class IntegerNetwork:
         return int(self.layers[0].weight.shape[1])
 
     @property
-    def actions(self) -> int:
-        """Number of logits."""
+    def outputs(self) -> int:
+        """Number of the last layer's results: logits, or dimensions of a continuous action."""
         return int(self.layers[-1].weight.shape[0])
 
     @property
     def logit_lsb(self) -> float:
-        """Value of one unit of an integer logit: a power of two."""
+        """Value of one unit of an integer output: a power of two."""
         lsb = self.input.lsb
         for layer in self.layers:
-            lsb = layer.sum_lsb(lsb) if layer.activation is None else layer.activation.lsb
+            lsb = layer.result_lsb(lsb)
         return lsb
 
+    @property
+    def action_types(self) -> tuple[FixedPoint, ...]:
+        """The type of each integer of the action, in units of 1; the hardware's port has the first one lowest."""
+        if isinstance(self.output, Argmax):
+            return tuple(
+                FixedPoint(bits, bits, signed=False)
+                for bits in (max(1, (size - 1).bit_length()) for size in self.output.sizes(self.outputs))
+            )
+        kind = self.layers[-1].activation
+        assert kind is not None
+        kind = kind.output if isinstance(kind, Table | MultiplyShift) else kind
+        one = FixedPoint(2, 2) if isinstance(kind, Sign) else FixedPoint(kind.bits, kind.bits, kind.signed)
+        return (one,) * self.outputs
+
     def infer(self, observations: IntArray) -> IntArray:
-        """Logits of integer observations.
+        """The last layer's results for integer observations: logits, or continuous actions.
 
         Args:
             observations: int64, shape (batch, features), in units of ``input.lsb``.
 
         Returns:
-            int64, shape (batch, actions), in units of ``logit_lsb``.
+            int64, shape (batch, outputs), in units of ``logit_lsb``.
         """
         values, lsb = observations, self.input.lsb
         for layer in self.layers:
@@ -99,6 +138,10 @@ class IntegerNetwork:
             lsb = lsb if layer.activation is None else layer.activation.lsb
         return values
 
+    def act(self, observations: IntArray) -> IntArray:
+        """Actions, int64, shape (batch, action dimensions), for integer ``observations``, shape (batch, features)."""
+        return self.output.decide(self.infer(observations))
+
 
 def plain(network: IntegerNetwork) -> IntegerNetwork:
     """The same function without :class:`MultiplyShift`: its multiplication is a diagonal layer behind the sums.
@@ -106,7 +149,7 @@ def plain(network: IntegerNetwork) -> IntegerNetwork:
     What the backends are built from that have no multiplier behind a sum: QONNX, hls4ml, the pipelined core.
     """
     layers: list[Layer] = []
-    inputs: FixedPoint | Sign | MultiplyShift = network.input
+    inputs: ResultType = network.input
     for layer in network.layers:
         kind = layer.activation
         layers += _diagonal(layer, kind, inputs) if isinstance(kind, MultiplyShift) else [layer]
@@ -118,14 +161,14 @@ _CONSTANT_BITS = 24
 """What a float32 holds of a constant, and with it QONNX and the tools that read it."""
 
 
-def _diagonal(layer: Layer, kind: MultiplyShift, inputs: FixedPoint | Sign | MultiplyShift) -> list[Layer]:
+def _diagonal(layer: Layer, kind: MultiplyShift, inputs: ResultType) -> list[Layer]:
     """Sums that nothing cuts, then the multiplication; limits that no type has are two cuts more."""
     unit, output, count = layer.sum_lsb(inputs.lsb), kind.output, len(kind.multiplier)
     step, above = output.lsb * 2.0**-kind.shift, output.maximum - kind.high
     multiplier = np.array(kind.multiplier, dtype=np.int64)
     # What the multiplier divides of the addend is added to the sum, so that the rest has no more bits than it.
     whole, rest = np.divmod(np.array(kind.addend, dtype=np.int64) + (above << kind.shift), np.maximum(multiplier, 1))
-    weight, bias = layer.weight, layer.bias * _ratio(layer.bias_lsb, unit) + whole
+    weight, bias = layer.weight, layer.bias * ratio(layer.bias_lsb, unit) + whole
     factors, addend = np.diag(multiplier), rest
     if max(multiplier.max(), rest.max()) >= 1 << _CONSTANT_BITS:
         # The higher bits are weights of a second copy of the sums, and of a sum that is always 1.
@@ -149,22 +192,24 @@ def _diagonal(layer: Layer, kind: MultiplyShift, inputs: FixedPoint | Sign | Mul
     return result
 
 
-def activate(sums: IntArray, lsb: float, kind: ActivationType | MultiplyShift, rounding: str = "FLOOR") -> IntArray:
+def activate(sums: IntArray, lsb: float, kind: ResultType | None, rounding: str = "FLOOR") -> IntArray:
     """Cut ``sums`` (int64, any shape, in units of ``lsb``) to ``kind``; the result is in units of its lsb."""
     if kind is None:
         return sums
     if isinstance(kind, Sign):
         return np.where(sums >= 0, 1, -1).astype(np.int64)
+    if isinstance(kind, Table):
+        return np.array(kind.values, dtype=np.int64)[activate(sums, lsb, kind.input, rounding) - kind.input.minimum]
     if isinstance(kind, MultiplyShift):
         scaled = sums * np.array(kind.multiplier, dtype=np.int64) + np.array(kind.addend, dtype=np.int64)
         limited: IntArray = np.clip(scaled >> kind.shift, kind.low, kind.high)
         return limited
     if kind.lsb >= lsb:
-        cut = round_half_even(sums, _ratio(kind.lsb, lsb)) if rounding == "ROUND" else sums // _ratio(kind.lsb, lsb)
+        cut = round_half_even(sums, ratio(kind.lsb, lsb)) if rounding == "ROUND" else sums // ratio(kind.lsb, lsb)
     else:
         # Saturate first, coarsely: the multiplication below must not leave 64 bits.
-        bound = (1 << kind.bits) // _ratio(lsb, kind.lsb) + 1
-        cut = np.clip(sums, -bound, bound) * _ratio(lsb, kind.lsb)
+        bound = (1 << kind.bits) // ratio(lsb, kind.lsb) + 1
+        cut = np.clip(sums, -bound, bound) * ratio(lsb, kind.lsb)
     return np.clip(cut, kind.minimum, kind.maximum)
 
 
@@ -175,9 +220,21 @@ def round_half_even(sums: IntArray, divisor: int) -> IntArray:
     return below + up
 
 
-def _ratio(larger: float, smaller: float) -> int:
-    # Both are powers of two, so that the quotient is exact.
+def ratio(larger: float, smaller: float) -> int:
+    """The quotient of two powers of two.
+
+    Raises:
+        ValueError: ``larger`` is no multiple of ``smaller``.
+    """
     quotient = larger / smaller
     if quotient != int(quotient):
         raise ValueError(f"{larger:g} is no multiple of {smaller:g}")
     return int(quotient)
+
+
+def _products(inputs: IntArray, weight: IntArray) -> IntArray:
+    # A float64 holds sums up to 2^53 exactly, and its product of wide matrices is many times as fast.
+    largest = float(np.abs(inputs).max(initial=0)) * float(np.abs(weight).sum(axis=1).max(initial=0))
+    if largest < _EXACT_IN_FLOAT64:
+        return (inputs.astype(np.float64) @ weight.T.astype(np.float64)).astype(np.int64)
+    return inputs @ weight.T

@@ -16,7 +16,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from hls4rl.policy import METHOD_NAMES, PolicySpec
+from hls4rl.policy import METHOD_NAMES, PolicySpec, read_hidden
 from hls4rl.run import RUNS, check_root
 from hls4rl.task import Task, change, load_task
 
@@ -31,7 +31,9 @@ def option(name: str, help: str, **more: Any) -> Any:
 
 Env = Annotated[str, option("--env", "Task: the name of a shipped one, or the path of a TOML file of your own.")]
 Method = Annotated[str, option("--method", f"One of {', '.join(METHOD_NAMES)}.")]
-Hidden = Annotated[int, option("--hidden", "Units of the hidden layer.")]
+Hidden = Annotated[
+    str, option("--hidden", "Units of each hidden layer, as 16, 64x64 or 128x64x32; 0 for one matrix without any.")
+]
 Seed = Annotated[
     int | None, option("--seed", "Seed of the policy. Without it the best of several, by validation, is taken.")
 ]
@@ -68,7 +70,7 @@ class PolicyOptions:
 
     env: Env = "cartpole"
     method: Method = "binarynet"
-    hidden: Hidden = 16
+    hidden: Hidden = "16"
     seed: Seed = None
     bits: Bits = 8
     clusters: Clusters = 8
@@ -85,7 +87,7 @@ class PolicyOptions:
         """
         task, variant = change(load_task(self.env), self.settings)
         return task, PolicySpec(
-            task.name, self.method, self.hidden, self.seed or 0, self.bits, self.clusters, self.percentile,
+            task.name, self.method, read_hidden(self.hidden), self.seed or 0, self.bits, self.clusters, self.percentile,
             self.activation_bits, variant,
         )
 

@@ -86,8 +86,8 @@ def _value(hint: Any, value: Any, where: str, key: str) -> Any:
     if isinstance(hint, types.UnionType):
         if value is None:
             return None
-        choices = [item for item in typing.get_args(hint) if item is not type(None)]
-        hint = next((item for item in choices if type(value) is item), choices[0])
+        kinds = [item for item in typing.get_args(hint) if item is not type(None)]
+        hint = str if isinstance(value, str) and str in kinds else kinds[0]
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         if not isinstance(value, dict):
             raise ProjectError(f"{where}: '{key}' is a table; write [{key}] and its keys below")

@@ -6,6 +6,7 @@ contract as JSON. The format stores arrays and text only, so that reading a stra
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -17,16 +18,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from hls4rl import registry
-from hls4rl.contract import Contract
+from hls4rl.contract import Contract, Real
 from hls4rl.errors import ProjectError
+from hls4rl.network import IntegerNetwork, Layer
 from hls4rl.plain import build
 
 METHOD_NAMES = tuple(name for name in registry.names("hls4rl.train.methods") if name != "base")
 """A method is a module of :mod:`hls4rl.train.methods`, called by its name."""
 
-FORMAT = "hls4rl-policy-1"
+FORMAT = "hls4rl-policy-2"
 MAXIMUM_BYTES = 1 << 28
-_ARRAYS = ("hidden_weight", "hidden_bias", "output_weight", "output_bias")
+MAXIMUM_HIDDEN_LAYERS = 8
 _DEFAULTS = {"bits": ("b", 8), "clusters": ("k", 8), "percentile": ("p", 50.0), "activation_bits": ("a", 0),
              "variant": ("v", "")}
 
@@ -37,7 +39,8 @@ class PolicySpec:
 
     task: str
     method: str
-    hidden: int
+    hidden: tuple[int, ...]
+    """Units of each hidden layer, from the observation on; empty for one matrix. A number or ``"64x64"`` will do."""
     seed: int
     bits: int = 8
     """Width of weights and hidden activations where they are not binary."""
@@ -53,8 +56,8 @@ class PolicySpec:
     def __post_init__(self) -> None:
         if self.method not in METHOD_NAMES:
             raise ProjectError(f"unknown method '{self.method}'; choose one of {', '.join(METHOD_NAMES)}")
+        object.__setattr__(self, "hidden", read_hidden(self.hidden))
         for name, low, high in (
-            ("hidden", 1, 4096),
             ("seed", 0, 2**31 - 1),
             ("bits", 2, 16),
             ("clusters", 1, 65536),
@@ -65,50 +68,98 @@ class PolicySpec:
                 raise ProjectError(f"{name.upper()}={getattr(self, name)} is out of range; give {low} … {high}")
 
     @property
+    def shape(self) -> str:
+        """The hidden layers as text: ``16``, ``64x64``, or ``0`` for one matrix."""
+        return hidden_text(self.hidden)
+
+    @property
     def directory_name(self) -> str:
         """``<method>-h<hidden>-s<seed>``, then each setting that differs from its default."""
         suffix = "".join(
             f"-{letter}{value if isinstance(value := getattr(self, name), str) else f'{value:g}'}"
             for name, (letter, default) in _DEFAULTS.items() if getattr(self, name) != default
         )
-        return f"{self.method}-h{self.hidden}-s{self.seed}{suffix}"
+        return f"{self.method}-h{self.shape}-s{self.seed}{suffix}"
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary; settings that came later are left out where they have their defaults."""
         later = {item.name: item.default for item in fields(self) if item.name in ("activation_bits", "variant")}
-        return {name: value for name, value in asdict(self).items() if name not in later or value != later[name]}
+        plain = {**asdict(self), "hidden": list(self.hidden)}
+        return {name: value for name, value in plain.items() if name not in later or value != later[name]}
+
+
+def read_hidden(value: Any) -> tuple[int, ...]:
+    """The widths of hidden layers: 16, ``"16"``, ``"64x64"``, (64, 64), or 0, ``"0"`` and () for none.
+
+    Raises:
+        ProjectError: ``value`` is none of these; the message says what is.
+    """
+    parts = value if isinstance(value, tuple | list) else str(value).lower().split("x")
+    wrong = ProjectError(
+        f"HIDDEN={'x'.join(str(part) for part in parts)} is no list of widths; give the units of each "
+        "hidden layer (1 … 4096) with x between, as 16, 64x64 or 128x64x32 "
+        f"(at most {MAXIMUM_HIDDEN_LAYERS} layers), or 0 for one matrix"
+    )
+    if any(isinstance(part, bool | float) or not str(part).isdecimal() for part in parts):
+        raise wrong
+    widths = tuple(int(part) for part in parts)
+    widths = () if widths == (0,) else widths
+    if len(widths) > MAXIMUM_HIDDEN_LAYERS or any(not 1 <= width <= 4096 for width in widths):
+        raise wrong
+    return widths
+
+
+def hidden_text(hidden: tuple[int, ...]) -> str:
+    """The inverse of :func:`read_hidden`."""
+    return "x".join(str(width) for width in hidden) or "0"
 
 
 @dataclass(frozen=True, eq=False)
 class Policy:
-    """A policy with one hidden layer: latent real parameters, and the types that make integers of them."""
+    """A policy of any depth: latent real parameters, and the types that make integers of them."""
 
     spec: PolicySpec
     contract: Contract
-    hidden_weight: NDArray[np.float32]
-    """Shape (hidden, features)."""
-    hidden_bias: NDArray[np.float32]
-    """Shape (hidden,)."""
-    output_weight: NDArray[np.float32]
-    """Shape (actions, hidden)."""
-    output_bias: NDArray[np.float32]
-    """Shape (actions,)."""
+    weights: tuple[NDArray[np.float32], ...]
+    """Of each layer, shape (outputs, inputs)."""
+    biases: tuple[NDArray[np.float32], ...]
+    """Of each layer, shape (outputs,)."""
 
     @property
     def features(self) -> int:
         """Number of observation features."""
-        return int(self.hidden_weight.shape[1])
+        return int(self.weights[0].shape[1])
 
     @property
-    def actions(self) -> int:
-        """Number of discrete actions."""
-        return int(self.output_weight.shape[0])
+    def outputs(self) -> int:
+        """Number of logits, or of dimensions of a continuous action."""
+        return int(self.weights[-1].shape[0])
+
+    @property
+    def network(self) -> IntegerNetwork:
+        """The policy in integers: what every stage from here on computes.
+
+        Raises:
+            ProjectError: the policy has real-valued parts.
+        """
+        layers = []
+        for types, weight, bias in zip(self.contract.layers, self.weights, self.biases, strict=True):
+            if types.weight is None or types.bias is None or isinstance(types.activation, Real):
+                raise ProjectError("this policy has real-valued parts; only quantised policies have integers")
+            layers.append(Layer(
+                types.weight.integers(weight), types.weight.lsb, types.bias.integers(bias), types.bias.lsb,
+                types.activation,
+            ))
+        return IntegerNetwork(self.contract.observation, tuple(layers), self.contract.output)
 
     def save(self, path: Path) -> None:
         """Write the policy to ``path`` (safetensors)."""
         # One entry only: the library writes several in random order, and equal policies are to give equal bytes.
         header = {FORMAT: json.dumps({"spec": self.spec.to_json(), "contract": self.contract.to_json()})}
-        arrays = {name: np.ascontiguousarray(getattr(self, name), dtype=np.float32) for name in _ARRAYS}
+        arrays = {
+            f"{name}{index}": np.ascontiguousarray(array, dtype=np.float32)
+            for name, group in (("weight", self.weights), ("bias", self.biases)) for index, array in enumerate(group)
+        }
         path.write_bytes(save(arrays, header))
 
 
@@ -131,20 +182,29 @@ def load_policy(path: Path) -> Policy:
             description = json.loads(header[FORMAT])
             spec: PolicySpec = build(PolicySpec, description["spec"], str(path))
             contract = Contract.from_json(description["contract"])
-            arrays = {name: file.get_tensor(name) for name in _ARRAYS}
+            weights, biases = (
+                tuple(file.get_tensor(f"{name}{index}") for index in range(len(contract.layers)))
+                for name in ("weight", "bias")
+            )
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ProjectError(f"{path}: not a whole policy file ({' '.join(str(error).split())}); {remedy}") from error
-    _check_shapes(spec, arrays, path)
-    return Policy(spec=spec, contract=contract, **arrays)
+    policy = Policy(spec, contract, weights, biases)
+    _check_shapes(policy, path)
+    return policy
 
 
-def _check_shapes(spec: PolicySpec, arrays: dict[str, NDArray[Any]], path: Path) -> None:
-    hidden, output = arrays["hidden_weight"], arrays["output_weight"]
+def _check_shapes(policy: Policy, path: Path) -> None:
+    weights, biases = policy.weights, policy.biases
     consistent = (
-        hidden.ndim == 2 and output.ndim == 2
-        and hidden.shape[0] == output.shape[1] == spec.hidden == arrays["hidden_bias"].size
-        and output.shape[0] == arrays["output_bias"].size
-        and all(array.dtype == np.float32 and np.isfinite(array).all() for array in arrays.values())
+        all(weight.ndim == 2 and bias.ndim == 1 and weight.size and len(weight) == len(bias)
+            for weight, bias in zip(weights, biases, strict=True))
+        and tuple(len(weight) for weight in weights[:-1]) == policy.spec.hidden
+        and all(len(before) == after.shape[1] for before, after in itertools.pairwise(weights))
+        and all(array.dtype == np.float32 and np.isfinite(array).all() for array in (*weights, *biases))
     )
+    try:
+        policy.contract.output.sizes(len(biases[-1]))
+    except ValueError:
+        consistent = False
     if not consistent:
         raise ProjectError(f"{path}: its arrays do not fit together; train the policy again")

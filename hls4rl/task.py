@@ -19,9 +19,11 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from hls4rl.contract import FixedPoint, FloatArray, IntArray, is_power_of_two
+from hls4rl.actions import SQUASHES, Action, Actions, actions_of
+from hls4rl.contract import CURVES, FloatArray, IntArray, is_power_of_two
 from hls4rl.errors import ProjectError
 from hls4rl.guard import examine, make_guarded
+from hls4rl.observations import AUTO, Converter, Observation, feature_names, features_of, flatten
 from hls4rl.plain import build, read_toml
 
 TASK_DIRECTORY = Path(__file__).resolve().parent / "hls_projects" / "tasks"
@@ -32,33 +34,11 @@ OPTIMISERS = ("adam", "sgd")
 
 
 @dataclass(frozen=True)
-class Observation:
-    """How the host turns the environment's floats into the integers that every backend gets."""
-
-    scale: tuple[float, ...]
-    """One power of two per feature, or one for all; the network sees ``feature × scale``."""
-    bits: int = 8
-    """Width of one feature, sign included."""
-    integer_bits: int = 1
-    """Bits before the binary point, sign included: the network sees [-2^(i-1), 2^(i-1))."""
-    active: int | None = None
-    """About how many features are not zero at a time, if these are few: the fan-in that scales binary weights."""
-
-    @property
-    def fan_in(self) -> int:
-        """Features that feed a unit at a time."""
-        return self.active or len(self.scale)
-
-    @property
-    def type(self) -> FixedPoint:
-        """The input type of the network."""
-        return FixedPoint(self.bits, self.integer_bits)
-
-
-@dataclass(frozen=True)
 class Network:
     """Number formats of the policies that are not binary, and of the biases."""
 
+    activation: str = "relu"
+    """Activation of hidden layers where it isn't a sign; one of :data:`hls4rl.contract.CURVES`."""
     weight_integer_bits: int = 3
     activation_integer_bits: int = 3
     bias_integer_bits: int = 3
@@ -105,12 +85,12 @@ class Training:
     evaluation_episodes: int | None = None
     """Episodes of the final evaluation; None: 100."""
 
-    def rate(self, hidden: int, episode: int) -> float:
-        """The step size after ``episode`` (from 0), for a network of ``hidden`` units."""
+    def rate(self, hidden: tuple[int, ...], episode: int) -> float:
+        """The step size after ``episode`` (from 0), for a network with ``hidden`` units in its layers."""
         factor = 1.0 - (1.0 - self.final_rate) * episode / self.episodes
         if episode >= self.episodes // 2:
             factor *= self.late_rate
-        return self.learning_rate * min(1.0, self.full_rate_hidden / hidden) * factor
+        return self.learning_rate * min(1.0, self.full_rate_hidden / max(hidden, default=1)) * factor
 
 
 @dataclass(frozen=True)
@@ -177,17 +157,20 @@ class Hardware:
 
 @dataclass(frozen=True)
 class Task:
-    """A Gymnasium environment with a Box observation and Discrete actions, and how to treat it."""
+    """A Gymnasium environment, and how to treat it."""
 
     name: str
     environment: str
-    observation: Observation
+    observation: Observation = field(default_factory=Observation)
+    action: Action = field(default_factory=Action)
     network: Network = field(default_factory=Network)
     training: Training = field(default_factory=Training)
     hardware: Hardware = field(default_factory=Hardware)
     pixels: Pixels | None = None
     """Settings of training from pixels; None for the tasks that see a few numbers."""
     environment_options: dict[str, Any] = field(default_factory=dict)
+    wrappers: tuple[Any, ...] = ()
+    """Gymnasium's own wrappers, from the inside out: names, or tables of a name and its arguments."""
     solved: float | None = None
     """Mean return over 100 episodes from which the task counts as solved."""
 
@@ -202,47 +185,86 @@ class Task:
         Raises:
             ProjectError: there is none of this name, its module cannot be imported, it refuses the options, or fails.
         """
-        return make_guarded(self.name, self.environment, self.environment_options)
+        return make_guarded(self.name, self.environment, self.environment_options, self.wrappers)
 
     @cached_property
-    def spaces(self) -> tuple[int, int]:
-        """Features of an observation, number of actions.
+    def features(self) -> int:
+        """Features of a flattened observation.
 
         Raises:
-            ProjectError: the environment's spaces are not Box and Discrete, it isn't repeatable, or ``scale`` has
-                another length.
+            ProjectError: the environment cannot be made, or gives another kind of observation.
         """
-        box, actions = examine(self.make, f"task '{self.name}': environment '{self.environment}'")
-        if not isinstance(box, gym.spaces.Box) or len(box.shape) != 1:
-            raise ProjectError(f"task '{self.name}': the observation is {box}; only a Box of one axis is supported")
-        if not isinstance(actions, gym.spaces.Discrete):
-            raise ProjectError(f"task '{self.name}': the action is {actions}; only Discrete is supported")
-        if not box.shape[0] or actions.n < 2:
-            raise ProjectError(
-                f"task '{self.name}': the observation is {box}, the action {actions}; a policy needs a feature to see "
-                "and two actions to choose from"
-            )
-        if len(self.observation.scale) not in (1, box.shape[0]):
-            raise ProjectError(
-                f"task '{self.name}': observation.scale has {len(self.observation.scale)} entries, "
-                f"but {self.environment} has {box.shape[0]} features; give one power of two for each, or one for all"
-            )
-        return box.shape[0], int(actions.n)
+        return features_of(self._gym_spaces[0], f"task '{self.name}'")
+
+    @cached_property
+    def actions(self) -> Actions:
+        """What the environment's actions are, and how they are read off the network's outputs.
+
+        Raises:
+            ProjectError: the environment cannot be made, or takes another kind of action.
+        """
+        return actions_of(self._gym_spaces[1], self.action, f"task '{self.name}'")
+
+    @property
+    def spaces(self) -> tuple[int, int]:
+        """Features of an observation, outputs of a network.
+
+        Raises:
+            ProjectError: the environment's spaces are of another kind, or ``scale`` has another length.
+        """
+        return len(self.converter.scale), self.actions.outputs
+
+    @property
+    def fan_in(self) -> int:
+        """Features that feed a unit at a time."""
+        return self.observation.active or self.features
+
+    @cached_property
+    def converter(self) -> Converter:
+        """The host's converter of observations.
+
+        Raises:
+            ProjectError: the observation is of another kind, or ``scale`` or ``offset`` has another length.
+        """
+        scale, offset = self.observation.scale, self.observation.offset
+        if isinstance(scale, str):
+            from hls4rl.ranges import measured
+
+            scale, offset = measured(self)
+        numbers = []
+        for key, values in (("scale", scale), ("offset", offset)):
+            if len(values) not in (1, self.features):
+                raise ProjectError(
+                    f"task '{self.name}': observation.{key} has {len(values)} entries, but {self.environment} has "
+                    f"{self.features} features; give one for each, or one for all"
+                )
+            numbers.append(np.broadcast_to(np.asarray(values, dtype=np.float64), (self.features,)).copy())
+        return Converter(self.observation.type, *numbers)
+
+    @property
+    def feature_names(self) -> list[str]:
+        """What each feature of a flattened observation is; see :func:`hls4rl.observations.feature_names`."""
+        return feature_names(self._gym_spaces[0])
+
+    @property
+    def resolved(self) -> Task:
+        """This task with numbers for scales and offsets, where it has them measured."""
+        if not isinstance(self.observation.scale, str):
+            return self
+        scale, offset = (tuple(values.tolist()) for values in (self.converter.scale, self.converter.offset))
+        return dataclasses.replace(self, observation=dataclasses.replace(self.observation, scale=scale, offset=offset))
+
+    def flatten(self, observation: Any) -> FloatArray:
+        """One observation of the environment as floats, shape (features,); see :mod:`hls4rl.observations`."""
+        return flatten(self._gym_spaces[0], observation)
 
     def integers(self, observations: FloatArray, features: IntArray | None = None) -> IntArray:
-        """The host's converter: scale by powers of two, round half to even once, saturate.
+        """See :meth:`hls4rl.observations.Converter.integers`."""
+        return self.converter.integers(observations, features)
 
-        Args:
-            observations: the environment's floats, shape (..., features).
-            features: numbers of the features that ``observations`` has; None for all of them.
-
-        Returns:
-            int64 of the same shape, in units of ``observation.type.lsb``.
-        """
-        scale = np.asarray(self.observation.scale, dtype=np.float64)
-        if features is not None and len(scale) > 1:
-            scale = scale[features]
-        return self.observation.type.integers(np.asarray(observations, dtype=np.float64) * scale)
+    @cached_property
+    def _gym_spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
+        return examine(self.make, f"task '{self.name}': environment '{self.environment}'")
 
     def training_view(self, observations: FloatArray) -> FloatArray:
         """What the network sees of ``observations`` while it is trained, in real units; same shape."""
@@ -268,9 +290,17 @@ def load_task(name: str) -> Task:
             f"unknown task '{name}'; shipped tasks are {', '.join(task_names())}; "
             "for one of your own give the path of its TOML file"
         )
-    data = read_toml(path, "task file")
-    task: Task = build(Task, {"name": path.stem, **data}, str(path))
-    _check(task, str(path))
+    return read_task({"name": path.stem, **read_toml(path, "task file")}, str(path))
+
+
+def read_task(data: dict[str, Any], where: str) -> Task:
+    """The task of plain values, as :func:`dataclasses.asdict` gives them.
+
+    Raises:
+        ProjectError: they are no such values; the message begins with ``where``.
+    """
+    task: Task = build(Task, data, where)
+    _check(task, where)
     return task
 
 
@@ -318,7 +348,7 @@ def change(task: Task, text: str | None) -> tuple[Task, str]:
     return new, digits if differing else ""
 
 
-_SECTIONS = ("observation", "network", "training", "pixels", "hardware")
+_SECTIONS = ("observation", "action", "network", "training", "pixels", "hardware")
 
 
 def _plain(section: Any) -> dict[str, Any]:
@@ -344,6 +374,9 @@ _RANGES: dict[str, tuple[float, float]] = {
     "solved": (-1e12, 1e12),
     "observation.bits": (2, 16),
     "observation.integer_bits": (-15, 16),
+    "action.bits": (2, 16),
+    "action.deviation": (1e-6, 10.0),
+    "action.final_deviation": (1e-6, 10.0),
     "observation.active": (1, 10**7),
     "network.weight_integer_bits": (-8, 8),
     "network.activation_integer_bits": (0, 8),
@@ -380,7 +413,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 
 _CHOICES = {"training.advantage": ADVANTAGES, "training.optimiser": OPTIMISERS,
-            "hardware.strategy": ("Latency", "Resource")}
+            "hardware.strategy": ("Latency", "Resource"), "network.activation": CURVES, "action.squash": SQUASHES}
 _WORDS = {
     "name": (r"\w[\w. -]{0,99}", "letters, digits, spaces, '_', '-' and '.'"),  # a folder of runs has this name
     "environment": (r"[\w.:/-]{1,200}", "Gymnasium's id, as 'CartPole-v1' or 'module:Mine-v0'"),
@@ -394,8 +427,9 @@ _SMALLEST_SCALE, _LARGEST_SCALE = 2.0**-64, 2.0**64
 
 
 def _check(task: Task, where: str) -> None:
-    _check_scale(task.observation.scale, where)
+    _check_scale(task.observation, where)
     _check_options(task.environment_options, where, "environment_options")
+    _check_options(list(task.wrappers), where, "wrappers")
     for key, (low, high) in _RANGES.items():
         value = _setting(task, key)
         if value is not None and not low <= value <= high:
@@ -424,9 +458,15 @@ def _setting(task: Task, key: str) -> Any:
     return value
 
 
-def _check_scale(scale: tuple[float, ...], where: str) -> None:
-    if not scale:
-        raise ProjectError(f"{where}: observation.scale is empty; give a power of two for each feature, or one for all")
+def _check_scale(observation: Observation, where: str) -> None:
+    scale = observation.scale
+    if isinstance(scale, str):
+        if scale != AUTO:
+            raise ProjectError(f"{where}: observation.scale is '{scale}'; give powers of two in [ ], or \"{AUTO}\"")
+        return
+    for key, values in (("scale", scale), ("offset", observation.offset)):
+        if not values:
+            raise ProjectError(f"{where}: observation.{key} is empty; give a number for each feature, or one for all")
     for value in scale:
         if not is_power_of_two(value):
             raise ProjectError(

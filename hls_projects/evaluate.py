@@ -144,7 +144,7 @@ def _sample(task: Task, reference: Backend, episodes: int, size: int) -> IntArra
 
 def differing(answer: Answer, expected: Answer) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Which rows of ``answer`` differ from ``expected`` in the action or in any logit; shape (batch,)."""
-    wrong: np.ndarray[Any, np.dtype[np.bool_]] = answer.actions != expected.actions
+    wrong: np.ndarray[Any, np.dtype[np.bool_]] = (answer.actions != expected.actions).any(axis=1)
     if answer.logits is not None and expected.logits is not None:
         wrong = wrong | (answer.logits != expected.logits).any(axis=1)
     return wrong

@@ -20,7 +20,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hls4rl.backend import Answer, Backend
-from hls4rl.contract import FixedPoint, IntArray, MultiplyShift, Sign
+from hls4rl.contract import IntArray, ResultType
 from hls4rl.errors import ProjectError
 from hls4rl.export.check import check_observations
 from hls4rl.export.imported.original import Original
@@ -228,5 +228,5 @@ def print_imported(path: Path, console: Console) -> None:
     console.print(table)
 
 
-def _named(kind: FixedPoint | Sign | MultiplyShift | None) -> dict[str, Any] | None:
+def _named(kind: ResultType | None) -> dict[str, Any] | None:
     return None if kind is None else {"type": type(kind).__name__, **asdict(kind)}

@@ -191,7 +191,9 @@ def synthesise(
             _make_stage(name, stage, maker, console)
         path = run.report / "summary.json"
         summary = load_summary(path)
-        write_checked(run.directory / METADATA, {"spec": spec.to_json(), "task": asdict(task), "summary": summary})
+        write_checked(
+            run.directory / METADATA, {"spec": spec.to_json(), "task": asdict(task.resolved), "summary": summary}
+        )
     return Result(summary, path)
 
 
@@ -226,11 +228,11 @@ def find_run(task: Task, spec: PolicySpec, choose_seed: bool, root: Path = RUNS)
 
 def _check_width(task: Task, spec: PolicySpec) -> None:
     """Tell before training that an environment does not fit, or is too wide to come at once."""
-    features, _ = task.spaces
-    weights = features * spec.hidden
-    if weights > MAXIMUM_PIPELINE_WEIGHTS and not task.hardware.inputs_per_clock and not task.hardware.fold:
+    features, outputs = task.spaces
+    units = next(iter(spec.hidden), outputs)
+    if features * units > MAXIMUM_PIPELINE_WEIGHTS and not (task.hardware.inputs_per_clock or task.hardware.fold):
         raise ProjectError(
-            f"task '{task.name}': {features} features by {spec.hidden} units are too many weights for a core that "
+            f"task '{task.name}': {features} features by {units} units are too many weights for a core that "
             "takes all features at once; set hardware.inputs_per_clock, for instance to 4"
         )
 
@@ -263,7 +265,7 @@ def _hardware(task: Task) -> dict[str, Any]:
 def _train(
     task: Task, spec: PolicySpec, choose_seed: bool, root: Path, console: Console
 ) -> tuple[Run, dict[str, Any] | None]:
-    with TrainingProgress(f"{task.name} {spec.method}-h{spec.hidden}", console.quiet) as progress:
+    with TrainingProgress(f"{task.name} {spec.method}-h{spec.shape}", console.quiet) as progress:
         if not choose_seed:
             train_seed(task, spec, root, lambda standing: progress(spec.seed, standing))
             return Run(spec, root), None

@@ -100,7 +100,7 @@ def summarise(
         **hardware,
         "task": run.spec.task,
         "method": run.spec.method,
-        "hidden": run.spec.hidden,
+        "hidden": run.spec.shape,
         "seed": run.spec.seed,
         "bits": weight_bits(run.spec),
         "tool": tool,

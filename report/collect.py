@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from hls4rl.contract import Binary, Contract, FixedPoint
 from hls4rl.hls_projects.executors import EXECUTORS
 from hls4rl.hls_projects.fpga.parts import load_part, part_names
 from hls4rl.hls_projects.fpga.place import RESULT
@@ -75,9 +74,12 @@ def _policy(run: Path, environment: str) -> dict[str, Any]:
         "solved_from": task.solved,
         "solves": None if task.solved is None else figures["return_software"] >= task.solved,
         "spec": training["spec"],
+        "discrete": not task.actions.is_continuous and len(policy.contract.output.sizes(policy.outputs)) == 1,
+        "hidden": policy.spec.shape,
         "input_bits": task.observation.bits,
-        "scale": list(task.observation.scale),
-        "numbers": [words.number_format(name, kind) for name, kind in training["contract"].items()],
+        "scale": task.converter.scale.tolist(),
+        "offset": task.converter.offset.tolist(),
+        "numbers": words.number_formats(training["contract"]),
         "figures": figures,
         "skipped": summary["skipped"],
         "training": _training(run),
@@ -169,21 +171,17 @@ def _weights(policy: Policy) -> dict[str, Any]:
 
     Of a wide first layer only the rows of :data:`UNITS_SHOWN` units, ``units``, that weigh most on the logits.
     """
-    contract: Contract = policy.contract
-    layers: dict[str, Any] = {}
-    for name in ("hidden", "output"):
-        weight, bias = getattr(contract, f"{name}_weight"), getattr(contract, f"{name}_bias")
-        assert isinstance(weight, Binary | FixedPoint)
-        assert bias is not None
-        layers[name] = {
-            "weight": (weight.integers(getattr(policy, f"{name}_weight")) * weight.lsb).tolist(),
-            "bias": (bias.integers(getattr(policy, f"{name}_bias")) * bias.lsb).tolist(),
-        }
+    layers = []
+    for layer in policy.network.layers:
+        layers.append({
+            "weight": (layer.weight * layer.weight_lsb).tolist(), "bias": (layer.bias * layer.bias_lsb).tolist(),
+        })
+    shown: dict[str, Any] = {"layers": layers}
     if policy.features > MOST_FEATURES:
-        heaviest = np.argsort(-np.ptp(layers["output"]["weight"], axis=0), kind="stable")[:UNITS_SHOWN]
-        layers["units"] = sorted(heaviest.tolist())
-        layers["hidden"]["weight"] = [layers["hidden"]["weight"][unit] for unit in layers["units"]]
-    return layers
+        heaviest = np.argsort(-np.ptp(layers[-1]["weight"], axis=0), kind="stable")[:UNITS_SHOWN]
+        shown["units"] = sorted(heaviest.tolist())
+        layers[0]["weight"] = [layers[0]["weight"][unit] for unit in shown["units"]]
+    return shown
 
 
 def overview(tasks: list[dict[str, Any]]) -> dict[str, Any]:

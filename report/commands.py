@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hls4rl.errors import ProjectError
+from hls4rl.policy import hidden_text
 from hls4rl.task import Task, load_task, task_names
 
 _OPTIONS = {"bits": 8, "clusters": 8, "percentile": 50.0, "activation_bits": 0}
@@ -43,7 +44,7 @@ def environment_word(name: str, explored: Mapping[str, Any] | None) -> str:
 
 
 def _policy(spec: Mapping[str, Any], task: Task, environment: str) -> str:
-    words = {"ENV": environment, "METHOD": spec["method"], "HIDDEN": spec["hidden"]}
+    words = {"ENV": environment, "METHOD": spec["method"], "HIDDEN": hidden_text(tuple(spec["hidden"]))}
     words |= {key.upper(): f"{spec[key]:g}" for key, usual in _OPTIONS.items() if spec.get(key, usual) != usual}
     if spec["seed"] is not None:
         words["SEED"] = spec["seed"]
@@ -65,7 +66,7 @@ def _changes(task: Task, environment: str) -> str:
     usual, words = _file(environment), []
     if usual is None:
         return ""
-    sections = ("observation", "network", "training", *(("pixels",) if task.pixels else ()), "hardware")
+    sections = ("observation", "action", "network", "training", *(("pixels",) if task.pixels else ()), "hardware")
     for section in sections:
         for key, value in vars(getattr(task, section)).items():
             told_otherwise = key in ("part", "clock_mhz") or (section == "training" and key == "seeds")

@@ -13,7 +13,7 @@ import gymnasium as gym
 import numpy as np
 from PIL import Image
 
-from hls4rl.contract import FloatArray
+from hls4rl.contract import Argmax, FloatArray
 from hls4rl.integer_backend import IntegerBackend
 from hls4rl.policy import Policy
 from hls4rl.task import Task
@@ -43,28 +43,42 @@ def record(task: Task, policy: Policy, seed: int) -> dict[str, Any]:
     """Play ``policy``'s integers from ``env.reset(seed=seed)``.
 
     Returns:
-        ``seed``, ``return``, ``steps``, ``features`` and ``action_names``, ``observations`` (one list a step, the
-        environment's floats; see :data:`MOST_FEATURES`) and ``actions``.
+        ``seed``, ``return``, ``steps``, ``features`` and ``output_names``, ``observations`` (one list a step, the
+        environment's floats; see :data:`MOST_FEATURES`) and ``actions`` (one list a step, the policy's integers).
     """
-    env, backend = task.make(), IntegerBackend(policy)
-    observation, _ = env.reset(seed=seed)
+    env, backend = task.make(), IntegerBackend(policy.network)
+    seen, _ = env.reset(seed=seed)
     observations, actions, total, over = [], [], 0.0, False
     while not over:
-        action = int(backend.infer(task.integers(observation[None])).actions[0])
+        observation = task.flatten(seen)
+        action = backend.infer(task.integers(observation[None])).actions[0]
         observations.append(_told(observation))
-        actions.append(action)
-        observation, reward, terminated, truncated, _ = env.step(action)
+        actions.append(action.tolist())
+        seen, reward, terminated, truncated, _ = env.step(task.actions.decode(action))
         total += float(reward)
         over = terminated or truncated
     env.close()
-    numbered = [f"feature {index}" for index in range(policy.features)]
+    numbered = [f"feature {name}" for name in task.feature_names]
     family = task.environment.rsplit("/", 1)[-1].rsplit("-v", 1)[0]
     return {
         "seed": seed, "return": total, "steps": len(actions),
         "features": list(PIXELS if policy.features > MOST_FEATURES else FEATURES.get(family, numbered)),
-        "action_names": list(ACTIONS.get(family, [f"action {index}" for index in range(policy.actions)])),
+        "output_names": list(ACTIONS.get(family, _output_names(policy))),
         "observations": observations, "actions": actions,
     }
+
+
+def _output_names(policy: Policy) -> list[str]:
+    output = policy.contract.output
+    if not isinstance(output, Argmax):
+        return [f"dimension {index}" for index in range(policy.outputs)]
+    sizes = output.sizes(policy.outputs)
+    if len(sizes) == 1:
+        return [f"action {index}" for index in range(policy.outputs)]
+    return [
+        f"{place} = {choice}" if size > 1 else f"{place} = 1" for place, size in enumerate(sizes)
+        for choice in range(size)
+    ]
 
 
 def _told(observation: FloatArray) -> list[float]:
@@ -90,7 +104,7 @@ def pictures(task: Task, episode: dict[str, Any]) -> list[dict[str, Any]]:
             for step, action in enumerate(episode["actions"]):
                 if step in wanted:
                     frames.append({"step": step, "png": _png(env.render())})
-                env.step(action)
+                env.step(task.actions.decode(np.array(action, dtype=np.int64)))
             env.close()
         except gym.error.DependencyNotInstalled:
             return []

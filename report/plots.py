@@ -58,28 +58,33 @@ def training(policy: Mapping[str, Any], name: str) -> str:
         axes.set(xlabel="training episode", ylabel=f"return, mean of {block}")
         axes.legend(fontsize=8, loc="lower right")
         tips = {f"tip-{item['seed']}": f"seed {item['seed']}: validation {item['validation_return']:.1f}, "
-                f"greedy {item['greedy_return']:.1f}, sampled {item['sampled_return']:.1f}" for item in curves}
+                f"greedy {item['greedy_return']:.1f}, sampled {_figure(item['sampled_return'])}" for item in curves}
         return _svg(figure, name, f"training returns of {len(curves)} seeds", tips)
 
 
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
+
+
 def weights(policy: Mapping[str, Any], name: str) -> str:
-    """Both layers' parameters as coloured cells: purple below zero, orange above."""
+    """All layers' parameters as coloured cells: purple below zero, orange above."""
     if "units" in policy["weights"]:
         return _pixel_weights(policy["weights"], name)
-    hidden, output = policy["weights"]["hidden"], policy["weights"]["output"]
-    pictures = [
-        np.vstack([np.transpose(hidden["weight"]), [hidden["bias"]]]),
-        np.hstack([np.asarray(output["weight"]), np.transpose([output["bias"]])]),
-    ]
-    rows = [[*policy["episode"]["features"], "bias"], policy["episode"]["action_names"]]
-    columns = ["hidden unit", "hidden unit; last: bias"]
-    units = pictures[0].shape[1]
+    layers, names = policy["weights"]["layers"], policy["episode"]["output_names"]
+    pictures = [np.hstack([np.asarray(layer["weight"]), np.transpose([layer["bias"]])]) for layer in layers]
+    rows = [*([str(unit) for unit in range(len(picture))] for picture in pictures[:-1]), names]
+    columns = ["unit before; last: bias"] * len(layers)
+    # Features stand at the left, where there is room for their names.
+    pictures[0], rows[0] = pictures[0].T, [*policy["episode"]["features"], "bias"]
+    columns[0] = "unit" if len(layers) > 1 else ", ".join(names)
+    units = sum(len(layer["bias"]) for layer in layers[:-1])
     heights = [len(names) for names in rows]
     with plt.rc_context({**_STYLE, "axes.grid": False}):
         figure, grid = plt.subplots(
-            2, 1, figsize=(5.4, 1.5 + 0.17 * sum(heights)), height_ratios=heights, layout="constrained"
+            len(layers), 1, figsize=(5.4, 0.3 + 0.6 * len(layers) + 0.17 * sum(heights)), height_ratios=heights,
+            layout="constrained", squeeze=False,
         )
-        for axes, picture, names, label in zip(grid, pictures, rows, columns, strict=True):
+        for axes, picture, names, label in zip(grid[:, 0], pictures, rows, columns, strict=True):
             bound = float(np.abs(picture).max()) or 1.0
             drawn = axes.pcolormesh(picture, cmap="PuOr_r", vmin=-bound, vmax=bound, rasterized=True)
             drawn.set_gid("cells")
@@ -95,7 +100,7 @@ def weights(policy: Mapping[str, Any], name: str) -> str:
 
 def _pixel_weights(weights: Mapping[str, Any], name: str) -> str:
     """What the units that weigh most look for, each as a picture; as square as the number of features lets it be."""
-    rows = np.asarray(weights["hidden"]["weight"])
+    rows = np.asarray(weights["layers"][0]["weight"])
     features = rows.shape[1]
     height = next(height for height in range(math.isqrt(features), 0, -1) if features % height == 0)
     bound = float(np.abs(rows).max()) or 1.0
@@ -125,9 +130,13 @@ def episode(policy: Mapping[str, Any], name: str) -> str:
         if observed.shape[1] <= 8:
             axes.legend(fontsize=7, ncols=2, loc="best")
         axes.set_ylabel("observed")
-        below.step(np.arange(len(actions)), actions, where="post", color=INK, linewidth=0.8)
-        below.set_yticks(range(len(told["action_names"])), told["action_names"], fontsize=7)
-        below.set(xlabel="step", ylim=(-0.4, len(told["action_names"]) - 0.6))
+        for index in range(actions.shape[1]):
+            colour = INK if actions.shape[1] == 1 else _SERIES[index % len(_SERIES)]
+            below.step(np.arange(len(actions)), actions[:, index], where="post", color=colour, linewidth=0.8)
+        below.set(xlabel="step", ylabel="action")
+        if policy["discrete"]:
+            below.set_yticks(range(len(told["output_names"])), told["output_names"], fontsize=7)
+            below.set(ylabel="", ylim=(-0.4, len(told["output_names"]) - 0.6))
         return _svg(figure, name, f"one episode of {told['steps']} steps", {})
 
 
@@ -191,7 +200,7 @@ def _front(
 def explain(point: Mapping[str, Any]) -> str:
     """A point in words."""
     stages = f"{point['cycles']} cycle{'s' if point['cycles'] != 1 else ''}"
-    units = f"{point['hidden']} unit{'s' if point['hidden'] != 1 else ''}"
+    units = "one matrix" if point["hidden"] == "0" else f"{point['hidden']} unit{'s' if point['hidden'] != '1' else ''}"
     return (
         f"{point['label']}: {point['method']}, {units}, {point['bits']}-bit weights, "
         f"{point['input_bits']}-bit inputs, {point['part']}. Return {point['return']:.2f}, {point['lut']} LUT, "

@@ -46,7 +46,7 @@ def _of_policy(policy: Mapping[str, Any], solved: float | None) -> dict[str, Any
     figures, spec = policy["figures"], policy["spec"]
     mean = figures["return_netlist"] if figures["return_netlist"] is not None else figures["return_software"]
     return {
-        "origin": "built", "label": policy["name"], "method": spec["method"], "hidden": spec["hidden"],
+        "origin": "built", "label": policy["name"], "method": spec["method"], "hidden": policy["hidden"],
         "seed": spec["seed"], "bits": figures["bits"], "input_bits": policy["input_bits"], "part": figures["part"],
         "cycles": figures["cycles"], "return": mean, "lut": figures["lut"], "latency_ns": figures["latency_ns"],
         "energy_pj": figures["energy_pj"], "solved": None if solved is None else mean >= solved,

@@ -9,7 +9,7 @@ from typing import Any
 from hls4rl.checked import read_checked
 from hls4rl.errors import ProjectError
 from hls4rl.stage import verified
-from hls4rl.task import Hardware, Network, Observation, Pixels, Task, Training
+from hls4rl.task import Task, read_task
 
 TRAINING = "training.json"
 EXPLORED = Path("explore") / "explore.json"
@@ -77,19 +77,7 @@ def task_of(run: Path) -> Task:
     """
     path = run / "metadata.json"
     found = read_checked(path, "run its `make synth` again")
-    try:
-        data = dict(found["task"])
-        observation = dict(data.pop("observation"))
-        return Task(
-            observation=Observation(**{**observation, "scale": tuple(observation["scale"])}),
-            network=Network(**data.pop("network")),
-            training=Training(**data.pop("training")),
-            hardware=Hardware(**data.pop("hardware")),
-            pixels=Pixels(**pixels) if (pixels := data.pop("pixels", None)) else None,
-            **data,
-        )
-    except (KeyError, TypeError) as error:
-        raise ProjectError(f"{path}: of another version ({error}); run its `make synth` again") from error
+    return read_task(found["task"], f"{path}: of another version; run its `make synth` again")
 
 
 def _without_seed(training: dict[str, Any]) -> dict[str, Any]:

@@ -24,8 +24,21 @@ FLOWS = {
 }
 
 
+def number_formats(contract: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One line of each tensor's type in a number contract (:meth:`hls4rl.contract.Contract.to_json`)."""
+    named = [("observation", contract["observation"])]
+    last = len(contract["layers"]) - 1
+    for index, layer in enumerate(contract["layers"]):
+        place = "output" if index == last else "hidden" if last == 1 else f"hidden {index + 1}"
+        named += [(f"{place} {kind}", layer[kind]) for kind in ("weight", "bias", "activation") if layer[kind]]
+    return [number_format(name, kind) for name, kind in named]
+
+
 def number_format(name: str, kind: Mapping[str, Any]) -> dict[str, Any]:
     """One line of the number contract: tensor, type, bits, unit, least and greatest value."""
+    if kind["type"] == "Table":
+        line = number_format(name, kind["output"] | {"type": "FixedPoint"})
+        return line | {"type": f"table of {len(kind['values'])} {line['type']}"}
     label = name.replace("_", " ")
     if kind["type"] == "Sign":
         return {"tensor": label, "type": "sign", "bits": 1, "unit": 1.0, "least": -1.0, "greatest": 1.0}

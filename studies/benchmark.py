@@ -100,8 +100,8 @@ class Clock:
 
 def measure_kernel(task: Task) -> Measurement:
     """Ten policies on as many threads as there are processors; compiled beforehand, as its result stays on disk."""
-    list(kernel.run(task, PolicySpec(task.name, "fp", 4, 0)))
-    specs = [PolicySpec(task.name, "fp", HIDDEN, seed) for seed in range(POLICIES)]
+    list(kernel.run(task, PolicySpec(task.name, "fp", (4,), 0)))
+    specs = [PolicySpec(task.name, "fp", (HIDDEN,), seed) for seed in range(POLICIES)]
     started = time.perf_counter()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         runs = list(pool.map(lambda spec: _train(task, spec, started), specs))

@@ -72,7 +72,7 @@ def matrix(root: Root = RUNS, part: Part = None) -> None:
         for method in PAPER_METHODS:
             for hidden in HIDDEN:
                 CONSOLE.rule(f"{name} {method} {hidden}")
-                spec = PolicySpec(name, method, hidden, 0)
+                spec = PolicySpec(name, method, (hidden,), 0)
                 result = pipeline.synthesise(
                     task, spec, choose_seed=True, root=root, minimum_steps=STEPS, console=CONSOLE
                 )

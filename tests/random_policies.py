@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
-from hls4rl.policy import Policy, PolicySpec
-from hls4rl.task import load_task
+from hls4rl.policy import Policy, PolicySpec, read_hidden
+from hls4rl.task import Task, load_task
 from hls4rl.train.methods import PAPER_METHODS, method
 
 TASKS = ("cartpole", "acrobot")
@@ -16,19 +18,22 @@ DESIGNS = [
 """Task, method, bits; what is binary has no other width."""
 
 
-def random_policy(task_name: str, name: str, bits: int = 8, hidden: int = 16, seed: int = 1) -> Policy:
+def random_policy(
+    task: str | Task, name: str, bits: int = 8, hidden: int | str = 16, seed: int = 1, activation_bits: int = 0
+) -> Policy:
     """Latents that reach beyond every range: saturation, ties, zeros and long sums all occur."""
     rng = np.random.default_rng(seed)
-    task = load_task(task_name)
-    spec = PolicySpec(task_name, name, hidden, seed, bits=bits)
-    features, actions = task.spaces
-    shapes = ((hidden, features), (hidden,), (actions, hidden), (actions,))
+    task = load_task(task) if isinstance(task, str) else task
+    spec = PolicySpec(task.name, name, read_hidden(hidden), seed, bits=bits, activation_bits=activation_bits)
+    features, outputs = task.spaces
+    pairs = list(itertools.pairwise((features, *spec.hidden, outputs)))
+    shapes = [shape for inputs, units in pairs for shape in ((units, inputs), (units,))]
     arrays = [rng.normal(size=shape).astype(np.float32) * np.float32(1.5) for shape in shapes]
-    arrays[0][0, :], arrays[2][0, -1], arrays[3][...] = 0.0, 50.0, 0.0
+    arrays[0][0, :], arrays[-2][0, -1], arrays[-1][...] = 0.0, 50.0, 0.0
     for weight in arrays[::2]:
         if name == "compression":
             centres = rng.normal(size=spec.clusters).astype(np.float32)
             weight[...] = centres[rng.integers(spec.clusters, size=weight.shape)]
         if name == "pruning":
             weight[np.abs(weight) < np.percentile(np.abs(weight), spec.percentile)] = 0.0
-    return Policy(spec, method(spec).deployed_contract(task), *arrays)
+    return Policy(spec, method(spec).deployed_contract(task), tuple(arrays[::2]), tuple(arrays[1::2]))

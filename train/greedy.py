@@ -5,14 +5,14 @@ For choosing among many policies. What is reported of a policy comes from Gymnas
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from hls4rl.contract import FloatArray, IntArray
-from hls4rl.integer_backend import IntegerBackend
+from hls4rl.contract import FixedPoint, FloatArray, IntArray, Sign
 from hls4rl.policy import Policy, PolicySpec
 from hls4rl.task import Task
 from hls4rl.train import environments
@@ -27,6 +27,7 @@ from hls4rl.train.vpg.kernel import (
     quantise_all,
     rounded,
     time_limit,
+    training_converter,
     training_formats,
     zeros,
 )
@@ -40,6 +41,8 @@ class Network(NamedTuple):
 
     scale: FloatArray
     """Of each feature, the observation type's unit divided out; shape (features,)."""
+    offset: FloatArray
+    """Of each feature; shape (features,)."""
     low: int
     high: int
     """Range of an input."""
@@ -98,10 +101,10 @@ def greedy_returns_in_training(
     network = zeros(latent)
     quantise_all(latent, formats, network)
     features, actions = network.hidden_weight.shape[1], len(network.output_bias)
-    scale = np.ones(features) if task.training.raw_observations else np.array(task.observation.scale)
+    scale, offset = training_converter(task)
     passes, observations = Passes.of(1, len(network.hidden_bias), actions), np.empty((1, features))
     columns = network.hidden_weight.T.copy()
-    real = RealNetwork(scale, formats, columns, network, observations, passes)
+    real = RealNetwork(scale, offset, formats, columns, network, observations, passes)
     return _returns(task, conditions, episodes, first_seed, lambda *world: play_real(real, *world))
 
 
@@ -109,7 +112,7 @@ def _returns(
     task: Task, conditions: Conditions, episodes: int, first_seed: int, player: Callable[..., float]
 ) -> FloatArray:
     number, limit = environments.COMPILED[task.environment], conditions.limit or time_limit(task)
-    reach = 2.0 ** (task.observation.integer_bits - 1) / np.array(task.observation.scale)
+    reach = 2.0 ** (task.observation.integer_bits - 1) / task.converter.scale
     returns = np.empty(episodes)
     for episode in range(episodes):
         # Gymnasium seeds its stream just so.
@@ -120,11 +123,16 @@ def _returns(
 
 
 def _network(task: Task, policy: Policy) -> Network:
-    kind, integers = policy.contract.observation, IntegerBackend(policy)
+    converter, integers = task.converter, policy.network
+    hidden, output = integers.layers
+    kind = hidden.activation
+    assert isinstance(kind, FixedPoint | Sign)
+    # Biases have the unit of the products, so that the sums are these integers alone.
+    shift = round(math.log2(kind.lsb / hidden.sum_lsb(integers.input.lsb)))
     return Network(
-        np.array(task.observation.scale) / kind.lsb, kind.minimum, kind.maximum,
-        integers.hidden_weight, integers.hidden_bias, integers.shift, integers.top,
-        integers.output_weight, integers.output_bias,
+        converter.scale / integers.input.lsb, converter.offset, integers.input.minimum, integers.input.maximum,
+        hidden.weight.T.copy(), hidden.bias, shift, kind.maximum if isinstance(kind, FixedPoint) else 0,
+        output.weight.T.copy(), output.bias,
     )
 
 
@@ -132,6 +140,8 @@ class RealNetwork(NamedTuple):
     """A policy in the formats of training, with working memory for one step."""
 
     scale: FloatArray
+    """Of each feature; shape (features,)."""
+    offset: FloatArray
     """Of each feature; shape (features,)."""
     formats: Formats
     columns: FloatArray
@@ -157,7 +167,7 @@ def play(
     for _ in range(limit):
         look(environment, state, noise, hiss, seen)
         for feature in range(features):
-            value = np.rint(seen[feature] * network.scale[feature])
+            value = np.rint((seen[feature] - network.offset[feature]) * network.scale[feature])
             inputs[feature] = int(min(max(value, float(network.low)), float(network.high)))
         reward, terminated = environments.step(environment, state, decide(network, inputs, units))
         total += reward
@@ -178,7 +188,8 @@ def play_real(
     for _ in range(limit):
         look(environment, state, noise, hiss, seen)
         for feature in range(len(seen)):
-            real.observations[0, feature] = rounded(seen[feature] * real.scale[feature], real.formats.observation)
+            value = (seen[feature] - real.offset[feature]) * real.scale[feature]
+            real.observations[0, feature] = rounded(value, real.formats.observation)
         forward(real.formats.activation, real.columns, real.network, real.observations, real.passes, 0)
         action = int(np.argmax(real.passes.logarithm[0]))
         reward, terminated = environments.step(environment, state, action)

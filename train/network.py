@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from hls4rl.backend import Answer
-from hls4rl.contract import ActivationType, Binary, Contract, FixedPoint, IntArray, Sign, WeightType
+from hls4rl.contract import ActivationType, Binary, Contract, FixedPoint, IntArray, Real, Sign, Table, WeightType
 from hls4rl.policy import Policy
 
 with warnings.catch_warnings():
@@ -46,26 +48,32 @@ class _PowerOfTwo(ExtendedInjector):  # type: ignore[misc]
 
 
 class PolicyNetwork(nn.Module):
-    """observation → hidden layer → activation → logits, with the quantisers that ``contract`` asks for.
+    """observation → layers and their activations → outputs, with the quantisers that ``contract`` asks for.
 
-    A ``None`` in the contract leaves that tensor real-valued.
+    A ``None`` or :class:`hls4rl.contract.Real` in the contract leaves that tensor real-valued.
     """
 
-    def __init__(self, contract: Contract, features: int, hidden: int, actions: int) -> None:
+    def __init__(self, contract: Contract, sizes: Sequence[int]) -> None:
+        """Layers between ``sizes``: features, units of each hidden layer, outputs."""
         super().__init__()
         self.contract = contract
         self.observation = QuantIdentity(
             act_quant=_activation_quantiser(contract.observation, FloatToIntImplType.ROUND), return_quant_tensor=True
         )
-        self.hidden = _linear(features, hidden, contract.hidden_weight, contract.hidden_bias)
-        self.activation = _activation(contract.activation)
-        self.output = _linear(hidden, actions, contract.output_weight, contract.output_bias)
+        self.layers: list[Any] = nn.ModuleList(  # type: ignore[assignment]
+            _linear(inputs, outputs, types.weight, types.bias)
+            for (inputs, outputs), types in zip(itertools.pairwise(sizes), contract.layers, strict=True)
+        )
+        self.activations: list[Any] = nn.ModuleList(  # type: ignore[assignment]
+            _activation(types.activation) for types in contract.layers
+        )
 
     def forward(self, observations: Tensor) -> Tensor:
-        """Logits, shape (batch, actions), of real-valued ``observations``, shape (batch, features)."""
-        logits = self.output(self.activation(self.hidden(self.observation(observations))))
-        value: Tensor = logits.value if hasattr(logits, "value") else logits
-        return value
+        """Outputs, shape (batch, outputs), of real-valued ``observations``, shape (batch, features)."""
+        values = self.observation(observations)
+        for layer, activation in zip(self.layers, self.activations, strict=True):
+            values = activation(layer(values))
+        return _value(values)
 
 
 class TorchBackend:
@@ -76,29 +84,65 @@ class TorchBackend:
     def __init__(self, policy: Policy) -> None:
         torch.set_num_threads(1)  # networks this small only lose by threads
         self._network = copy.deepcopy(load_network(policy)).double().eval()
-        for layer in (self._network.hidden, self._network.output):
+        for layer in self._network.layers:
             _freeze(layer)
-        self._observation_lsb = policy.contract.observation.lsb
-        self._logit_lsb = policy.contract.logit_lsb
+        self._contract = policy.contract
 
     def infer(self, observations: IntArray) -> Answer:
         """See :class:`hls4rl.backend.Backend`."""
         with torch.inference_mode():
-            logits = self._network(torch.from_numpy(observations * self._observation_lsb)).numpy() / self._logit_lsb
-        return Answer.of_logits(np.rint(logits).astype(np.int64))
+            values = self._network(torch.from_numpy(observations * self._contract.observation.lsb)).numpy()
+        outputs = np.rint(values / self._contract.logit_lsb).astype(np.int64)
+        return Answer.of_logits(outputs, self._contract.output)
 
 
 def load_network(policy: Policy) -> PolicyNetwork:
     """The Brevitas module that holds ``policy``'s parameters."""
-    network = PolicyNetwork(policy.contract, policy.features, policy.spec.hidden, policy.actions)
+    sizes = [policy.features, *(len(bias) for bias in policy.biases)]
+    network = PolicyNetwork(policy.contract, sizes)
     with torch.no_grad():
-        for layer, weight, bias in (
-            (network.hidden, policy.hidden_weight, policy.hidden_bias),
-            (network.output, policy.output_weight, policy.output_bias),
-        ):
+        for layer, weight, bias in zip(network.layers, policy.weights, policy.biases, strict=True):
             layer.weight.copy_(torch.from_numpy(weight))
             layer.bias.copy_(torch.from_numpy(bias))
     return network
+
+
+class _Table(nn.Module):
+    """A look-up of integers, and backwards the slope of the table around the place that was looked up."""
+
+    def __init__(self, kind: Table) -> None:
+        super().__init__()
+        self.cut = QuantIdentity(act_quant=_activation_quantiser(kind.input, FloatToIntImplType.FLOOR))
+        self.results = QuantIdentity(
+            act_quant=_activation_quantiser(kind.output, FloatToIntImplType.ROUND), return_quant_tensor=True
+        )
+        self._lsb, self._minimum = kind.input.lsb, float(kind.input.minimum)
+        self.register_buffer("values", torch.tensor(kind.values, dtype=torch.float64) * kind.lsb)
+        self.values: Tensor
+        self.float()
+
+    def forward(self, sums: Tensor) -> Any:
+        cut: Tensor = _value(self.cut(_value(sums)))
+        place = (cut / self._lsb - self._minimum).to(torch.int64)
+        found = self.values[place]
+        if not self.training:
+            return self.results(found)
+        after, before = (self.values[(place + step).clamp(0, len(self.values) - 1)] for step in (1, -1))
+        slope = (after - before) / (2 * self._lsb)
+        return found.detach() + slope.detach() * (cut - cut.detach())
+
+
+class _HardTanh(nn.Module):
+    """Cuts to [-1, 1]."""
+
+    def forward(self, sums: Tensor) -> Tensor:
+        return torch.clamp(_value(sums), -1.0, 1.0)
+
+
+def _value(tensor: Any) -> Tensor:
+    # Brevitas answers with a tensor of its own kind where it quantises.
+    value: Tensor = tensor.value if hasattr(tensor, "value") else tensor
+    return value
 
 
 def _freeze(layer: QuantLinear) -> None:
@@ -128,11 +172,17 @@ def _linear(inputs: int, outputs: int, weight: WeightType, bias: FixedPoint | No
 
 def _activation(kind: ActivationType) -> Any:
     if kind is None:
-        return nn.ReLU()
+        return nn.Identity()
+    if isinstance(kind, Real):
+        real = {"relu": nn.ReLU, "hard-tanh": _HardTanh, "tanh": nn.Tanh, "identity": nn.Identity}
+        return real[kind.curve]()
+    if isinstance(kind, Table):
+        return _Table(kind)
     if isinstance(kind, Sign):
         quantiser = _injector(SignedBinaryActPerTensorConst, scaling_const=1.0)
         return QuantIdentity(act_quant=quantiser, return_quant_tensor=True)
-    return QuantReLU(act_quant=_activation_quantiser(kind, FloatToIntImplType.FLOOR), return_quant_tensor=True)
+    module = QuantIdentity if kind.signed else QuantReLU
+    return module(act_quant=_activation_quantiser(kind, FloatToIntImplType.FLOOR), return_quant_tensor=True)
 
 
 def _weight_quantiser(kind: WeightType) -> type[Any] | None:

@@ -1,8 +1,9 @@
-"""The four arrays of a policy with one hidden layer, in float64: what methods, trainers and the kernel work on."""
+"""A policy's weights and biases in float64: what methods, trainers and the kernel work on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,43 +14,47 @@ from hls4rl.policy import Policy, PolicySpec
 
 @dataclass(frozen=True, eq=False)
 class Parameters:
-    """Latent parameters, their gradients, or their quantised values; the arrays are changed in place."""
+    """Latent parameters, their gradients, or their quantised values, layer by layer; changed in place."""
 
-    hidden_weight: FloatArray
-    """Shape (hidden, features)."""
-    hidden_bias: FloatArray
-    """Shape (hidden,)."""
-    output_weight: FloatArray
-    """Shape (actions, hidden)."""
-    output_bias: FloatArray
-    """Shape (actions,)."""
+    weights: tuple[FloatArray, ...]
+    """Of each layer, shape (outputs, inputs): what the methods act on."""
+    biases: tuple[FloatArray, ...]
+    """Of each layer, shape (outputs,)."""
 
     @classmethod
-    def uniform(cls, features: int, hidden: int, actions: int, rng: np.random.Generator) -> Parameters:
-        """Each layer uniform in ±1/√fan-in, PyTorch's own start of a linear layer."""
-        first, second = features ** -0.5, hidden ** -0.5
-        return cls(
-            rng.uniform(-first, first, (hidden, features)), rng.uniform(-first, first, hidden),
-            rng.uniform(-second, second, (actions, hidden)), rng.uniform(-second, second, actions),
-        )
+    def uniform(cls, sizes: Sequence[int], rng: np.random.Generator) -> Parameters:
+        """Each layer uniform in ±1/√fan-in, PyTorch's own start of a linear layer.
 
-    @property
-    def weights(self) -> tuple[FloatArray, FloatArray]:
-        """The two weight matrices, without the biases: what the methods act on, layer by layer."""
-        return self.hidden_weight, self.output_weight
+        Args:
+            sizes: features, units of each hidden layer, outputs.
+        """
+        arrays = []
+        for inputs, outputs in itertools.pairwise(sizes):
+            reach = inputs ** -0.5
+            arrays += [rng.uniform(-reach, reach, (outputs, inputs)), rng.uniform(-reach, reach, outputs)]
+        return cls.of(arrays)
+
+    @classmethod
+    def of(cls, arrays: Iterable[FloatArray]) -> Parameters:
+        """The inverse of iterating: weight and bias of one layer after the other."""
+        arrays = tuple(arrays)
+        return cls(arrays[::2], arrays[1::2])
 
     def __iter__(self) -> Iterator[FloatArray]:
-        return iter((self.hidden_weight, self.hidden_bias, self.output_weight, self.output_bias))
+        return itertools.chain.from_iterable(zip(self.weights, self.biases, strict=True))
 
     def copy(self) -> Parameters:
         """The same values in arrays of their own."""
-        return Parameters(*(array.copy() for array in self))
+        return Parameters.of(array.copy() for array in self)
 
     def zeros(self) -> Parameters:
         """Arrays of the same shapes, all zero."""
-        return Parameters(*(np.zeros_like(array) for array in self))
+        return Parameters.of(np.zeros_like(array) for array in self)
 
     def policy(self, spec: PolicySpec, contract: Contract) -> Policy:
         """These latent values as a policy under ``contract``."""
-        arrays = (np.ascontiguousarray(array, dtype=np.float32) for array in self)
-        return Policy(spec, contract, *arrays)
+        weights, biases = (
+            tuple(np.ascontiguousarray(array, dtype=np.float32) for array in group)
+            for group in (self.weights, self.biases)
+        )
+        return Policy(spec, contract, weights, biases)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from hls4rl.contract import Argmax
 from hls4rl.policy import Policy, PolicySpec, load_policy
 from hls4rl.processes import worker_pool
 from hls4rl.run import RUNS
@@ -48,16 +49,25 @@ class Selection:
 def policy_inputs(task: Task, spec: PolicySpec, trainer: str = "auto") -> dict[str, Any]:
     """All that a trained policy depends on, as plain JSON values.
 
+    The paper's published rows carry a digest of them, so that what came later is left out where it changes nothing.
+
     Raises:
         ProjectError: ``trainer`` cannot train on ``task``.
     """
+    observation, network = asdict(task.resolved.observation), asdict(task.network)
+    if not any(observation["offset"]):
+        del observation["offset"]
+    if network["activation"] == "relu":
+        del network["activation"]
     return {
-        "spec": spec.to_json(),
+        "spec": {**spec.to_json(), "hidden": spec.hidden[0] if len(spec.hidden) == 1 else list(spec.hidden)},
         "environment": [task.environment, task.environment_options],
-        "observation": asdict(task.observation),
-        "network": asdict(task.network),
+        "observation": observation,
+        **({"wrappers": list(task.wrappers)} if task.wrappers else {}),
+        **({"action": asdict(task.action)} if task.actions.is_continuous else {}),
+        "network": network,
         "training": {key: value for key, value in asdict(task.training).items() if key != "seeds"},
-        "trainer": resolve_trainer(task, trainer),
+        "trainer": resolve_trainer(task, spec, trainer),
         **({} if task.pixels is None else {"pixels": asdict(task.pixels)}),
     }
 
@@ -81,7 +91,7 @@ def train_seed(
     """
     stage = policy_stage(task, spec, root, trainer)
     if not stage.is_current:
-        load_trainer(task, trainer)
+        load_trainer(task, spec, trainer)
     with exclusive(stage.directory.parent):
         if not stage.is_current:
             result = train_policy(task, spec, progress, trainer, stage.directory.parent)
@@ -136,14 +146,18 @@ def _report(task: Task, result: TrainingResult) -> dict[str, Any]:
     from hls4rl.gym_loop import Sampling, play
     from hls4rl.integer_backend import IntegerBackend  # equal to the Brevitas module, and needs no torch
 
-    backend = IntegerBackend(result.policy)
-    sampling = Sampling(backend, result.policy.contract.logit_lsb, np.random.default_rng(result.policy.spec.seed))
+    backend = IntegerBackend(result.policy.network)
     validation = play(task, backend, task.training.validation_episodes, VALIDATION_SEED)
     episodes = task.training.evaluation_episodes or EVALUATION_EPISODES
     greedy = play(task, backend, episodes, EVALUATION_SEED)
-    sampled = play(task, sampling, episodes, EVALUATION_SEED)
+    sampled, output = None, result.policy.contract.output
+    if isinstance(output, Argmax):
+        rng = np.random.default_rng(result.policy.spec.seed)
+        sampling = Sampling(backend, result.policy.contract.logit_lsb, rng, output)
+        sampled = play(task, sampling, episodes, EVALUATION_SEED)
     verdict = Verdict(
-        greedy.mean_return, interval(greedy.returns), sampled.mean_return, interval(sampled.returns), task.solved
+        greedy.mean_return, interval(greedy.returns),
+        sampled.mean_return if sampled else None, interval(sampled.returns) if sampled else None, task.solved,
     )
     return {
         "spec": result.policy.spec.to_json(),
@@ -167,7 +181,7 @@ def _write_selection(
     write_json(path, {
         "task": best.task,
         "method": best.method,
-        "hidden": best.hidden,
+        "hidden": best.shape,
         "chosen_seed": best.seed,
         "chosen_directory": best.directory_name,
         "chosen_by": "mean greedy return over the validation episodes",

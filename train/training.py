@@ -86,48 +86,61 @@ def train_state(
     directory: Path | None = None,
 ) -> TrainingState:
     """As :func:`train_policy`, up to the last episode: latent parameters, in the formats of training."""
-    for state in _run(task, spec, resolve_trainer(task, trainer), directory):
+    for state in _run(task, spec, resolve_trainer(task, spec, trainer), directory):
         if progress is not None and state.returns:
             mean = float(np.mean(state.returns[-WINDOW:]))
             progress(Standing(len(state.returns), task.training.episodes, mean, state.steps_per_second))
     return state
 
 
-def resolve_trainer(task: Task, trainer: str) -> str:
-    """``reference``, ``kernel`` or ``pixels``, whichever ``trainer`` means for ``task``.
+def resolve_trainer(task: Task, spec: PolicySpec, trainer: str = "auto") -> str:
+    """``reference``, ``kernel`` or ``pixels``, whichever ``trainer`` means for ``task`` and ``spec``.
 
     Raises:
-        ProjectError: there is no such trainer, or it cannot train on ``task``.
+        ProjectError: there is no such trainer, or it cannot train this policy on ``task``.
     """
     if trainer not in TRAINERS:
         raise ProjectError(f"unknown trainer '{trainer}'; choose one of {', '.join(TRAINERS)}")
-    compiled = task.environment in COMPILED and not task.environment_options
-    if trainer == "kernel" and not compiled:
+    if trainer == "kernel" and not is_compiled(task, spec):
         raise ProjectError(
-            f"task '{task.name}': the kernel knows only {', '.join(COMPILED)} with their usual options; "
-            "use the reference trainer"
+            f"task '{task.name}': the kernel knows only {', '.join(COMPILED)} with their usual options, and networks "
+            "with one hidden layer of ReLUs or signs; use the reference trainer"
         )
     if trainer == "pixels" and task.pixels is None:
         raise ProjectError(f"task '{task.name}': its file has no [pixels]; use another trainer, or see pong.toml")
+    if trainer in ("auto", "pixels") and task.pixels is not None:
+        if len(spec.hidden) != 1:
+            raise ProjectError(
+                f"task '{task.name}': the trainer from pixels has one hidden layer; give HIDDEN a single number, "
+                "or use the reference trainer"
+            )
+        return "pixels"
     if trainer != "auto":
         return trainer
-    if task.pixels is not None:
-        return "pixels"
-    return "kernel" if compiled else "reference"
+    return "kernel" if is_compiled(task, spec) else "reference"
 
 
-def load_trainer(task: Task, trainer: str = "auto") -> ModuleType:
+def is_compiled(task: Task, spec: PolicySpec) -> bool:
+    """Whether the kernel can train this policy: it knows the environment and the network's form."""
+    usual = not task.environment_options and not task.wrappers
+    return (
+        task.environment in COMPILED and usual and len(spec.hidden) == 1
+        and (task.network.activation == "relu" or spec.method in ("binarynet", "ternary"))
+    )
+
+
+def load_trainer(task: Task, spec: PolicySpec, trainer: str = "auto") -> ModuleType:
     """The module that trains, with all that it needs imported.
 
     Call it before the work begins: libraries may swallow a Ctrl-C while they are imported.
 
     Raises:
-        ProjectError: there is no such trainer, or it cannot train on ``task``.
+        ProjectError: there is no such trainer, or it cannot train this policy on ``task``.
     """
     modules = {"pixels": "pixels.trainer", "kernel": "vpg.kernel", "reference": "vpg.reference"}
-    return importlib.import_module(f"hls4rl.train.{modules[resolve_trainer(task, trainer)]}")
+    return importlib.import_module(f"hls4rl.train.{modules[resolve_trainer(task, spec, trainer)]}")
 
 
 def _run(task: Task, spec: PolicySpec, trainer: str, directory: Path | None) -> Iterator[TrainingState]:
-    run: Callable[..., Iterator[TrainingState]] = load_trainer(task, trainer).run
+    run: Callable[..., Iterator[TrainingState]] = load_trainer(task, spec, trainer).run
     return run(task, spec, directory) if trainer == "pixels" else run(task, spec)

@@ -20,7 +20,7 @@ from functools import cache
 
 import numpy as np
 
-from hls4rl.contract import ActivationType, IntArray, MultiplyShift, Sign, is_power_of_two
+from hls4rl.contract import IntArray, MultiplyShift, ResultType, Sign, is_power_of_two
 from hls4rl.errors import ProjectError
 from hls4rl.export.imported.exact import SIGN, Affine, AmbiguousError, Clip, Curve, ExactLayer, ExactNetwork, Levels
 from hls4rl.export.imported.tensors import common_unit
@@ -230,7 +230,7 @@ class _Folder:
 
     def _add(
         self, layer: ExactLayer, weight: IntArray, shift: int, bias: IntArray, fraction: int,
-        kind: ActivationType | MultiplyShift, rounding: str, way: str,
+        kind: ResultType | None, rounding: str, way: str,
     ) -> None:
         first, last = replace(layer, weight=weight).range(*self._reach)
         largest = int(max(np.abs(first).max(), np.abs(last).max())) * 2**fraction + int(np.abs(bias).max())

@@ -20,11 +20,12 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.gemm_to_matmul import GemmToMatMul
 from qonnx.util.cleanup import cleanup_model
 
-from hls4rl.contract import FixedPoint, Sign, is_power_of_two
+from hls4rl.contract import FixedPoint, ResultType, Table, describe, is_power_of_two, read_output
 from hls4rl.errors import ProjectError
 from hls4rl.export.graph import read_network
 from hls4rl.export.model_file import load_model
 from hls4rl.export.operators import QONNX_DOMAIN
+from hls4rl.hls_projects.hls.tables import OPERATOR, register, tables_as_lookups
 from hls4rl.network import IntegerNetwork, Layer
 from hls4rl.plain import build, read_json
 from hls4rl.stage import write_json
@@ -44,9 +45,11 @@ class Description:
     backend: str
     part: str
     features: int
-    actions: int
+    outputs: int
     observation_lsb: float
     logit_lsb: float
+    output: dict[str, Any]
+    """How the action is read off the outputs (:func:`hls4rl.contract.read_output`)."""
     weights: tuple[str, ...]
     """Names of the weight files that the C++ reads at its first call."""
 
@@ -83,6 +86,7 @@ def write_project(qonnx: Path, hardware: Hardware, directory: Path, accelerator:
     with (directory / LOG).open("w", encoding="utf-8") as log, _quiet(log):
         import hls4ml
 
+        register()
         backends = {name.lower(): name for name in ("Vitis", "Vivado", "Catapult", "Quartus", "oneAPI", "Libero")}
         backend = "VivadoAccelerator" if accelerator else backends.get(hardware.hls_backend.lower())
         if backend is None:
@@ -90,7 +94,9 @@ def write_project(qonnx: Path, hardware: Hardware, directory: Path, accelerator:
                 f"unknown hls_backend '{hardware.hls_backend}'; choose one of {', '.join(backends.values())}"
             )
         try:
-            model = _convert(hls4ml, _rewrite(load_model(qonnx)), network, hardware, backend, directory, accelerator)
+            model = _convert(
+                hls4ml, _rewrite(load_model(qonnx), network), network, hardware, backend, directory, accelerator
+            )
             _set_types(model, network)
             model.config.config["OnnxModel"] = qonnx.name  # not the model itself, written out as text
             model.write()
@@ -104,8 +110,9 @@ def write_project(qonnx: Path, hardware: Hardware, directory: Path, accelerator:
     _make_reproducible(directory, model.config.get_config_value("Stamp"), qonnx)
     weights = tuple(sorted(path.name for path in (directory / "firmware" / "weights").glob("*.txt")))
     write_json(directory / DESCRIPTION, asdict(Description(
-        backend=backend, part=hardware.hls_part, features=network.features, actions=network.actions,
-        observation_lsb=network.input.lsb, logit_lsb=network.logit_lsb, weights=weights,
+        backend=backend, part=hardware.hls_part, features=network.features, outputs=network.outputs,
+        observation_lsb=network.input.lsb, logit_lsb=network.logit_lsb,
+        output=describe(network.output), weights=weights,
     )))
 
 
@@ -118,19 +125,25 @@ def read_description(project: Path) -> Description:
     path = project / DESCRIPTION
     data = read_json(path, f"{project} is no hls4ml project of ours: convert the policy first")
     description: Description = build(Description, data, str(path))
+    try:
+        read_output(description.output)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ProjectError(f"{path}: no description of the actions; convert the policy again") from error
     units = description.observation_lsb, description.logit_lsb
-    if min(description.features, description.actions) < 1 or not all(is_power_of_two(unit) for unit in units):
+    if min(description.features, description.outputs) < 1 or not all(is_power_of_two(unit) for unit in units):
         raise ProjectError(f"{path}: impossible sizes or units; convert the policy again")
     return description
 
 
-def _rewrite(proto: Any) -> ModelWrapper:
+def _rewrite(proto: Any, network: IntegerNetwork) -> ModelWrapper:
     model = ModelWrapper(proto)
     for node in list(model.graph.node):
         if node.op_type == "BipolarQuant" and model.get_initializer(node.input[0]) is not None:
             _binary_weights_as_integers(model, node)
     # hls4ml refuses Gemm; without the second clean-up, dangling initialisers break its precision inference.
-    return cleanup_model(cleanup_model(model).transform(GemmToMatMul()))
+    model = cleanup_model(cleanup_model(model).transform(GemmToMatMul()))
+    tables_as_lookups(model, network)
+    return model
 
 
 def _binary_weights_as_integers(model: ModelWrapper, node: Any) -> None:
@@ -166,11 +179,14 @@ def _convert(
     configuration["Model"]["Strategy"] = hardware.strategy
     if isinstance(hardware.fold, int) and hardware.fold:
         _divide_labour(configuration, model, network, hardware.fold)
-    kind = network.input
-    signedness = "" if kind.signed else "u"
+    for name, table in zip(
+        (node.name for node in model.graph.node if node.op_type == OPERATOR),
+        (layer.activation for layer in network.layers if isinstance(layer.activation, Table)), strict=True,
+    ):
+        configuration["LayerName"][name]["Precision"]["result"] = _fixed(table.output)
     # The default, fixed<16,6>, would round the observations a second time.
     configuration["LayerName"][model.graph.input[0].name]["Precision"]["result"] = (
-        f"{signedness}fixed<{kind.bits},{kind.integer_bits}>"
+        _fixed(network.input)
     )
     io_type = "io_stream" if hardware.inputs_per_clock else "io_parallel"
     target: dict[str, str] = {"io_type": io_type, "part": hardware.hls_part}
@@ -195,19 +211,24 @@ def _divide_labour(configuration: dict[str, Any], model: ModelWrapper, network: 
         configuration["LayerName"][name] |= {"Strategy": "Resource", "ReuseFactor": inputs * groups}
 
 
+def _fixed(kind: FixedPoint) -> str:
+    return f"{'' if kind.signed else 'u'}fixed<{kind.bits},{kind.integer_bits}>"
+
+
 def _bounds(network: IntegerNetwork) -> list[_Bounds]:
     bounds = []
-    inputs: FixedPoint | Sign = network.input
+    inputs: ResultType = network.input
     for layer in network.layers:
         bound = layer.largest_sum(inputs)
         fraction_bits = -round(math.log2(layer.sum_lsb(inputs.lsb)))
         # The sign, then what the largest sum has; a sum that is always 0 needs the sign alone, wherever it stands.
         integer_bits = 1 + (math.floor(math.log2(bound)) + 1 if bound > 0 else -fraction_bits)
-        if isinstance(layer.activation, FixedPoint) and layer.rounding == "ROUND":
+        cut = _cut_of(layer)
+        if cut is not None and layer.rounding == "ROUND":
             # ap_fixed rounds by the bit of half a step, and aborts if that lies above the sums' type.
-            integer_bits = max(integer_bits, round(math.log2(layer.activation.lsb)))
+            integer_bits = max(integer_bits, round(math.log2(cut.lsb)))
         bounds.append(_Bounds(integer_bits, fraction_bits))
-        if isinstance(layer.activation, FixedPoint | Sign):
+        if layer.activation is not None:
             inputs = layer.activation
     return bounds
 
@@ -234,11 +255,17 @@ def _set_types(model: Any, network: IntegerNetwork) -> None:
                 )
 
 
+def _cut_of(layer: Layer) -> FixedPoint | None:
+    """What the layer's sums are cut to by rounding, first of all."""
+    kind = layer.activation.input if isinstance(layer.activation, Table) else layer.activation
+    return kind if isinstance(kind, FixedPoint) else None
+
+
 def _is_cut(precision: Any, layer: Layer) -> bool:
     """Whether hls4ml cuts the layer's sums to its activation at once, which is as exact: a Quant without a Relu."""
-    kind = layer.activation
+    kind = _cut_of(layer)
     rounding = {"FLOOR": "TRN", "ROUND": "RND_CONV"}[layer.rounding]
-    return isinstance(kind, FixedPoint) and (
+    return kind is not None and (
         (precision.width, precision.integer, precision.signed) == (kind.bits, kind.integer_bits, kind.signed)
         and (precision.rounding_mode.name, precision.saturation_mode.name) == (rounding, "SAT")
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from hls4rl.backend import Answer
-from hls4rl.contract import IntArray
+from hls4rl.contract import IntArray, read_output
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.hls.convert import DESCRIPTION, TOP, Description, read_description
 from hls4rl.library import load_library, record_library
@@ -84,7 +84,8 @@ class CsimBackend:
             # The C++ ends the whole process if one is missing.
             if not (weights / name).is_file():
                 raise ProjectError(f"{weights / name} is missing; convert the policy again")
-        self._shape = (description.features, description.actions)
+        self._shape = (description.features, description.outputs)
+        self._output = read_output(description.output)
         self._weights = str(weights).encode()
         self._infer = load_library(project / LIBRARY, f"delete {project} and build it again").hls4rl_infer
         self._infer.restype = None
@@ -92,13 +93,13 @@ class CsimBackend:
 
     def infer(self, observations: IntArray) -> Answer:
         """See :class:`hls4rl.backend.Backend`."""
-        features, actions = self._shape
+        features, outputs = self._shape
         inputs = np.ascontiguousarray(observations, dtype=np.int64)
         if inputs.ndim != 2 or inputs.shape[1] != features:
             raise ValueError(f"observations of shape {inputs.shape}; expected (batch, {features})")
-        logits = np.empty((len(inputs), actions), dtype=np.int64)
+        logits = np.empty((len(inputs), outputs), dtype=np.int64)
         self._infer(self._weights, inputs.ctypes.data, logits.ctypes.data, len(inputs))
-        return Answer.of_logits(logits)
+        return Answer.of_logits(logits, self._output)
 
 
 @contextlib.contextmanager
@@ -118,7 +119,7 @@ def _definitions(description: Description) -> list[str]:
         f'-DCORE_FILE="{TOP}.cpp"',
         f"-DTOP_FUNCTION={TOP}",
         f"-DFEATURES={description.features}",
-        f"-DACTIONS={description.actions}",
+        f"-DOUTPUTS={description.outputs}",
         f"-DLOGIT_EXPONENT={round(math.log2(description.logit_lsb))}",
     ]
 

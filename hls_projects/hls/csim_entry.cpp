@@ -9,7 +9,7 @@ static std::string weights_directory;
 #define WEIGHTS_DIR weights_directory
 #include CORE_FILE
 
-// Features, actions and log2 of the logits' unit come from the command line.
+// Features, outputs and log2 of the outputs' unit come from the command line.
 namespace {
 
 template <class Input> void put(Input *x, const int64_t *integers) {
@@ -21,7 +21,7 @@ template <class Output> void take(const Output *y, int64_t *integers) {
     constexpr int fraction = Output::width - Output::iwidth;
     static_assert(Output::width <= 64, "logits wider than 64 bits");
     static_assert(fraction + LOGIT_EXPONENT < 32 && fraction + LOGIT_EXPONENT > -32, "unit far from the type's");
-    for (int i = 0; i < ACTIONS; ++i) {
+    for (int i = 0; i < OUTPUTS; ++i) {
         const ap_int<Output::width> bits = y[i].range();
         const int64_t value = bits.to_int64();
         // Bits below the logits' unit are zero, so that the shift loses nothing.
@@ -30,14 +30,20 @@ template <class Output> void take(const Output *y, int64_t *integers) {
     }
 }
 
+// Signs: hls4ml stores +1 as 1 and -1 as 0.
+inline void take(const ap_uint<1> *y, int64_t *integers) {
+    for (int i = 0; i < OUTPUTS; ++i)
+        integers[i] = y[i] == 1 ? 1 : -1;
+}
+
 template <class Input, class Output>
 void run(void (*core)(Input *, Output *), const int64_t *observations, int64_t *logits, int64_t rows) {
     Input x[FEATURES];
-    Output y[ACTIONS];
+    Output y[OUTPUTS];
     for (int64_t row = 0; row < rows; ++row) {
         put(x, observations + row * FEATURES);
         core(x, y);
-        take(y, logits + row * ACTIONS);
+        take(y, logits + row * OUTPUTS);
     }
 }
 
@@ -53,7 +59,7 @@ void run(void (*core)(hls::stream<Input> &, hls::stream<Output> &), const int64_
         inputs.write(x);
         core(inputs, outputs);
         const Output y = outputs.read();
-        take(y.data, logits + row * ACTIONS);
+        take(y.data, logits + row * OUTPUTS);
     }
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from hls4rl.backend import Backend
 from hls4rl.errors import ProjectError
@@ -23,7 +24,7 @@ from hls4rl.network import IntegerNetwork
 from hls4rl.plain import read_json
 from hls4rl.run import Run
 from hls4rl.stage import digest, inputs_of
-from hls4rl.task import Observation, Task
+from hls4rl.task import Task, read_task
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,10 @@ class DesignUnderProof:
     def task(self) -> Task:
         """The environment and the converter of observations that the policy was trained with."""
         made = inputs_of(self.run.verified(self.run.policy.parent), "train it again")
-        (name, options), observation = made["environment"], made["observation"]
-        scale = tuple(observation.pop("scale"))
-        return Task(self.run.spec.task, name, Observation(scale, **observation), environment_options=options)
+        environment, options = made["environment"]
+        kept: dict[str, Any] = {"name": self.run.spec.task, "environment": environment, "environment_options": options}
+        kept |= {key: made[key] for key in ("wrappers", "observation", "action") if key in made}
+        return read_task(kept, str(self.run.policy.parent))
 
     @cached_property
     def info(self) -> RtlInfo:

@@ -20,7 +20,8 @@ from hls4rl.contract import FixedPoint, IntArray
 from hls4rl.hls_projects.evaluate import differing
 from hls4rl.hls_projects.prove.claims import OPEN, PROVEN, REFUTED, Claim
 from hls4rl.hls_projects.prove.logic import Logic, every_observation
-from hls4rl.hls_projects.simulation.gates import LANES, Words, integers_of, lanes_of
+from hls4rl.hls_projects.rtl.pipelined import RtlInfo
+from hls4rl.hls_projects.simulation.gates import LANES, Words, fields_of, integers_of, lanes_of
 from hls4rl.network import IntegerNetwork
 
 CHUNK = 1 << 14
@@ -66,18 +67,18 @@ class Checked(Protocol):
 class Gates:
     """A core whose registers were taken for wires."""
 
-    def __init__(self, logic: Logic, actions: int) -> None:
-        self._logic, self._actions = logic, actions
+    def __init__(self, logic: Logic, info: RtlInfo) -> None:
+        self._logic, self._info = logic, info
 
     def answer(self, chunk: Chunk) -> Answer:
         """See :class:`Checked`."""
         names, count = list(self._logic.outputs), len(chunk.observations)
         words = self._logic.evaluate(chunk.stimulus, names)
-        actions = integers_of(words["action"]).reshape(-1)[:count]
+        actions = fields_of(words["action"], self._info.action_widths, self._info.action_signed)[:count]
         if "logits" not in words:
             return Answer(actions, None)
-        nets = np.split(self._logic.outputs["logits"], self._actions)
-        fields = np.split(words["logits"], self._actions, axis=1)
+        nets = np.split(self._logic.outputs["logits"], self._info.outputs)
+        fields = np.split(words["logits"], self._info.outputs, axis=1)
         logits = [_signed(field, net)[:count] for field, net in zip(fields, nets, strict=True)]
         return Answer(actions, np.stack(logits, axis=1))
 
@@ -105,7 +106,7 @@ class Reference:
 
     def answer(self, chunk: Chunk) -> Answer:
         """See :class:`Checked`."""
-        return Answer.of_logits(self._network.infer(chunk.observations))
+        return Answer.of_logits(self._network.infer(chunk.observations), self._network.output)
 
 
 def exhaust(
@@ -172,7 +173,7 @@ def counterexample(observation: IntArray, answer: Answer, expected: Answer, row:
     """An observation on which two sides differ, and what each says."""
     def said(item: Answer) -> dict[str, Any]:
         logits = {} if item.logits is None else {"logits": item.logits[row].tolist()}
-        return {"action": int(item.actions[row]), **logits}
+        return {"action": item.actions[row].tolist(), **logits}
 
     return {"observation": observation.tolist(), "left": said(answer), "right": said(expected)}
 

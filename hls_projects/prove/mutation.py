@@ -138,8 +138,8 @@ class _Trial:
         design, network = self._subject, self._subject.network
         total = 1 << (network.input.bits * network.features)
         claim = Claim(design.netlist, design.netlist, "action", "", "", total)
-        sides: list[tuple[Claim, Checked]] = [(claim, Gates(logic, network.actions))]
-        original = Gates(self._original, network.actions)
+        sides: list[tuple[Claim, Checked]] = [(claim, Gates(logic, design.info))]
+        original = Gates(self._original, design.info)
         exhaust(sides, original, network.input, network.features, self._deadline, lambda: None)
         by = claim.counterexample["observation"] if claim.counterexample else None
         return {REFUTED: CAUGHT, PROVEN: EQUIVALENT, OPEN: UNDECIDED}[claim.status], by

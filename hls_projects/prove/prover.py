@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hls4rl.contract import Argmax
 from hls4rl.errors import ProjectError
 from hls4rl.export.check import corner_observations
 from hls4rl.hls_projects.fpga.synthesis import NETLIST
@@ -42,6 +43,7 @@ from hls4rl.hls_projects.prove.reference import REFERENCE, reference_verilog
 from hls4rl.hls_projects.prove.stream import stream_counterexample
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGIT_BITS, LOGITS
 from hls4rl.hls_projects.simulation.gates import Circuit, elaborate
+from hls4rl.network import IntegerNetwork
 from hls4rl.stage import digest
 
 ENUMERABLE_BITS = 32
@@ -51,8 +53,8 @@ SAMPLE = 1 << 18
 
 _STATEMENT = (
     "From the reset state, on every clock: out_valid is what in_valid was {cycles} clocks before (0 until then); "
-    "whenever it is 1, action is the argmax (ties to the lowest index) of the reference's logits for the "
-    "observation of {cycles} clocks before, whatever came before and after it."
+    "whenever it is 1, action is {decision} for the observation of {cycles} clocks before, whatever came before and "
+    "after it."
 )
 _BOARDS = (
     "a bitstream of `make bitstream` holds the module policy_core of this very netlist, cell by cell, if its "
@@ -176,7 +178,7 @@ class _Proof:
         left, right = self._logic(claim.left), self._logic(claim.right)
         # A wrong design is mostly found out at once by trying.
         claim.covered = 0
-        self._sample(claim, Gates(left, self.design.info.actions), Gates(right, self.design.info.actions))
+        self._sample(claim, Gates(left, self.design.info), Gates(right, self.design.info))
         if claim.status == OPEN:
             finding = sat.compare(left, right, "action", seconds)
             if finding.equal:
@@ -188,12 +190,12 @@ class _Proof:
         claim.seconds = time.monotonic() - start
 
     def _refute(self, claim: Claim, bits: NDArray[np.uint8]) -> None:
-        network, actions = self.design.network, self.design.info.actions
+        network, info = self.design.network, self.design.info
         fields = bits.astype(np.int64).reshape(network.features, network.input.bits)
         numbers = (fields << np.arange(network.input.bits)).sum(axis=1)
         observation = np.where(numbers > network.input.maximum, numbers - (1 << network.input.bits), numbers)
         chunk = chunk_of(observation[None, :], network.input)
-        left, right = (Gates(self._logic(side), actions).answer(chunk) for side in (claim.left, claim.right))
+        left, right = (Gates(self._logic(side), info).answer(chunk) for side in (claim.left, claim.right))
         claim.status, claim.counterexample = REFUTED, counterexample(observation, left, right, 0)
 
     def _sample(self, claim: Claim, left: Checked, right: Checked) -> None:
@@ -218,20 +220,20 @@ class _Proof:
         except NotAPipelineError as error:
             claim.reason = f"{side.name} is no pipeline of {self.design.info.cycles} clocks: {error}"
             circuit = Circuit.load(self.work / f"{side.name}.json")
-            claim.counterexample = stream_counterexample(circuit, self.design.network, self.design.info.cycles)
+            claim.counterexample = stream_counterexample(circuit, self.design.network, self.design.info)
             claim.status = OPEN if claim.counterexample is None else REFUTED
             return False
         return True
 
     def _gates(self, side: Side) -> Checked:
-        return Gates(self._logic(side), self.design.info.actions)
+        return Gates(self._logic(side), self.design.info)
 
     def _logic(self, side: Side) -> Logic:
         if side.name not in self._known:
             design, model = self.design, self.work / f"{side.name}.json"
             if side.name == design.reference.name:
                 source = self.work / f"{REFERENCE}.v"
-                source.write_text(reference_verilog(design.network, design.info.action_bits, LOGIT_BITS), "utf-8")
+                source.write_text(reference_verilog(design.network, LOGIT_BITS), "utf-8")
                 elaborate(verilog_commands([source]), REFERENCE, model)
                 self._known[side.name] = combinational(Circuit.load(model), ["action"])
             else:
@@ -259,9 +261,21 @@ def _design(design: DesignUnderProof) -> dict[str, Any]:
         "policy_hash": digest(design.run.policy)[:16],
         "core": {"part": design.part, "recipe": design.recipe, "netlist": digest(design.built / NETLIST)},
         "boards": _BOARDS,
-        "statement": _STATEMENT.format(cycles=info.cycles),
+        "statement": _STATEMENT.format(cycles=info.cycles, decision=_decision(network)),
         "input_type": {
             "features": network.features, "bits": network.input.bits, "signed": network.input.signed,
             "observations": 1 << (network.features * network.input.bits),
         },
     }
+
+
+def _decision(network: IntegerNetwork) -> str:
+    if not isinstance(network.output, Argmax):
+        return f"the reference's {network.outputs} outputs, side by side,"
+    groups = network.output.sizes(network.outputs)
+    if groups == (network.outputs,) and network.outputs > 1:
+        return "the argmax (ties to the lowest index) of the reference's logits"
+    return (
+        f"the argmax (ties to the lowest index) of each of the groups of {', '.join(map(str, groups))} of the "
+        "reference's logits, where a single logit is held against 0,"
+    )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hls4rl.contract import FixedPoint, IntArray, MultiplyShift, Sign
+from hls4rl.contract import IntArray, MultiplyShift, ResultType, Sign, Table
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.rtl.fold_storage import Storage, bits_of, choose_storage, signed_bits
 from hls4rl.network import IntegerNetwork, Layer
@@ -34,6 +34,13 @@ class Format:
     high: int
     sign: bool = False
     tie_even: bool = False
+    table: Table | None = None
+    """What the bits are looked up in, which then are its input."""
+
+    @property
+    def results(self) -> tuple[int, int]:
+        """Smallest and largest activation."""
+        return (self.low, self.high) if self.table is None else (min(self.table.values), max(self.table.values))
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,9 +108,20 @@ class Plan:
         return self.layers[-1].format is None
 
     @property
+    def tabled(self) -> bool:
+        """Whether activations are looked up."""
+        return any(item.table is not None for item in self.formats)
+
+    @property
+    def cut_bits(self) -> int:
+        """Width of a cut sum, two's complement: of an activation, or of what one is looked up by."""
+        ends = [end for item in self.formats for end in (item.low, item.high)]
+        return max(self.activation_bits, signed_bits(min(ends), max(ends)))
+
+    @property
     def value_bits(self) -> int:
         """Width of one of the last layer's results, two's complement."""
-        return self.scaled_bits if self.raw else self.activation_bits
+        return self.scaled_bits if self.raw else self.activation_bits if self.tabled else self.cut_bits
 
     @property
     def place_bits(self) -> int:
@@ -121,10 +139,10 @@ class Plan:
         features = self.network.features
         run = sum(entry.period * entry.repeats for entry in self.program)
         final = self.program[-1]
-        place_in_group = (self.network.actions - 1) % self.units
+        place_in_group = (self.network.outputs - 1) % self.units
         last_step = features + 1 + run - final.period + final.steps - 1
         drained = last_step + self.storage.value_delay + 2 + (self.units > 1) + place_in_group
-        answered = drained + 2 * (self.multiplier_bits > 0) + (3 if self.raw else 4)
+        answered = drained + 2 * (self.multiplier_bits > 0) + (3 if self.raw else 4 + 2 * self.tabled)
         return answered - 1, max(features + 1 + run, answered + 1 - features)
 
 
@@ -152,11 +170,11 @@ def plan(network: IntegerNetwork, units: int) -> Plan:
     multiplier_bits = 0 if (factors == 1).all() else bits_of(factors)
     stored = [network.input.minimum, network.input.maximum]
     for layer in layers:
-        stored += [layer.format.low, layer.format.high] if layer.format else []
+        stored += layer.format.results if layer.format else ()
     sum_bits = bits_of(np.concatenate(sums))
     constant_bits = bits_of(np.concatenate([layer.constant for layer in layers]))
     return Plan(
-        units, network, layers, storage, _program(layers, storage, units, multiplier_bits > 0), sum_bits,
+        units, network, layers, storage, _program(layers, storage, units, _later(layers, multiplier_bits)), sum_bits,
         max(sum_bits, constant_bits, bits_of(np.concatenate(scaled))), constant_bits,
         signed_bits(min(stored), max(stored)), multiplier_bits,
     )
@@ -164,7 +182,7 @@ def plan(network: IntegerNetwork, units: int) -> Plan:
 
 def folded_layers(network: IntegerNetwork) -> tuple[FoldedLayer, ...]:
     """The layers in integers, with as few bits in the weights as their units allow."""
-    kind: FixedPoint | Sign | MultiplyShift = network.input
+    kind: ResultType = network.input
     layers = []
     for number, layer in enumerate(network.layers):
         layers.append(_folded_layer(layer, kind))
@@ -176,11 +194,16 @@ def folded_layers(network: IntegerNetwork) -> tuple[FoldedLayer, ...]:
     return tuple(layers)
 
 
-def _folded_layer(layer: Layer, kind: FixedPoint | Sign | MultiplyShift) -> FoldedLayer:
+def _later(layers: Sequence[FoldedLayer], multiplier_bits: int) -> int:
+    """Clocks that a result takes for a multiplication and a table."""
+    return 2 * (multiplier_bits > 0) + 2 * any(layer.format and layer.format.table for layer in layers)
+
+
+def _folded_layer(layer: Layer, kind: ResultType) -> FoldedLayer:
     unit = layer.sum_lsb(kind.lsb)
     weight = layer.weight * round(kind.lsb * layer.weight_lsb / unit)
     constant = layer.bias * round(layer.bias_lsb / unit)
-    inputs = (-1, 1) if isinstance(kind, Sign) else (kind.minimum, kind.maximum)
+    inputs = (kind.minimum, kind.maximum)
     activation, one = layer.activation, np.ones_like(constant)
     if activation is None:
         return FoldedLayer(weight, constant, inputs, None, one)
@@ -191,14 +214,16 @@ def _folded_layer(layer: Layer, kind: FixedPoint | Sign | MultiplyShift) -> Fold
     if isinstance(activation, Sign):
         divisor = _common_power_of_two(weight)
         return FoldedLayer(weight // divisor, constant // divisor, inputs, Format(0, -1, 1, sign=True), one)
-    shift = round(math.log2(activation.lsb / unit))
+    table = activation if isinstance(activation, Table) else None
+    target = table.input if table else activation
+    shift = round(math.log2(target.lsb / unit))
     half_even = layer.rounding == "ROUND" and shift > 0
     if half_even:
         constant = constant + (1 << (shift - 1))
     elif shift > 0:  # floor(floor(x / a) / b) = floor(x / ab): what the weights lack, the biases may drop
         divisor = min(_common_power_of_two(weight), 1 << shift)
         weight, constant, shift = weight // divisor, constant // divisor, shift - round(math.log2(divisor))
-    cut = Format(shift, activation.minimum, activation.maximum, tie_even=half_even)
+    cut = Format(shift, target.minimum, target.maximum, tie_even=half_even, table=table)
     return FoldedLayer(weight, constant, inputs, cut, one)
 
 
@@ -219,13 +244,13 @@ def _permuted(layers: Sequence[FoldedLayer], orders: Sequence[IntArray]) -> list
     return result
 
 
-def drain_delay(storage: Storage, units: int, multiplied: bool) -> int:
+def drain_delay(storage: Storage, units: int, later: int) -> int:
     """Clocks from a layer's last input to the next one's first: as long as its results take to reach the memory."""
-    return storage.value_delay + 4 + (units > 1) + units + 2 * multiplied
+    return storage.value_delay + 4 + (units > 1) + units + later
 
 
 def _program(
-    layers: Sequence[FoldedLayer], storage: Storage, units: int, multiplied: bool
+    layers: Sequence[FoldedLayer], storage: Storage, units: int, later: int
 ) -> tuple[Entry, ...]:
     entries: list[Entry] = []
     for number, steps in enumerate(storage.steps):
@@ -236,7 +261,7 @@ def _program(
             following = steps[place + 1] if place + 1 < len(steps) else count
             entry = Entry(count, max(count + 1, units + count - following), 1, book)
             if place + 1 == len(steps):
-                period = count + _MARGIN if final else count - 1 + drain_delay(storage, units, multiplied)
+                period = count + _MARGIN if final else count - 1 + drain_delay(storage, units, later)
                 entry = replace(entry, period=period, swap=not final, last=final)
             elif entries and replace(entries[-1], repeats=1) == entry:
                 entry = replace(entry, repeats=entries.pop().repeats + 1)

@@ -9,6 +9,7 @@ Scale factors appear nowhere: a power of two is a matter of which wire goes wher
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import tempfile
@@ -23,7 +24,7 @@ from alkaid.codegen import RTLModel
 from alkaid.trace import FVArray, trace
 from alkaid.trace.fixed_variable import FVariable, HWConfig
 
-from hls4rl.contract import ActivationType, FixedPoint, IntArray, MultiplyShift, Sign
+from hls4rl.contract import Argmax, CutType, FixedPoint, FloatArray, IntArray, MultiplyShift, Sign, Table
 from hls4rl.errors import ProjectError
 from hls4rl.network import IntegerNetwork, activate, plain
 from hls4rl.plain import build, read_json
@@ -50,12 +51,20 @@ class RtlInfo:
     features: int
     observation_bits: int
     """Width of one feature; feature 0 lies in the low bits of ``observation``."""
-    actions: int
-    action_bits: int
-    """Width of ``action``: enough for ``actions`` values."""
+    outputs: int
+    """Of the network: logits, or dimensions of a continuous action."""
+    action_widths: tuple[int, ...]
+    """Width of each integer of ``action``; the first lies in the low bits."""
+    action_signed: bool
+    """Whether those integers are two's complement."""
     cycles: int
     """Clock periods from the edge that samples ``in_valid`` and ``observation`` (into the input register) to
     the edge that makes ``out_valid`` and ``action`` readable (in the output register)."""
+
+    @property
+    def action_bits(self) -> int:
+        """Width of ``action``."""
+        return sum(self.action_widths)
 
 
 def write_rtl(network: IntegerNetwork, directory: Path, stages: int) -> RtlInfo:
@@ -69,16 +78,31 @@ def write_rtl(network: IntegerNetwork, directory: Path, stages: int) -> RtlInfo:
     """
     if stages < 1:
         raise ValueError(f"a pipeline has at least 1 stage, not {stages}")
-    network = plain(network)
-    layers = _affine_layers(network)
-    action_bits = max(1, (network.actions - 1).bit_length())
-    core = _Core(network, stages, lambda replay, inputs: replay.action(_difference_layers(layers), inputs, action_bits))
-    check = _Core(network, stages, lambda replay, inputs: replay.logits_and_action(layers, inputs, action_bits))
-    (directory / f"{CORE}.v").write_text(core.verilog(CORE, action_bits, 0), encoding="utf-8")
-    (directory / f"{LOGITS}.v").write_text(check.verilog(LOGITS, action_bits, network.actions), encoding="utf-8")
-    info = RtlInfo(network.features, network.input.bits, network.actions, action_bits, stages)
+    core, check, widths = _cores(network, stages)
+    types = network.action_types
+    (directory / f"{CORE}.v").write_text(core.verilog(CORE, widths, 0), encoding="utf-8")
+    (directory / f"{LOGITS}.v").write_text(check.verilog(LOGITS, widths, network.outputs), encoding="utf-8")
+    info = RtlInfo(
+        network.features, network.input.bits, network.outputs, tuple(kind.bits for kind in types), types[0].signed,
+        stages,
+    )
     write_json(directory / INFO, asdict(info))
     return info
+
+
+def _cores(network: IntegerNetwork, stages: int) -> tuple[_Core, _Core, tuple[int, ...]]:
+    """The core that is deployed, the one that shows its outputs, and the widths of the results that are the action."""
+    network = plain(network)
+    layers, types = _affine_layers(network), network.action_types
+    groups = network.output.sizes(network.outputs) if isinstance(network.output, Argmax) else ()
+    different = _difference_layers(layers, groups) if groups else layers
+    # Of discrete actions each bit is a result of its own; a continuous action's integers come whole.
+    widths = (1,) * sum(kind.bits for kind in types) if groups else tuple(kind.bits for kind in types)
+    return (
+        _Core(network, stages, lambda replay, inputs: replay.action(different, groups, inputs)),
+        _Core(network, stages, lambda replay, inputs: replay.outputs_and_action(layers, groups, inputs)),
+        widths,
+    )
 
 
 def read_info(directory: Path) -> RtlInfo:
@@ -89,7 +113,8 @@ def read_info(directory: Path) -> RtlInfo:
     """
     path = directory / INFO
     info: RtlInfo = build(RtlInfo, read_json(path, "no whole RTL here: build it with `make synth`"), str(path))
-    if min(asdict(info).values()) < 1 or max(info.observation_bits, info.action_bits) > LOGIT_BITS:
+    numbers = (info.features, info.observation_bits, info.outputs, info.cycles, *info.action_widths)
+    if min(numbers) < 1 or not info.action_widths or max(info.observation_bits, *info.action_widths) > LOGIT_BITS:
         raise ProjectError(f"{path}: its ports have impossible sizes; build it again with `make synth`")
     return info
 
@@ -103,9 +128,9 @@ class _Affine:
 
     matrix: IntArray
     constant: IntArray
-    activation: ActivationType
+    activation: CutType | None
     shift: int
-    """Right shift of the sums to the unit of ``activation``."""
+    """Right shift of the sums to the unit of ``activation``, or of a table's input."""
     rounding: str = "FLOOR"
     """What becomes of the bits that the shift drops; see :class:`hls4rl.network.Layer`."""
 
@@ -121,26 +146,38 @@ def _affine_layers(network: IntegerNetwork) -> list[_Affine]:
             matrix, constant = 2 * matrix, constant - matrix.sum(axis=1)
         kind = layer.activation
         assert not isinstance(kind, MultiplyShift)  # plain() has none
-        shift = round(math.log2(kind.lsb / unit)) if isinstance(kind, FixedPoint) else 0
+        cut = kind.input if isinstance(kind, Table) else kind
+        shift = round(math.log2(cut.lsb / unit)) if isinstance(cut, FixedPoint) else 0
         layers.append(_Affine(matrix, constant, kind, shift, layer.rounding))
         lsb, from_signs = (unit if kind is None else kind.lsb), isinstance(kind, Sign)
     return layers
 
 
-def _difference_layers(layers: Sequence[_Affine]) -> list[_Affine]:
-    # Logits less one of them, chosen to leave the fewest weights; then units that no difference needs go.
+def _difference_layers(layers: Sequence[_Affine], groups: Sequence[int]) -> list[_Affine]:
+    """Of each group, logits less one of them, chosen to leave the fewest weights; then units that none needs go."""
     last = layers[-1]
     if last.activation is not None:
         return list(layers)
-    candidates = [last.matrix - row for row in last.matrix]
-    reference = min(range(len(candidates)), key=lambda index: (np.count_nonzero(candidates[index]), index))
-    result = [_Affine(candidates[reference], last.constant - last.constant[reference], None, 0)]
+    parts = [
+        _differences(last.matrix[start:end], last.constant[start:end])
+        for start, end in itertools.pairwise([0, *itertools.accumulate(groups)])
+    ]
+    matrix, constant = (np.concatenate([part[side] for part in parts]) for side in (0, 1))
+    result = [_Affine(matrix, constant, None, 0)]
     for layer in reversed(layers[:-1]):
         needed = result[0].matrix.any(axis=0)
         after = result[0]
         result[0] = replace(after, matrix=after.matrix[:, needed])
         result.insert(0, replace(layer, matrix=layer.matrix[needed], constant=layer.constant[needed]))
     return result
+
+
+def _differences(matrix: IntArray, constant: IntArray) -> tuple[IntArray, IntArray]:
+    if len(matrix) == 1:  # held against 0
+        return matrix, constant
+    candidates = [matrix - row for row in matrix]
+    reference = min(range(len(candidates)), key=lambda index: (np.count_nonzero(candidates[index]), index))
+    return candidates[reference], constant - constant[reference]
 
 
 class _Replay:
@@ -155,19 +192,46 @@ class _Replay:
         self._made: dict[tuple[Any, ...], Value] = {}
         self._kept: list[Value] = []  # so that no identity is used twice
 
-    def logits_and_action(self, layers: Sequence[_Affine], inputs: Sequence[Value], action_bits: int) -> list[Value]:
-        """The bits of the action, lowest first, then the logits."""
-        logits = self._run(layers, inputs)
-        return [*_bits_of(self._argmax(logits), action_bits), *logits]
+    def outputs_and_action(
+        self, layers: Sequence[_Affine], groups: Sequence[int], inputs: Sequence[Value]
+    ) -> list[Value]:
+        """The bits of each of ``groups``' choice, lowest first, or without groups the action; then the outputs."""
+        outputs = self._outputs(layers, inputs)
+        return [*(self._choices(outputs, groups) if groups else outputs), *outputs]
 
-    def action(self, layers: Sequence[_Affine], inputs: Sequence[Value], action_bits: int) -> list[Value]:
-        """The bits of the action, lowest first."""
+    def action(self, layers: Sequence[_Affine], groups: Sequence[int], inputs: Sequence[Value]) -> list[Value]:
+        """The bits of the action of each of ``groups``, lowest first; without groups its integers."""
         last = layers[-1]
-        if len(last.matrix) != 2 or last.activation is not None:
-            return _bits_of(self._argmax(self._run(layers, inputs)), action_bits)
+        if not groups:
+            return self._outputs(layers, inputs)
+        if max(groups) > 2 or last.activation is not None:
+            return self._choices(self._outputs(layers, inputs), groups)
         # Action 1 wins if its logit is larger: difference - 1 >= 0.
-        matrix, constant = last.matrix[1:] - last.matrix[:1], last.constant[1:] - last.constant[:1]
+        starts = [0, *itertools.accumulate(groups)][:-1]
+        rows = [
+            (last.matrix[start + size - 1] - (last.matrix[start] if size == 2 else 0),
+             last.constant[start + size - 1] - (last.constant[start] if size == 2 else 0))
+            for start, size in zip(starts, groups, strict=True)
+        ]
+        matrix, constant = np.stack([row for row, _ in rows]), np.array([offset for _, offset in rows])
         return self._at_least_zero(matrix, constant - 1, self._run(layers[:-1], inputs))
+
+    def _choices(self, values: Sequence[Value], groups: Sequence[int]) -> list[Value]:
+        """The bits of each group's choice, lowest first."""
+        bits: list[Value] = []
+        for start, end in itertools.pairwise([0, *itertools.accumulate(groups)]):
+            if end - start == 1:
+                bits.append(self._larger(values[start], 0))
+            else:
+                bits += _bits_of(self._argmax(values[start:end]), (end - start - 1).bit_length())
+        return bits
+
+    def _outputs(self, layers: Sequence[_Affine], inputs: Sequence[Value]) -> list[Value]:
+        """The last layer's results; signs, which are bits between layers, as ±1."""
+        values = self._run(layers, inputs)
+        if not isinstance(layers[-1].activation, Sign):
+            return values
+        return [2 * value - 1 if isinstance(value, int) else self._plus(value * 2.0, -1) for value in values]
 
     def _run(self, layers: Sequence[_Affine], inputs: Sequence[Value]) -> list[Value]:
         values = list(inputs)
@@ -177,8 +241,11 @@ class _Replay:
                 values = self._at_least_zero(layer.matrix, layer.constant, values)
             else:
                 values = self._sums(layer.matrix, layer.constant, values)
-            if isinstance(kind, FixedPoint):
-                values = [self._cut(value, kind, layer.shift, layer.rounding) for value in values]
+            if isinstance(kind, FixedPoint | Table):
+                cut = kind.input if isinstance(kind, Table) else kind
+                values = [self._cut(value, cut, layer.shift, layer.rounding) for value in values]
+            if isinstance(kind, Table):
+                values = [self._look_up(value, kind) for value in values]
         return values
 
     def _at_least_zero(self, matrix: IntArray, constant: IntArray, values: Sequence[Value]) -> list[Value]:
@@ -203,6 +270,12 @@ class _Replay:
         if rounding == "ROUND" and shift > 0 and not isinstance(value, int):
             return self._once(key, lambda: _cut(self._before_floor(value, shift), kind, shift, "FLOOR"))
         return self._once(key, lambda: _cut(value, kind, shift, rounding))
+
+    def _look_up(self, value: Value, kind: Table) -> Value:
+        values = np.array(kind.values, dtype=np.float64)
+        if isinstance(value, int):
+            return int(values[value - kind.input.minimum])
+        return self._once(("table", self._key(value), kind), lambda: _looked_up(value, values, kind.input.minimum))
 
     def _before_floor(self, value: FVariable, shift: int) -> FVariable:
         """A number whose floor to multiples of 2^shift is ``value`` rounded to them, ties to the even one."""
@@ -308,6 +381,15 @@ def _cut(value: Value, kind: FixedPoint, shift: int, rounding: str) -> Value:
     return _settled(np.asarray(array.quantize(int(kind.signed), kind.bits - kind.signed, 0, "SAT", "TRN"))[0])
 
 
+def _looked_up(value: FVariable, values: FloatArray, lowest: int) -> Value:
+    # The part of the table that can be reached, in steps of what the value's lowest bit stands for.
+    low, high, step = (round(float(item)) for item in value.qint)
+    reached = values[low - lowest:high - lowest + 1:step]
+    if (reached == reached[0]).all():
+        return int(reached[0])
+    return _settled(value.lookup(np.ascontiguousarray(reached)))
+
+
 def _settled(value: Value) -> Value:
     return int(value.low) if isinstance(value, FVariable) and value.low == value.high else value
 
@@ -363,10 +445,10 @@ class _Core:
     def _is_constant(self) -> bool:
         return all(isinstance(value, int) for value in self._outputs)
 
-    def verilog(self, name: str, action_bits: int, logits: int) -> str:
-        """The whole core as one self-contained text."""
+    def verilog(self, name: str, widths: Sequence[int], logits: int) -> str:
+        """The whole core as one self-contained text; ``widths`` of the results that make up the action."""
         parts = [] if self._is_constant else self._pipeline(f"{name}_pipeline")
-        return "\n".join([self._shell(name, action_bits, logits), *parts])
+        return "\n".join([self._shell(name, widths, logits), *parts])
 
     def _pipeline(self, name: str) -> list[str]:
         # alkaid writes a whole vendor project; only its Verilog is kept, under names of ours.
@@ -387,12 +469,12 @@ class _Core:
             whole = re.sub(rf"\b{path.stem}\b(?= ?#)", f"{name}_{path.stem}", whole)
         return [whole]
 
-    def _shell(self, name: str, action_bits: int, logits: int) -> str:
+    def _shell(self, name: str, widths: Sequence[int], logits: int) -> str:
         network = self._network
         width = network.features * network.input.bits
         ports = [
             "input wire clk", "input wire in_valid", f"input wire [{width - 1}:0] observation",
-            "output wire out_valid", f"output wire [{action_bits - 1}:0] action",
+            "output wire out_valid", f"output wire [{sum(widths) - 1}:0] action",
         ]
         if logits:
             ports.append(f"output wire [{logits * LOGIT_BITS - 1}:0] logits")
@@ -403,9 +485,10 @@ class _Core:
         ]
         fields = self._fields()
         body += [] if self._is_constant else self._instance(name)
-        body.append(f"assign action = {{{', '.join(_extend(field, 1) for field in reversed(fields[:action_bits]))}}};")
+        pieces = [_extend(field, width) for field, width in zip(fields, widths, strict=False)]
+        body.append(f"assign action = {{{', '.join(reversed(pieces))}}};")
         if logits:
-            words = ", ".join(_extend(field, LOGIT_BITS) for field in reversed(fields[action_bits:]))
+            words = ", ".join(_extend(field, LOGIT_BITS) for field in reversed(fields[len(widths):]))
             body.append(f"assign logits = {{{words}}};")
         lines = ",\n".join(f"    {port}" for port in ports)
         return f"module {name} (\n{lines}\n);\n" + "".join(f"    {line}\n" for line in body) + "endmodule\n"
@@ -452,7 +535,7 @@ def _extend(field: _Field, width: int) -> str:
     (signed, integers, fractional), position = field.kif, field.position
     bits, zeros = signed + integers + fractional, -fractional
     if bits + zeros > width:
-        raise ProjectError(f"the logits need {bits + zeros} bits, more than {width}; use narrower types")
+        raise ProjectError(f"the outputs need {bits + zeros} bits, more than {width}; use narrower types")
     top = f"results[{position + bits - 1}]" if signed else "1'b0"
     pieces = [f"results[{position} +: {bits}]"]
     if zeros:

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hls4rl.contract import FixedPoint, IntArray, Sign
+from hls4rl.contract import Argmax, FixedPoint, IntArray, Sign
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGITS
 from hls4rl.network import IntegerNetwork, Layer
@@ -102,6 +102,12 @@ def read_stream_info(directory: Path) -> StreamInfo:
 def _check(network: IntegerNetwork, pixels: int) -> None:
     if len(network.layers) != 2 or network.layers[1].activation is not None or network.layers[0].activation is None:
         raise ProjectError("the streaming core computes one hidden layer and logits; give it such a network")
+    kind = network.layers[0].activation
+    if not isinstance(kind, Sign) and not (isinstance(kind, FixedPoint) and not kind.signed):
+        raise ProjectError("the streaming core computes ReLUs and signs; set network.activation to \"relu\"")
+    if not isinstance(network.output, Argmax) or len(network.output.sizes(network.outputs)) > 1:
+        raise ProjectError("the streaming core chooses one action of several; other action spaces need all features at "
+                           "once: set hardware.inputs_per_clock to 0")
     if any(layer.rounding != "FLOOR" for layer in network.layers):
         raise ProjectError("the streaming core truncates activations; export the policy with rounding mode FLOOR")
     if (network.input.bits, network.input.signed) not in ((1, False), (2, True)):
@@ -109,7 +115,7 @@ def _check(network: IntegerNetwork, pixels: int) -> None:
             f"the streaming core takes inputs of 1 bit, or of 2 with a sign, not of {network.input.bits}; "
             "set the observation's bits to 2"
         )
-    if network.actions < 2:
+    if network.outputs < 2:
         raise ProjectError("a policy with one action needs no hardware; give it two or more")
     if not 1 <= pixels < network.features:
         raise ProjectError(
@@ -207,15 +213,15 @@ class _Core:
         network, weights = self._network, self._weights
         levels, groups = (self._pixels - 1).bit_length(), self.units // self._lanes
         return StreamInfo(
-            network.features, self._pixels, self._words, network.input.bits, network.actions,
-            (network.actions - 1).bit_length(), self._logit_bits,
-            self._words + levels + groups + network.actions + 10 + (weights.values.size > 0), weights.code_bits,
+            network.features, self._pixels, self._words, network.input.bits, network.outputs,
+            (network.outputs - 1).bit_length(), self._logit_bits,
+            self._words + levels + groups + network.outputs + 10 + (weights.values.size > 0), weights.code_bits,
             self._words * self.units * self._pixels * weights.code_bits + groups * self._unit_bits,
         )
 
     @property
     def _unit_bits(self) -> int:
-        return self._lanes * (self._before_bits + self._network.actions * self._output_bits)
+        return self._lanes * (self._before_bits + self._network.outputs * self._output_bits)
 
     def _parameters(self) -> dict[str, str | int]:
         weights, network, kind = self._weights, self._network, self._activation
@@ -223,7 +229,7 @@ class _Core:
         low = network.features * network.input.minimum
         return {
             "WORDS": self._words, "PIXELS": self._pixels, "PIXEL_BITS": network.input.bits, "UNITS": self.units,
-            "LANES": self._lanes, "BANKS": self.banks, "ACTIONS": network.actions, "CODE_BITS": weights.code_bits,
+            "LANES": self._lanes, "BANKS": self.banks, "ACTIONS": network.outputs, "CODE_BITS": weights.code_bits,
             "MASKS": int(weights.masks), "VALUE_BITS": weights.value_bits, "INDICES": int(weights.values.size > 0),
             "VALUES": _vector(weights.values, weights.value_bits), "SUM_BITS": self._bits_of_sums(),
             "COMMON_BITS": signed_bits(low, network.features), "SUM_FACTOR": self._factor * weights.factor,
@@ -231,7 +237,7 @@ class _Core:
             "SIGNS": int(isinstance(kind, Sign)), "DROP": self._drop, "MINIMUM": limits[0], "MAXIMUM": limits[1],
             "HIDDEN_BITS": signed_bits(*limits), "OUTPUT_BITS": self._output_bits, "LOGIT_BITS": self._logit_bits,
             "START": _vector(self._start, self._logit_bits), "INDEX_BITS": self._index_bits,
-            "GROUP_BITS": self._group_bits, "ACTION_BITS": (network.actions - 1).bit_length(),
+            "GROUP_BITS": self._group_bits, "ACTION_BITS": (network.outputs - 1).bit_length(),
         }
 
     @property
@@ -258,7 +264,7 @@ class _Core:
         """The same for biases and output weights, shape (groups of lanes, bits of a word)."""
         count = len(self._bias)
         bias = np.zeros((self.units, 1), dtype=np.int64)
-        output = np.zeros((self.units, self._network.actions), dtype=np.int64)
+        output = np.zeros((self.units, self._network.outputs), dtype=np.int64)
         bias[:count, 0], output[:count] = self._bias, self._output.T
         fields = [_bits(output, self._output_bits).reshape(self.units, -1), _bits(bias, self._before_bits)[:, 0]]
         return np.concatenate(fields, axis=1).reshape(self.units // self._lanes, -1)
@@ -269,7 +275,7 @@ class _Core:
 
     def with_logits(self) -> str:
         """Verilog of the core that brings its logits out."""
-        port = f"output wire [{self._network.actions * self._logit_bits - 1}:0] logits"
+        port = f"output wire [{self._network.outputs * self._logit_bits - 1}:0] logits"
         return self._module(LOGITS, [port], "logits")
 
     def _weight_memories(self) -> list[str]:

@@ -151,6 +151,20 @@ def integers_of(words: Words) -> NDArray[np.int64]:
     return integers.view(np.int64)
 
 
+def fields_of(words: Words, widths: Sequence[int], signed: bool) -> NDArray[np.int64]:
+    """The integers that lie side by side in a port, the first one lowest; shape (clocks · 64, fields).
+
+    Args:
+        words: of the port, shape (clocks, sum of ``widths``).
+        signed: whether they are two's complement.
+    """
+    columns = []
+    for part in np.split(words, np.cumsum(widths)[:-1], axis=1):
+        values, width = integers_of(part).reshape(-1), part.shape[1]
+        columns.append((values << (64 - width)) >> (64 - width) if signed else values)
+    return np.stack(columns, axis=1)
+
+
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _clock(
     state: Words, gates: NDArray[np.int64], flip_flops: NDArray[np.int64], roms: NDArray[np.int64],

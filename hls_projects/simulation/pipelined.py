@@ -11,7 +11,7 @@ from hls4rl.contract import IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.yosys import netlist_commands, verilog_commands
 from hls4rl.hls_projects.rtl.pipelined import CORE, INFO, LOGIT_BITS, LOGITS, RtlInfo, read_info
-from hls4rl.hls_projects.simulation.gates import LANES, Circuit, elaborate, integers_of, lanes_of
+from hls4rl.hls_projects.simulation.gates import LANES, Circuit, elaborate, fields_of, integers_of, lanes_of
 
 _PLACE = "simulation"
 _CLOCKS = 256
@@ -74,13 +74,13 @@ class _Core:
         info, ports = self._info, self._circuit.ports
         widths = {
             "in_valid": 1, "out_valid": 1, "observation": info.features * info.observation_bits,
-            "action": info.action_bits, "logits": info.actions * LOGIT_BITS,
+            "action": info.action_bits, "logits": info.outputs * LOGIT_BITS,
         }
         if any(len(ports[name]) != width if name in ports else name != "logits" for name, width in widths.items()):
             raise ProjectError(f"{path}: its ports do not fit {INFO}; build it again with `make synth`")
 
     def run(self, observations: IntArray) -> tuple[IntArray, IntArray | None]:
-        """Actions, shape (batch,), and logits, shape (batch, actions), where the core has that port."""
+        """Actions, shape (batch, dimensions), and outputs, shape (batch, outputs), where the core has that port."""
         if observations.ndim != 2 or observations.shape[1] != self._info.features:
             raise ValueError(f"observations of shape {observations.shape}, not (batch, {self._info.features})")
         step = _CLOCKS * LANES
@@ -100,10 +100,10 @@ class _Core:
         inputs = {"in_valid": lanes_of(valid, 1), "observation": np.concatenate(words, axis=1)}
         outputs = self._circuit.run(inputs, names, clocks)
         _check_valid(integers_of(outputs["out_valid"]), valid, info)
-        actions = integers_of(outputs["action"])[info.cycles:].reshape(-1)[:count]
+        actions = fields_of(outputs["action"][info.cycles:], info.action_widths, info.action_signed)[:count]
         if "logits" not in outputs:
             return actions, None
-        fields = np.split(outputs["logits"][info.cycles:], info.actions, axis=1)
+        fields = np.split(outputs["logits"][info.cycles:], info.outputs, axis=1)
         return actions, np.stack([integers_of(field).reshape(-1)[:count] for field in fields], axis=1)
 
 

@@ -87,7 +87,7 @@ class _Core:
             raise ProjectError(f"{path}: its ports do not fit {INFO}; build it again with `make synth`")
 
     def run(self, observations: IntArray) -> Answer:
-        """Actions of shape (batch,), and logits, shape (batch, actions), where the core has that port."""
+        """Actions of shape (batch, 1), and logits, shape (batch, actions), where the core has that port."""
         if observations.ndim != 2 or observations.shape[1] != self._info.features:
             raise ValueError(f"observations of shape {observations.shape}, not (batch, {self._info.features})")
         step = _FRAMES * LANES
@@ -119,7 +119,7 @@ class _Core:
         seen = integers_of(outputs["out_valid"])
         if seen[ends].min(initial=1) < 1 or seen.sum() != frames * LANES:
             raise RuntimeError(f"out_valid does not come {info.cycles} clocks after the first word of each frame")
-        actions = integers_of(outputs["action"][ends]).reshape(-1)[:count]
+        actions = integers_of(outputs["action"][ends]).reshape(-1)[:count, None]
         if "logits" not in outputs:
             return Answer(actions, None)
         fields = np.split(outputs["logits"][ends], info.actions, axis=1)

@@ -26,6 +26,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from hls4rl.actions import random_actions
 from hls4rl.backend import Answer
 from hls4rl.checked import read_checked, write_checked
 from hls4rl.cluster import connect
@@ -33,6 +34,7 @@ from hls4rl.contract import IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.gym_loop import play
 from hls4rl.hls_projects.fpga.parts import load_part
+from hls4rl.policy import PolicySpec
 from hls4rl.processes import end_workers, worker_pool
 from hls4rl.run import RUNS
 from hls4rl.stage import exclusive
@@ -117,7 +119,7 @@ def random_return(task: Task) -> float:
         rng = np.random.default_rng(0)
 
         def infer(self, observations: IntArray) -> Answer:
-            return Answer(self.rng.integers(task.spaces[1], size=len(observations)), None)
+            return Answer(random_actions(task.actions, len(observations), self.rng), None)
 
     return play(task, Dice(), BASELINE_EPISODES, VALIDATION_SEED).mean_return
 
@@ -132,7 +134,7 @@ class _Search:
         self._file, self._environment, self._settings, self._parts = task, environment, settings, parts
         self._task, self._watch = change(task, settings)[0], watch
         self._path, self._journal, self._end = directory / RESULT, directory / JOURNAL, time.monotonic() + seconds
-        self._seeds = SEEDS[resolve_trainer(task, "auto")]
+        self._seeds = SEEDS[resolve_trainer(task, PolicySpec(task.name, "fp", (1,), 0))]
         self._study = _open_study(self._journal, self._task, parts)
         self._baseline = self._constant("baseline", lambda: random_return(self._task))
         self._written = 0.0

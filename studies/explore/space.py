@@ -58,7 +58,7 @@ class Candidate:
         """The line that builds it."""
         spec = self.spec
         words = {
-            "ENV": self.environment, "METHOD": spec.method, "HIDDEN": spec.hidden, "SEED": spec.seed,
+            "ENV": self.environment, "METHOD": spec.method, "HIDDEN": spec.shape, "SEED": spec.seed,
             **{key.upper(): f"{getattr(spec, key):g}" for key in _used(spec.method)}, "PART": self.part,
             **({"SET": self.settings} if self.settings else {}),
         }
@@ -82,6 +82,8 @@ def suggest(
     method = trial.suggest_categorical("method", tuple(METHODS))
     settings: dict[str, Any] = {"observation.bits": trial.suggest_int("input_bits", 2, max(4, usual.observation.bits))}
     settings["observation.scale"] = _scale(trial, usual)
+    if isinstance(usual.observation.scale, str):  # measured together with the offset
+        settings["observation.offset"] = usual.converter.offset.tolist()
     numbers: dict[str, Any] = {}
     if "bits" in _used(method):
         numbers["bits"] = trial.suggest_int("bits", 2, 8)
@@ -98,7 +100,7 @@ def suggest(
     part = trial.suggest_categorical("part", parts)
     settings["hardware.stages"] = trial.suggest_int("stages", 1, MAXIMUM_STAGES)
     text = " ".join(item for item in (given, _changes(usual, settings)) if item)
-    spec = PolicySpec(task.name, method, hidden, seeds * group, **numbers, variant=change(task, text)[1])
+    spec = PolicySpec(task.name, method, (hidden,), seeds * group, **numbers, variant=change(task, text)[1])
     return Candidate(environment, spec, text, part)
 
 
@@ -127,13 +129,18 @@ def _used(method: str) -> tuple[str, ...]:
 
 
 def _shift_names(task: Task) -> list[str]:
-    count = len(task.observation.scale)
+    count = len(_scales(task))
     return [f"shift{index}" for index in range(count)] if count <= OWN_SHIFTS else ["shift"]
+
+
+def _scales(task: Task) -> list[float]:
+    scale = task.observation.scale
+    return task.converter.scale.tolist() if isinstance(scale, str) else list(scale)
 
 
 def _scale(trial: Trial, task: Task) -> list[float]:
     shifts = [trial.suggest_int(name, -SHIFTS, SHIFTS) for name in _shift_names(task)]
-    scale = task.observation.scale
+    scale = _scales(task)
     return [value * 2.0**shift for value, shift in zip(scale, shifts * (len(scale) // len(shifts)), strict=True)]
 
 

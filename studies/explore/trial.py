@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hls4rl.contract import ActivationType, Binary, FixedPoint, FloatArray, WeightType
+from hls4rl.contract import FixedPoint
 from hls4rl.gym_loop import play
 from hls4rl.hls_projects.cost import cost
 from hls4rl.hls_projects.fpga.parts import Part, load_part
@@ -22,7 +22,7 @@ from hls4rl.hls_projects.fpga.synthesis import synthesise
 from hls4rl.hls_projects.rtl.pipelined import CORE, write_rtl
 from hls4rl.hls_projects.simulation.pipelined import NetlistBackend
 from hls4rl.integer_backend import IntegerBackend
-from hls4rl.network import IntegerNetwork, Layer
+from hls4rl.network import IntegerNetwork
 from hls4rl.policy import Policy
 from hls4rl.studies.explore.front import Point, dominated
 from hls4rl.studies.explore.robust import robustness
@@ -31,7 +31,7 @@ from hls4rl.task import Task
 from hls4rl.train.greedy import greedy_returns
 from hls4rl.train.methods import METHODS, weight_bits
 from hls4rl.train.selection import EVALUATION_EPISODES, EVALUATION_SEED, VALIDATION_SEED
-from hls4rl.train.training import Standing, resolve_trainer, train_policy
+from hls4rl.train.training import Standing, is_compiled, train_policy
 
 HOPE = 0.75
 """A core is placed if three quarters of its estimates would be on the front: they are that rough."""
@@ -94,12 +94,12 @@ def _run(job: Job, started: float) -> dict[str, Any]:
     candidate, policy, mean = _train(job, deadline)
     part = load_part(candidate.part)
     task = candidate.task(job.task)
-    network, stages = network_of(policy), task.hardware.stages
+    network, stages = policy.network, task.hardware.stages
     found: dict[str, Any] = {
         **_settings(job, candidate),
         "validation_return": mean,
         "validation_robust": robustness(task).mean(
-            IntegerBackend(policy), task.training.validation_episodes, VALIDATION_SEED
+            IntegerBackend(policy.network), task.training.validation_episodes, VALIDATION_SEED
         ),
         "energy_pj": cost(network, policy.spec).energy_pj,
         "lut_estimate": look_up_tables(network),
@@ -135,14 +135,14 @@ def _train(job: Job, deadline: float) -> tuple[Candidate, Policy, float]:
         policy = train_policy(task, candidate.spec, watch).policy
         mean = _validate(task, policy)
         trained.append((candidate, policy, mean))
-    return max(trained, key=lambda item: (min(item[2], job.target), -look_up_tables(network_of(item[1]))))
+    return max(trained, key=lambda item: (min(item[2], job.target), -look_up_tables(item[1].network)))
 
 
 def _validate(task: Task, policy: Policy) -> float:
     episodes = task.training.validation_episodes
-    if resolve_trainer(task, "auto") == "kernel":
+    if is_compiled(task, policy.spec):
         return float(greedy_returns(task, policy, episodes, VALIDATION_SEED).mean())
-    return play(task, IntegerBackend(policy), episodes, VALIDATION_SEED).mean_return
+    return play(task, IntegerBackend(policy.network), episodes, VALIDATION_SEED).mean_return
 
 
 def _place(task: Task, network: IntegerNetwork, part: Part) -> dict[str, Any]:
@@ -178,12 +178,12 @@ def _settings(job: Job, candidate: Candidate | None = None) -> dict[str, Any]:
     spec, task = candidate.spec, candidate.task(job.task)
     method = METHODS[spec.method]
     return {
-        "method": spec.method, "hidden": spec.hidden, "seed": spec.seed,
+        "method": spec.method, "hidden": spec.shape, "seed": spec.seed,
         "bits": weight_bits(spec),
         "activation_bits": 1 if method.signs else spec.activation_bits or spec.bits,
         "clusters": spec.clusters if "clusters" in method.settings else None,
         "percentile": spec.percentile if "percentile" in method.settings else None,
-        "input_bits": task.observation.bits, "input_scale": list(task.observation.scale), "set": candidate.settings,
+        "input_bits": task.observation.bits, "input_scale": task.converter.scale.tolist(), "set": candidate.settings,
         "part": candidate.part, "stages": task.hardware.stages, "run": spec.directory_name,
         "command": candidate.command,
     }
@@ -212,22 +212,3 @@ def latency_ns(network: IntegerNetwork, part: Part, stages: int) -> float:
 def _digits(value: int) -> int:
     # Of the signed-digit form with the fewest: 3·value and value differ in just those places.
     return ((3 * abs(value)) ^ abs(value)).bit_count()
-
-
-def network_of(policy: Policy) -> IntegerNetwork:
-    """The integers of ``policy``, as its exported graph has them."""
-    contract = policy.contract
-    return IntegerNetwork(contract.observation, (
-        _layer(policy.hidden_weight, policy.hidden_bias, contract.hidden_weight, contract.hidden_bias,
-               contract.activation),
-        _layer(policy.output_weight, policy.output_bias, contract.output_weight, contract.output_bias, None),
-    ))
-
-
-def _layer(
-    weights: Any, biases: Any, weight: WeightType, bias: FixedPoint | None, activation: ActivationType
-) -> Layer:
-    assert isinstance(weight, Binary | FixedPoint)
-    assert bias is not None
-    values: FloatArray = weights
-    return Layer(weight.integers(values), weight.lsb, bias.integers(biases), bias.lsb, activation)

@@ -54,7 +54,7 @@ def compare(policy: Policy) -> dict[str, Any]:
     from hls4rl.hls_projects.hls.convert import write_project
     from hls4rl.hls_projects.hls.csim import CsimBackend, build_csim
 
-    task, reference = load_task(policy.spec.task), IntegerBackend(policy)
+    task, reference = load_task(policy.spec.task), IntegerBackend(policy.network)
     observations = _observations(task, reference)
     with tempfile.TemporaryDirectory() as directory:
         onnx, project = Path(directory) / "onnx", Path(directory) / "hls4ml"
@@ -65,7 +65,7 @@ def compare(policy: Policy) -> dict[str, Any]:
         build_csim(project)
         wrong = differing(CsimBackend(project).infer(observations), reference.infer(observations))
     return {
-        "task": policy.spec.task, "method": policy.spec.method, "hidden": policy.spec.hidden,
+        "task": policy.spec.task, "method": policy.spec.method, "hidden": policy.spec.hidden[0],
         "seed": policy.spec.seed, "observations": len(observations), "mismatches": int(np.count_nonzero(wrong)),
     }
 
@@ -82,7 +82,7 @@ def _observations(task: Task, backend: IntegerBackend) -> IntArray:
         visited.append(observations)
 
     play(task, backend, EPISODES, EVALUATION_SEED, watch)
-    features = len(task.observation.scale)
+    features = task.features
     extremes = np.array([[kind.minimum] * features, [kind.maximum] * features, [0] * features, [1] * features])
     random = np.random.default_rng(0).integers(kind.minimum, kind.maximum + 1, (RANDOM_OBSERVATIONS, features))
     return np.concatenate([*visited, extremes, random])

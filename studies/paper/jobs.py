@@ -85,7 +85,7 @@ def paper_jobs() -> list[Job]:
     """All policies of the paper's matrix in each recipe, and the controls; the paper's own come first."""
     variants = sorted((*RECIPES, *CONTROLS), key=lambda item: not item.name.startswith(("paper", "small", "few")))
     return [
-        Job(variant.name, PolicySpec(task, method, hidden, seed))
+        Job(variant.name, PolicySpec(task, method, (hidden,), seed))
         for late in (False, True)
         for variant in variants
         for task in variant.tasks
@@ -100,7 +100,7 @@ def quick_jobs() -> list[Job]:
     """A small slice that shows every part of the whole in a minute or two."""
     return [
         dataclasses.replace(job, episodes=300) for job in paper_jobs()
-        if job.spec.hidden in (16, 64) and job.spec.seed < 2
+        if job.spec.hidden in ((16,), (64,)) and job.spec.seed < 2
     ]
 
 
@@ -116,9 +116,9 @@ def task_jobs(task: str, *, quick: bool = False) -> list[Job]:
     """
     name = load_task(task).name
     if quick:
-        return [Job(OWN.name, PolicySpec(name, method, 16, 0), 16) for method in PAPER_METHODS]
+        return [Job(OWN.name, PolicySpec(name, method, (16,), 0), 16) for method in PAPER_METHODS]
     return [
-        Job(OWN.name, PolicySpec(name, method, hidden, seed))
+        Job(OWN.name, PolicySpec(name, method, (hidden,), seed))
         for method in PAPER_METHODS for hidden in PONG_WIDTHS for seed in range(POLICIES)
     ]
 
@@ -127,11 +127,11 @@ def run_job(job: Job) -> Outcome:
     """Train and measure; the outcome depends on the job alone."""
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     task = job.task
-    measure = _measure_compiled if resolve_trainer(task, "auto") == "kernel" else _measure
+    measure = _measure_compiled if resolve_trainer(task, job.spec) == "kernel" else _measure
     returns, measures = measure(task, job.spec)
     last = max(1, round(LAST_PART * len(returns)))
     return Outcome(job, {
-        "variant": job.variant, "task": job.spec.task, "method": job.spec.method, "hidden": job.spec.hidden,
+        "variant": job.variant, "task": job.spec.task, "method": job.spec.method, "hidden": job.spec.hidden[0],
         "seed": job.spec.seed, "inputs": job.inputs, "rate": task.training.learning_rate, "episodes": len(returns),
         "final": round(float(returns[-last:].mean()), 2), "area": round(float(returns.mean()), 2),
         "solved_at": _solved_at(returns, task.solved), **measures,
@@ -171,7 +171,7 @@ def _measure_compiled(task: Task, spec: PolicySpec) -> tuple[FloatArray, dict[st
 def _measure(task: Task, spec: PolicySpec) -> tuple[FloatArray, dict[str, Any]]:
     """The same on Gymnasium's own environment, for tasks whose environment is not compiled."""
     trained = train_policy(task, spec)
-    played = play(task, IntegerBackend(trained.policy), EVALUATION_EPISODES, EVALUATION_SEED)
+    played = play(task, IntegerBackend(trained.policy.network), EVALUATION_EPISODES, EVALUATION_SEED)
     return trained.returns, {
         "greedy": None, "deployed": round(played.mean_return, 2), "long": None, "noisy": None,
     }

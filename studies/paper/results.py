@@ -109,7 +109,7 @@ class Results:
 
     def best_policy(self, cell: Cell) -> Policy:
         """The deployed policy with the highest return, trained again: equal arguments give equal bytes."""
-        job = Job(cell.variant, PolicySpec(cell.task, cell.method, cell.hidden, self._best(cell)["seed"]),
+        job = Job(cell.variant, PolicySpec(cell.task, cell.method, (cell.hidden,), self._best(cell)["seed"]),
                   self.episodes(cell))
         return train_policy(job.task, job.spec).policy
 

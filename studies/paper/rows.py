@@ -71,7 +71,7 @@ def _by_inputs(path: Path) -> dict[tuple[Any, ...], Row]:
 
 def _key(job: Job) -> tuple[Any, ...]:
     spec = job.spec
-    return job.variant, spec.task, spec.method, spec.hidden, spec.seed, job.inputs
+    return job.variant, spec.task, spec.method, spec.hidden[0], spec.seed, job.inputs
 
 
 def _ends_whole(path: Path) -> bool:

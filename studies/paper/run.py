@@ -21,7 +21,7 @@ def run_missing(jobs: Sequence[Job], path: Path, scheduler: str | None, workers:
     if not missing:
         return
     if scheduler is None:  # else each process would compile the kernel for itself at its first job
-        run_job(Job("own", PolicySpec("cartpole", "fp", 4, 0), 2))
+        run_job(Job("own", PolicySpec("cartpole", "fp", (4,), 0), 2))
     outcomes = run_on_cluster(missing, scheduler) if scheduler else run_locally(missing, workers)
     waiting = {key: set(group) for key, group in cells(missing).items()}
     found: dict[Job, list[float]] = {key: [] for key in waiting}
@@ -37,5 +37,5 @@ def run_missing(jobs: Sequence[Job], path: Path, scheduler: str | None, workers:
             found[key].append(outcome.row["final"])
             if not waiting[key]:  # a line for each cell that is complete, as results come
                 spec, mean = key.spec, sum(found[key]) / len(found[key])
-                cell = f"{key.variant:18} {spec.task:11} {spec.method:14} {spec.hidden:4d}"
+                cell = f"{key.variant:18} {spec.task:11} {spec.method:14} {spec.shape:>4}"
                 console.print(f"{cell}: return {mean:7.1f}", highlight=False)

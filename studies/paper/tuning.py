@@ -31,13 +31,13 @@ HIDDEN = 64
 def tuning_jobs() -> list[Job]:
     """All trials; those of eq. 4 to the letter, for fp alone, come last."""
     jobs = [
-        Job(recipe, PolicySpec(task, method, HIDDEN, seed), rate=rate)
+        Job(recipe, PolicySpec(task, method, (HIDDEN,), seed), rate=rate)
         for recipe, task, method in itertools.product(RECIPES, CONTROL_TASKS, PAPER_METHODS)
         for rate in GRIDS[VARIANTS[recipe].settings.get("optimiser", "adam")]
         for seed in SEEDS
     ]
     return jobs + [
-        Job("paper-literal", PolicySpec(task, "fp", HIDDEN, seed), rate=rate)
+        Job("paper-literal", PolicySpec(task, "fp", (HIDDEN,), seed), rate=rate)
         for task in CONTROL_TASKS for rate in LITERAL_GRID for seed in SEEDS
     ]
 

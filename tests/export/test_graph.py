@@ -28,13 +28,11 @@ def test_the_contract_is_read_back(method: str, tmp_path: Path) -> None:
     network = read_network(tmp_path / QONNX_FILE)
     contract = policy.contract
     assert network.input == contract.observation
-    assert [layer.activation for layer in network.layers] == [contract.activation, None]
+    assert [layer.activation for layer in network.layers] == [contract.layers[0].activation, None]
     assert network.logit_lsb == contract.logit_lsb
-    assert (network.features, network.actions) == (policy.features, policy.actions)
-    assert contract.hidden_weight is not None
-    assert contract.output_bias is not None
-    assert np.array_equal(network.layers[0].weight, contract.hidden_weight.integers(policy.hidden_weight))
-    assert np.array_equal(network.layers[1].bias, contract.output_bias.integers(policy.output_bias))
+    assert (network.features, network.outputs) == (policy.features, policy.outputs)
+    assert np.array_equal(network.layers[0].weight, contract.layers[0].weight.integers(policy.weights[0]))
+    assert np.array_equal(network.layers[1].bias, contract.layers[1].bias.integers(policy.biases[1]))
 
 
 @given(

@@ -19,6 +19,8 @@ from hls4rl.errors import ProjectError
 from hls4rl.export import MismatchError, OnnxRuntimeBackend, QonnxBackend, export_policy
 from hls4rl.export.check import check_observations, corner_observations
 from hls4rl.export.writer import ONNX_FILE, QONNX_FILE, check_export
+from hls4rl.task import load_task
+from hls4rl.train.methods.base import real_contract
 from hls4rl.train.network import TorchBackend
 
 
@@ -111,7 +113,7 @@ def flip_last_weight(path: Path) -> None:
 
 def test_real_valued_policies_are_refused(tmp_path: Path) -> None:
     policy = random_policy("cartpole", "fp")
-    real = dataclasses.replace(policy, contract=dataclasses.replace(policy.contract, hidden_weight=None))
+    real = dataclasses.replace(policy, contract=real_contract(load_task("cartpole"), policy.spec))
     with pytest.raises(ProjectError, match="real-valued"):
         export_policy(real, tmp_path)
 

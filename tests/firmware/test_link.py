@@ -40,7 +40,7 @@ def test_a_good_wire_needs_no_retries(session: Session, library: Path, policy: B
     rows = random_observations(1000)
     with simulated_board(library) as port, Link(port, BAUD, session.expected, timeout=5.0) as board:
         assert np.array_equal(board.infer(rows).actions, policy.infer(rows).actions)
-        assert board.infer(rows[:0]).actions.shape == (0,)
+        assert board.infer(rows[:0]).actions.shape == (0, 1)
         assert board.counters.faults == 0
         assert board.identify().accepted == 1002
 

@@ -60,7 +60,7 @@ def test_every_action_is_the_software_policy_s(board: BoardModel, session: Sessi
     observations = check_observations(kind, 4)[:5000]
     batches = [observations[start:start + 63] for start in range(0, len(observations), 63)]
     actions = [action for batch in batches for action in ask(board, batch)]
-    assert actions == policy.infer(observations).actions.tolist()
+    assert actions == policy.infer(observations).actions[:, 0].tolist()
     assert len(set(actions)) == 2
 
 
@@ -109,7 +109,7 @@ def test_a_flood_of_requests_is_survived(board: BoardModel, policy: Backend) -> 
     assert 63 <= len(read(exchange(board, flood))) < 300
     assert identify(board).dropped > 0
     observations = random_observations(10)
-    assert ask(board, observations) == policy.infer(observations).actions.tolist()
+    assert ask(board, observations) == policy.infer(observations).actions[:, 0].tolist()
 
 
 def test_a_line_held_low_is_survived(board: BoardModel, policy: Backend) -> None:
@@ -117,7 +117,7 @@ def test_a_line_held_low_is_survived(board: BoardModel, policy: Backend) -> None
     for clocks in (1, 7, 50, 79, 80, 81, 1000):
         board.hold_low(clocks)
         exchange(board, protocol.DELIMITER)
-        assert ask(board, observations) == policy.infer(observations).actions.tolist()
+        assert ask(board, observations) == policy.infer(observations).actions[:, 0].tolist()
 
 
 def test_nothing_is_answered_before_the_first_delimiter(library: Path) -> None:

@@ -51,13 +51,13 @@ _ONE = """
 #undef CORE_FILE
 #undef TOP_FUNCTION
 #undef FEATURES
-#undef ACTIONS
+#undef OUTPUTS
 #undef LOGIT_EXPONENT
 #undef WEIGHTS_DIR
 #define CORE_FILE "{firmware}/{top}.cpp"
 #define TOP_FUNCTION {top}
 #define FEATURES {features}
-#define ACTIONS {actions}
+#define OUTPUTS {outputs}
 #define LOGIT_EXPONENT {exponent}
 #define hls4rl_infer infer_{index}
 namespace n{index} {{
@@ -77,7 +77,7 @@ def compile_bundle(projects: Sequence[Path]) -> list[Infer]:
         description = read_description(project)
         parts.append(_ONE.format(
             guards="\n".join(f"#undef {name.split('.')[0].upper()}_H_" for name in description.weights),
-            firmware=project / "firmware", top=TOP, features=description.features, actions=description.actions,
+            firmware=project / "firmware", top=TOP, features=description.features, outputs=description.outputs,
             exponent=round(math.log2(description.logit_lsb)), index=index, entry=ENTRY,
         ))
     source.write_text("".join(parts), encoding="utf-8")

@@ -15,17 +15,17 @@ from fuzz.networks import imported_graphs, integer_networks, observations
 from hypothesis import strategies as st
 from imported_models import QonnxGraph
 
-from hls4rl.contract import FixedPoint, IntArray, Sign
+from hls4rl.contract import FixedPoint, IntArray, Sign, Table, Values
 from hls4rl.errors import ProjectError
 from hls4rl.export.graph import read_network
 from hls4rl.export.imported.original import Original
 from hls4rl.export.lowering import lower
-from hls4rl.export.model_file import save_model
+from hls4rl.export.model_file import Units, save_model
 from hls4rl.export.network_writer import network_model
 from hls4rl.export.onnxruntime_backend import OnnxRuntimeBackend
 from hls4rl.export.qonnx_backend import QonnxBackend
 from hls4rl.hls_projects.hls.convert import write_project
-from hls4rl.hls_projects.rtl.pipelined import _affine_layers, _Core, _difference_layers, write_rtl
+from hls4rl.hls_projects.rtl.pipelined import _Core, _cores, write_rtl
 from hls4rl.hls_projects.simulation.pipelined import RtlBackend, build_rtl_model
 from hls4rl.network import IntegerNetwork
 from hls4rl.task import Hardware
@@ -41,22 +41,22 @@ def files_keep_the_integers(network: IntegerNetwork) -> None:
         qonnx, plain = _written(network, Path(folder))
         again = read_network(qonnx)
         assert np.array_equal(again.infer(rows) * Fraction(again.logit_lsb), expected * Fraction(network.logit_lsb))
-        assert np.array_equal(QonnxBackend(qonnx).infer(rows).logits, expected)
-        assert np.array_equal(OnnxRuntimeBackend(plain).infer(rows).logits, expected)
+        assert again.output == network.output
+        for answer in (QonnxBackend(qonnx).infer(rows), OnnxRuntimeBackend(plain).infer(rows)):
+            assert np.array_equal(answer.logits, expected)
+            assert np.array_equal(answer.actions, network.output.decide(expected))
 
 
 def rtl_keeps_the_integers(network: IntegerNetwork) -> None:
     """Both cores' traces, which the Verilog is written from, in alkaid's exact interpreter."""
     rows = observations(network)
     expected = network.infer(rows)
-    layers, bits = _affine_layers(network), max(1, (network.actions - 1).bit_length())
-    core = _Core(network, 1, lambda replay, inputs: replay.action(_difference_layers(layers), inputs, bits))
-    check = _Core(network, 1, lambda replay, inputs: replay.logits_and_action(layers, inputs, bits))
-    actions = np.argmax(expected, axis=1)
-    assert np.array_equal(_action(_interpreted(core, rows)), actions)
+    core, check, widths = _cores(network, 1)
+    actions = network.output.decide(expected)
+    assert np.array_equal(_actions(network, _interpreted(core, rows)), actions)
     results = _interpreted(check, rows)
-    assert np.array_equal(_action(results[:, :bits]), actions)
-    assert np.array_equal(results[:, bits:], expected)
+    assert np.array_equal(_actions(network, results[:, :len(widths)]), actions)
+    assert np.array_equal(results[:, len(widths):], expected)
 
 
 def verilog_keeps_the_integers(network: IntegerNetwork) -> None:
@@ -68,7 +68,7 @@ def verilog_keeps_the_integers(network: IntegerNetwork) -> None:
         build_rtl_model(Path(folder))
         answer = RtlBackend(Path(folder)).infer(rows)
     assert np.array_equal(answer.logits, expected)
-    assert np.array_equal(answer.actions, np.argmax(expected, axis=1))
+    assert np.array_equal(answer.actions, network.output.decide(expected))
 
 
 def csim_keeps_the_integers(networks: Sequence[IntegerNetwork]) -> None:
@@ -82,7 +82,7 @@ def csim_keeps_the_integers(networks: Sequence[IntegerNetwork]) -> None:
             projects.append(place / "project")
         for network, infer in zip(networks, compile_bundle(projects), strict=True):
             rows = observations(network)
-            assert np.array_equal(_called(infer, rows, network.actions), network.infer(rows))
+            assert np.array_equal(_called(infer, rows, network.outputs), network.infer(rows))
 
 
 def imported_models_keep_their_integers(graph: QonnxGraph) -> None:
@@ -112,7 +112,7 @@ PROPERTIES: dict[str, Property] = {
 
 def _written(network: IntegerNetwork, folder: Path) -> tuple[Path, Path]:
     model = network_model(network)
-    properties = {"observation_lsb": repr(network.input.lsb), "logit_lsb": repr(network.logit_lsb)}
+    properties = Units(network.input.lsb, network.logit_lsb, network.output).properties
     save_model(model, folder / "network.qonnx.onnx", properties)
     save_model(lower(model), folder / "network.onnx", properties)
     return folder / "network.qonnx.onnx", folder / "network.onnx"
@@ -131,8 +131,12 @@ def _interpreted(core: _Core, rows: IntArray) -> IntArray:
     return result
 
 
-def _action(bits: IntArray) -> IntArray:
-    return bits @ (1 << np.arange(bits.shape[1]))
+def _actions(network: IntegerNetwork, results: IntArray) -> IntArray:
+    """The action's integers of what a core gives: the bits of each choice, or the integers themselves."""
+    if isinstance(network.output, Values):
+        return results
+    ends = np.cumsum([kind.bits for kind in network.action_types])
+    return np.stack([bits @ (1 << np.arange(bits.shape[1])) for bits in np.split(results, ends[:-1], axis=1)], axis=1)
 
 
 def _called(infer: Callable[..., None], rows: IntArray, actions: int) -> IntArray:
@@ -154,10 +158,14 @@ def _by_fractions(network: IntegerNetwork, row: IntArray) -> list[int]:
         kind = layer.activation
         if isinstance(kind, Sign):
             values = [Fraction(1 if item >= 0 else -1) for item in sums]
-        elif isinstance(kind, FixedPoint):
-            steps = [item / Fraction(kind.lsb) for item in sums]
+        elif isinstance(kind, FixedPoint | Table):
+            cut = kind.input if isinstance(kind, Table) else kind
+            steps = [item / Fraction(cut.lsb) for item in sums]
             whole = [round(item) if layer.rounding == "ROUND" else item.__floor__() for item in steps]
-            values = [Fraction(min(max(item, kind.minimum), kind.maximum)) * Fraction(kind.lsb) for item in whole]
+            whole = [min(max(item, cut.minimum), cut.maximum) for item in whole]
+            if isinstance(kind, Table):
+                whole = [kind.values[item - cut.minimum] for item in whole]
+            values = [item * Fraction(kind.lsb) for item in whole]
         else:
             values = sums
     logits = [item / Fraction(network.logit_lsb) for item in values]

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 from imported_models import QonnxGraph
 
-from hls4rl.contract import ActivationType, FixedPoint, IntArray, Sign
+from hls4rl.contract import Argmax, CutType, FixedPoint, IntArray, Sign, Table, Values
 from hls4rl.export.check import corner_observations
 from hls4rl.network import IntegerNetwork, Layer
 
@@ -19,23 +19,33 @@ FLAVOURS = ("random", "extreme", "zero", "pruned", "twins", "binary")
 
 @st.composite
 def integer_networks(draw: st.DrawFn, widest: int = 16) -> IntegerNetwork:
-    """One to three layers of 1 to 6 units, inputs of 2 to ``widest`` bits, weights of 1 to ``widest``."""
+    """No to four hidden layers of 1 to 6 units, inputs of 2 to ``widest`` bits, weights of 1 to ``widest``, and
+    actions of every kind."""
     kind = FixedPoint(draw(st.integers(2, widest)), draw(st.integers(-15, 16)))
-    sizes = [*draw(st.lists(st.integers(1, 6), min_size=2, max_size=4)), draw(st.integers(2, 5))]
+    output = draw(_OUTPUTS)
+    outputs = sum(output.groups) if isinstance(output, Argmax) else draw(st.integers(1, 4))
+    if output == Argmax(()):
+        outputs = draw(st.integers(2, 5))
+    sizes = [*draw(st.lists(st.integers(1, 6), min_size=1, max_size=5)), outputs]
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     layers: list[Layer] = []
     lsb = kind.lsb
-    for inputs, outputs in itertools.pairwise(sizes):
-        last = len(layers) == len(sizes) - 2
-        layer = draw(_layers(rng, inputs, outputs, lsb, widest, last))
+    for inputs, units in itertools.pairwise(sizes):
+        bare = len(layers) == len(sizes) - 2 and isinstance(output, Argmax)
+        layer = draw(_layers(rng, inputs, units, lsb, widest, bare))
         layers.append(layer)
-        lsb = layer.sum_lsb(lsb) if layer.activation is None else layer.activation.lsb
-    return IntegerNetwork(kind, tuple(layers))
+        lsb = layer.result_lsb(lsb)
+    return IntegerNetwork(kind, tuple(layers), output)
+
+
+_OUTPUTS = st.one_of(
+    st.just(Argmax()), st.just(Values()), st.lists(st.integers(1, 4), min_size=1, max_size=3).map(tuple).map(Argmax)
+)
 
 
 @st.composite
 def _layers(
-    draw: st.DrawFn, rng: np.random.Generator, inputs: int, outputs: int, lsb: float, widest: int, last: bool
+    draw: st.DrawFn, rng: np.random.Generator, inputs: int, outputs: int, lsb: float, widest: int, bare: bool
 ) -> Layer:
     bits, flavour = draw(st.integers(1, widest)), draw(st.sampled_from(FLAVOURS))
     weight = drawn_weights(rng, (outputs, inputs), bits, flavour)
@@ -45,17 +55,26 @@ def _layers(
     if flavour == "twins":
         bias[:] = bias[0]
     layer = Layer(weight, unit, bias.astype(np.int64), bias_lsb, None)
-    return layer if last else draw(_activated(layer, layer.sum_lsb(lsb)))
+    return layer if bare else draw(_activated(layer, layer.sum_lsb(lsb), rng))
 
 
 @st.composite
-def _activated(draw: st.DrawFn, layer: Layer, sum_lsb: float) -> Layer:
+def _activated(draw: st.DrawFn, layer: Layer, sum_lsb: float, rng: np.random.Generator) -> Layer:
     # Types near the sums' unit and range: some saturate, some drop bits, some are finer than the sums.
     signed = draw(st.booleans())
     bits = draw(st.integers(1 + signed, 8))
     exponent = round(np.log2(sum_lsb)) + draw(st.integers(-2, 12))
-    kind: ActivationType = draw(st.sampled_from([FixedPoint(bits, bits + exponent, signed), Sign()]))
+    cut = FixedPoint(bits, bits + exponent, signed)
+    kind: CutType = draw(st.sampled_from([cut, cut, Sign(), _table(cut, rng)]))
     return Layer(layer.weight, layer.weight_lsb, layer.bias, layer.bias_lsb, kind, draw(_ROUNDING))
+
+
+def _table(cut: FixedPoint, rng: np.random.Generator) -> Table:
+    """Any values at all, or a rising curve."""
+    bits, count = int(rng.integers(2, 8)), 1 << cut.bits
+    output = FixedPoint(bits, bits + int(rng.integers(-6, 2)))
+    values = rng.integers(output.minimum, output.maximum, size=count, endpoint=True)
+    return Table(cut, output, tuple((np.sort(values) if rng.integers(2) else values).tolist()))
 
 
 _ROUNDING = st.sampled_from(["FLOOR", "ROUND"])

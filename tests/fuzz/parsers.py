@@ -186,9 +186,12 @@ def _limited() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-_INFO = {"features": 2, "observation_bits": 3, "actions": 2, "action_bits": 1, "cycles": 2}
+_INFO = {
+    "features": 2, "observation_bits": 3, "outputs": 2, "action_widths": [1], "action_signed": False, "cycles": 2,
+}
 _DESCRIPTION = json.dumps({
-    "backend": "Vitis", "part": "xc7z020", "features": 4, "actions": 2, "observation_lsb": 0.25, "logit_lsb": 0.5,
+    "backend": "Vitis", "part": "xc7z020", "features": 4, "outputs": 2,
+    "output": {"type": "Argmax", "groups": []}, "observation_lsb": 0.25, "logit_lsb": 0.5,
     "weights": ["w2.txt", "b2.txt"],
 }).encode()
 _CSYNTH = b"""<profile><UserAssignments><TargetClockPeriod>20.00</TargetClockPeriod></UserAssignments>

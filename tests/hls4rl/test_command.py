@@ -22,7 +22,7 @@ PROJECT = Path(__file__).resolve().parent.parent.parent
 
 @dataclass(frozen=True)
 class More(PolicyOptions):
-    extra: Hidden = 3
+    extra: Hidden = "3"
 
 
 @pytest.mark.parametrize("verb", VERBS)

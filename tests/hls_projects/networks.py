@@ -6,26 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from hls4rl.contract import ActivationType, Binary, FixedPoint, FloatArray, IntArray, Sign
+from hls4rl.contract import FixedPoint, Sign
 from hls4rl.network import IntegerNetwork, Layer
-from hls4rl.policy import Policy
-
-
-def network_of(policy: Policy) -> IntegerNetwork:
-    contract = policy.contract
-
-    def layer(
-        weights: Any, biases: Any, weight: FixedPoint | Binary | None, bias: FixedPoint | None, kind: ActivationType
-    ) -> Layer:
-        assert weight is not None
-        assert bias is not None
-        return Layer(_integers(weight, weights), weight.lsb, _integers(bias, biases), bias.lsb, kind)
-
-    return IntegerNetwork(contract.observation, (
-        layer(policy.hidden_weight, policy.hidden_bias, contract.hidden_weight, contract.hidden_bias,
-              contract.activation),
-        layer(policy.output_weight, policy.output_bias, contract.output_weight, contract.output_bias, None),
-    ))
 
 
 def small_network(hidden_weight: Any, output_weight: Any, output_bias: Any, signs: bool = False) -> IntegerNetwork:
@@ -36,7 +18,3 @@ def small_network(hidden_weight: Any, output_weight: Any, output_bias: Any, sign
     return IntegerNetwork(FixedPoint(4, 4), (
         Layer(first, 1.0, np.zeros(len(first), dtype=np.int64), 1.0, activation), Layer(second, 1.0, bias, lsb, None),
     ))
-
-
-def _integers(kind: FixedPoint | Binary, values: FloatArray) -> IntArray:
-    return kind.integers(values)

@@ -37,7 +37,7 @@ def test_types_hold_the_weights_and_every_sum(task: str, method: str, bits: int,
     write_project(graph, HARDWARE, tmp_path / "project")
     network = read_network(graph)
     description = read_description(tmp_path / "project")
-    assert (description.features, description.actions) == (network.features, network.actions)
+    assert (description.features, description.outputs) == (network.features, network.outputs)
     assert (description.observation_lsb, description.logit_lsb) == (network.input.lsb, network.logit_lsb)
     kind = network.input
     defines = (tmp_path / "project" / "firmware" / "defines.h").read_text()

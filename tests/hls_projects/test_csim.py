@@ -84,7 +84,7 @@ def test_strided_and_empty_batches(projects: dict[str, Path]) -> None:
     expected = TorchBackend(policy).infer(observations).logits
     assert expected is not None
     assert np.array_equal(backend.infer(observations[::-3]).logits, expected[::-3])
-    assert backend.infer(observations[:0]).actions.shape == (0,)
+    assert backend.infer(observations[:0]).actions.shape == (0, 1)
     with pytest.raises(ValueError, match=r"expected \(batch, 4\)"):
         backend.infer(observations[:, :3])
 

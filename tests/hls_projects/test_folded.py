@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from chains import chain
 
-from hls4rl.contract import FixedPoint, IntArray, MultiplyShift
+from hls4rl.contract import CONTINUOUS, Argmax, FixedPoint, IntArray, MultiplyShift, ResultType, Table
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.block_ram import take_output_registers
 from hls4rl.hls_projects.fpga.parts import load_part
@@ -80,6 +80,33 @@ CASES["learned scales, ternary, four units"] = (
     multiplied(chain([6, 9, 5, 3], [-1, -1, -1, 0, 1, 1, 1, 1])), 4, TERNARY, False)
 
 
+def continuous(network: IntegerNetwork, kind: ResultType) -> IntegerNetwork:
+    *hidden, last = network.layers
+    return dataclasses.replace(
+        network, layers=(*hidden, dataclasses.replace(last, activation=kind)), output=CONTINUOUS)
+
+
+def tabled(network: IntegerNetwork) -> IntegerNetwork:
+    """The same with tables of two kinds for its hidden layers."""
+    layers = []
+    for place, layer in enumerate(network.layers):
+        kind = layer.activation
+        if isinstance(kind, FixedPoint):
+            input_type = FixedPoint(4 + place, kind.integer_bits)
+            kind = Table.of(np.tanh if place else np.sin, input_type, FixedPoint(6 - place, 1))
+        layers.append(dataclasses.replace(layer, activation=kind))
+    return dataclasses.replace(network, layers=tuple(layers))
+
+
+CASES["groups"] = dataclasses.replace(chain([5, 9, 9], 4), output=Argmax((2, 5, 1, 1))), 2, NUMBERS, False
+CASES["one yes or no"] = dataclasses.replace(chain([5, 9, 1], 4), output=Argmax()), 1, NUMBERS, False
+CASES["continuous"] = continuous(chain([5, 9, 4], 4), FixedPoint(7, 3)), 2, NUMBERS, False
+CASES["continuous, learned scales"] = multiplied(continuous(chain([5, 9, 4], 4), FixedPoint(7, 3))), 4, NUMBERS, False
+CASES["tables"] = tabled(chain([5, 9, 8, 3], 4)), 2, NUMBERS, False
+CASES["continuous, tables"] = (
+    tabled(continuous(chain([5, 9, 8, 3], 4), FixedPoint(5, 3))), 4, NUMBERS, False)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_verilog_gives_the_network_s_integers(name: str, tmp_path: Path) -> None:
     network, units, kind, sparse = CASES[name]
@@ -91,7 +118,7 @@ def test_verilog_gives_the_network_s_integers(name: str, tmp_path: Path) -> None
     observations = observations_for(network)
     answer, expected = FoldedRtlBackend(tmp_path).infer(observations), network.infer(observations)
     assert np.array_equal(answer.logits, expected)  # type: ignore[arg-type]
-    assert np.array_equal(answer.actions, np.argmax(expected, axis=1))
+    assert np.array_equal(answer.actions, network.output.decide(expected))
     assert info.interval <= info.cycles + (network.features == 1)
 
 
@@ -167,7 +194,7 @@ def test_the_netlist_gives_the_network_s_actions(name: str, tmp_path: Path) -> N
     assert len(np.unique(expected)) > 1
     models = part.tools.models
     build_netlist_model(tmp_path, tmp_path / NETLIST, models)
-    assert np.array_equal(FoldedNetlistBackend(tmp_path).infer(observations).actions, expected)
+    assert np.array_equal(FoldedNetlistBackend(tmp_path).infer(observations).actions[:, 0], expected)
 
     design = json.loads((tmp_path / NETLIST).read_text(encoding="utf-8"))
     for cell_name, cell in design["modules"][CORE]["cells"].items():
@@ -177,7 +204,7 @@ def test_the_netlist_gives_the_network_s_actions(name: str, tmp_path: Path) -> N
                     cell["parameters"][key] = text.translate(str.maketrans("01", "10"))
     (tmp_path / "wrong.json").write_text(json.dumps(design), encoding="utf-8")
     build_netlist_model(tmp_path, tmp_path / "wrong.json", models)
-    assert not np.array_equal(FoldedNetlistBackend(tmp_path).infer(observations).actions, expected)
+    assert not np.array_equal(FoldedNetlistBackend(tmp_path).infer(observations).actions[:, 0], expected)
 
 
 MEMORY = """

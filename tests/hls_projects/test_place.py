@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import network_of, small_network
+from networks import small_network
 from random_policies import random_policy
 
 from hls4rl.errors import ProjectError
@@ -21,7 +21,7 @@ from hls4rl.hls_projects.simulation.pipelined import NetlistBackend, RtlBackend
     ("ecp5-25f", "cartpole", "core.bit"), ("ice40-hx8k", "cartpole", "core.bin"), ("ice40-up5k", "acrobot", "core.bin"),
 ])
 def test_a_small_policy_is_placed(part: str, task: str, bitstream: str, tmp_path: Path) -> None:
-    network = network_of(random_policy(task, "binarynet", hidden=4))
+    network = random_policy(task, "binarynet", hidden=4).network
     result = build_for_clock(network, part, 20.0, 1, tmp_path)  # on the UP5K the pins do not suffice
     assert result == json.loads((tmp_path / RESULT).read_text(encoding="utf-8"))
     assert result["bitstream"] == bitstream
@@ -39,11 +39,11 @@ def test_a_small_policy_is_placed(part: str, task: str, bitstream: str, tmp_path
     assert rtl.logits is not None
     assert np.array_equal(rtl.logits, expected)
     for actions in (rtl.actions, NetlistBackend(tmp_path).infer(observations).actions):
-        assert np.array_equal(actions, np.argmax(expected, axis=1))
+        assert np.array_equal(actions, np.argmax(expected, axis=1)[:, None])
 
 
 def test_the_pipeline_grows_until_the_clock_is_met(tmp_path: Path) -> None:
-    network = network_of(random_policy("cartpole", "binarynet", hidden=4))
+    network = random_policy("cartpole", "binarynet", hidden=4).network
     part = load_part("ecp5-25f")
     assert 1 <= pipeline_for(network, 1.0, part) < pipeline_for(network, 150.0, part) <= MAXIMUM_STAGES
     result = build_for_clock(network, "ecp5-25f", 150.0, 1, tmp_path)
@@ -91,7 +91,7 @@ def test_a_design_too_large_for_its_part(tmp_path: Path, monkeypatch: pytest.Mon
     work.mkdir()
     (folder / "tiny.toml").write_text(shipped.replace("lut = 5280", "lut = 30"), encoding="utf-8")
     monkeypatch.setattr(parts, "PART_DIRECTORY", folder)
-    network = network_of(random_policy("acrobot", "binarynet", hidden=6))
+    network = random_policy("acrobot", "binarynet", hidden=6).network
     with pytest.raises(ProjectError, match=r"design too large for its part tiny: \d+ LUT of 30; take fewer"):
         build_for_clock(network, "tiny", 10.0, 1, work)
     assert list(work.iterdir()) == []

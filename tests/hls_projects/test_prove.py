@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from networks import network_of, small_network
+from networks import small_network
 from random_policies import random_policy
 from staged import as_stage
 
@@ -39,7 +39,7 @@ from hls4rl.hls_projects.prove.logic import Logic, NotAPipelineError, combinatio
 from hls4rl.hls_projects.prove.mutation import CAUGHT, EQUIVALENT, UNDECIDED, mutants, read_mutations, try_mutants
 from hls4rl.hls_projects.prove.prover import prove, require_no_counterexample
 from hls4rl.hls_projects.prove.reference import REFERENCE, reference_verilog
-from hls4rl.hls_projects.rtl.pipelined import CORE, LOGIT_BITS, write_rtl
+from hls4rl.hls_projects.rtl.pipelined import CORE, LOGIT_BITS, RtlInfo, write_rtl
 from hls4rl.hls_projects.simulation.gates import Circuit, elaborate
 from hls4rl.hls_projects.simulation.pipelined import build_netlist_model, build_rtl_model
 from hls4rl.network import IntegerNetwork
@@ -186,8 +186,8 @@ def test_a_wrong_netlist_is_refuted_by_an_observation(design: DesignUnderProof, 
     assert statuses(certificate)["rtl = reference"] == PROVEN
     found = certificate.claims[0].counterexample
     assert found is not None
-    expected = int(np.argmax(design.network.infer(np.array([found["observation"]]))))
-    assert (found["left"]["action"], found["right"]["action"]) == (1 - expected, expected)
+    expected = int(design.network.act(np.array([found["observation"]]))[0, 0])
+    assert (found["left"]["action"], found["right"]["action"]) == ([1 - expected], [expected])
     with pytest.raises(ProjectError, match=r"netlist = reference is refuted by the observation \[-?\d"):
         require_no_counterexample(certificate)
 
@@ -338,8 +338,8 @@ def test_the_first_wrong_observation_is_told_whichever_thread_is_first(monkeypat
     action = int(np.argmax(right))
     assert claim.counterexample == {
         "observation": EVERY[700].tolist(),
-        "left": {"action": action, "logits": [right[0], right[1] - 1, right[2]]},
-        "right": {"action": action, "logits": right},
+        "left": {"action": [action], "logits": [right[0], right[1] - 1, right[2]]},
+        "right": {"action": [action], "logits": right},
     }
     assert any((EVERY[800] == row).all() for _, rows in seen for row in rows)
     assert len(seen) < 4096 // 64  # a settled claim isn't asked on
@@ -354,24 +354,29 @@ def test_an_executor_that_fails_ends_the_proof(monkeypatch: pytest.MonkeyPatch) 
         exhausted(monkeypatch, fail)
 
 
+def info_of(network: IntegerNetwork) -> RtlInfo:
+    types = network.action_types
+    widths = tuple(kind.bits for kind in types)
+    return RtlInfo(network.features, network.input.bits, network.outputs, widths, types[0].signed, 1)
+
+
 NETWORKS = [
-    network_of(random_policy("acrobot", "fp", hidden=3)),
-    network_of(random_policy("acrobot", "binarynet", hidden=4)),
-    network_of(random_policy("cartpole", "binaryconnect", hidden=4)),
-    network_of(random_policy("cartpole", "compression", bits=16, hidden=1)),
+    random_policy("acrobot", "fp", hidden=3).network,
+    random_policy("acrobot", "binarynet", hidden=4).network,
+    random_policy("cartpole", "binaryconnect", hidden=4).network,
+    random_policy("cartpole", "compression", bits=16, hidden=1).network,
     small_network([[1, 2], [-3, 1]], [[1, 2], [2, -1], [1, 2]], [0, 0, 0]),  # logits that tie
 ]
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_reference_in_verilog_is_the_network(network: IntegerNetwork, tmp_path: Path) -> None:
-    bits = max(1, (network.actions - 1).bit_length())
     source = tmp_path / "reference.v"
-    source.write_text(reference_verilog(network, bits, LOGIT_BITS), encoding="utf-8")
+    source.write_text(reference_verilog(network, LOGIT_BITS), encoding="utf-8")
     elaborate(verilog_commands([source]), REFERENCE, tmp_path / "reference.json")
     logic = combinational(Circuit.load(tmp_path / "reference.json"), ["action", "logits"])
     chunk = chunk_of(check_observations(network.input, network.features), network.input)
-    answer, expected = Gates(logic, network.actions).answer(chunk), Reference(network).answer(chunk)
+    answer, expected = Gates(logic, info_of(network)).answer(chunk), Reference(network).answer(chunk)
     assert np.array_equal(answer.actions, expected.actions)
     assert answer.logits is not None
     assert np.array_equal(answer.logits, expected.logits)
@@ -417,8 +422,9 @@ def test_what_is_no_pipeline_is_refused(name: str, tmp_path: Path) -> None:
 
 def test_a_pipeline_with_a_constant_register_is_a_function(tmp_path: Path) -> None:
     logic = pipeline("a <= observation; b <= a ^ {2{started}}; action <= b;", "valid[2]", tmp_path)
-    answer = Gates(logic, 2).answer(chunk_of(np.array([[-1], [-2], [0], [1]]), FixedPoint(2, 2)))
-    assert answer.actions.tolist() == [0, 1, 3, 2]
+    gates = Gates(logic, RtlInfo(1, 2, 4, (2,), False, 1))
+    answer = gates.answer(chunk_of(np.array([[-1], [-2], [0], [1]]), FixedPoint(2, 2)))
+    assert answer.actions[:, 0].tolist() == [0, 1, 3, 2]
 
 
 def test_a_constant_that_comes_too_late_is_refused(tmp_path: Path) -> None:

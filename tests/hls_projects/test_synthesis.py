@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import network_of, small_network
+from networks import small_network
 from random_policies import random_policy
 
 from hls4rl.errors import ProjectError
@@ -25,18 +25,18 @@ SIMULATED = [
 @pytest.mark.parametrize(("part", "recipe"), SIMULATED)
 @pytest.mark.parametrize("method", ["fp", "binarynet"])
 def test_the_netlist_acts_as_the_network(part: str, recipe: str, method: str, tmp_path: Path) -> None:
-    network = network_of(random_policy("acrobot", method, hidden=4))
+    network = random_policy("acrobot", method, hidden=4).network
     write_rtl(network, tmp_path, 2)
     synthesise([tmp_path / "policy_core.v"], "policy_core", load_part(part), tmp_path, recipe)
     build_netlist_model(tmp_path, tmp_path / NETLIST, load_part(part).tools.models)
     observations = check_observations(network.input, network.features)
     answer = NetlistBackend(tmp_path).infer(observations)
     assert answer.logits is None
-    assert np.array_equal(answer.actions, np.argmax(network.infer(observations), axis=1))
+    assert np.array_equal(answer.actions, network.act(observations))
 
 
 def test_a_changed_cell_in_the_netlist_is_seen(tmp_path: Path) -> None:
-    network = network_of(random_policy("cartpole", "binarynet", hidden=4))
+    network = random_policy("cartpole", "binarynet", hidden=4).network
     write_rtl(network, tmp_path, 1)
     recipe = next(iter(load_family("ecp5").recipes))
     synthesise([tmp_path / "policy_core.v"], "policy_core", load_part("ecp5-25f"), tmp_path, recipe)
@@ -50,11 +50,11 @@ def test_a_changed_cell_in_the_netlist_is_seen(tmp_path: Path) -> None:
     build_netlist_model(tmp_path, tmp_path / NETLIST, load_family("ecp5").models)
     observations = check_observations(network.input, network.features)
     wrong = NetlistBackend(tmp_path).infer(observations).actions
-    assert (wrong != np.argmax(network.infer(observations), axis=1)).all()
+    assert (wrong != network.act(observations)).all()
 
 
 def test_a_netlist_knows_nothing_of_its_folder(tmp_path: Path) -> None:
-    network = network_of(random_policy("cartpole", "binarynet", hidden=2))
+    network = random_policy("cartpole", "binarynet", hidden=2).network
     texts = []
     for name in ("first", "räum lich 'x'"):
         folder = tmp_path / name
@@ -77,7 +77,7 @@ def test_parts_without_place_and_route_are_counted(part: str, tmp_path: Path) ->
 
 
 def test_the_smallest_recipe_is_kept(tmp_path: Path) -> None:
-    write_rtl(network_of(random_policy("cartpole", "binarynet", hidden=4)), tmp_path, 1)
+    write_rtl(random_policy("cartpole", "binarynet", hidden=4).network, tmp_path, 1)
     source, part = [tmp_path / "policy_core.v"], load_part("ecp5-25f")
     sizes = {
         recipe: synthesise(source, "policy_core", part, tmp_path, recipe).resources["lut"]

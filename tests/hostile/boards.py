@@ -457,7 +457,7 @@ def _ask_python(port: str) -> Outcome:
         with Link(port, 1_000_000, EXPECTED, timeout=TIMEOUT, patience=PATIENCE) as link:
             for rows in np.split(ROWS, [1, 2, 3, 4, 10]):
                 began = time.monotonic()
-                actions += link.infer(rows).actions.tolist()
+                actions += link.infer(rows).actions[:, 0].tolist()
     except ProjectError as error:
         return Outcome(actions, str(error), time.monotonic() - began)
     return Outcome(actions)

@@ -24,7 +24,7 @@ from hls4rl.studies.explore import search
 from hls4rl.studies.explore.front import Point, dominated, front
 from hls4rl.studies.explore.robust import robustness
 from hls4rl.studies.explore.space import Candidate, first_guesses, suggest
-from hls4rl.studies.explore.trial import KEYS, Job, look_up_tables, network_of, run_trial
+from hls4rl.studies.explore.trial import KEYS, Job, look_up_tables, run_trial
 from hls4rl.studies.explore.verbs import seconds_of
 from hls4rl.task import Task, change, load_task
 from hls4rl.train.greedy import greedy_returns
@@ -115,7 +115,7 @@ def test_later_settings_leave_files_as_they_were() -> None:
 @pytest.mark.parametrize("method", ["ternary", "pruning"])
 def test_compiled_greedy_episodes_are_gymnasiums(name: str, method: str) -> None:
     task, policy = load_task(name), random_policy(name, method, hidden=3, seed=4)
-    expected = play(task, IntegerBackend(policy), 5, 1_000_000)
+    expected = play(task, IntegerBackend(policy.network), 5, 1_000_000)
     assert greedy_returns(task, policy, 5, 1_000_000).tolist() == expected.returns.tolist()
 
 
@@ -124,9 +124,9 @@ def test_the_network_of_a_policy_has_its_integers(method: str) -> None:
     policy = random_policy("acrobot", method)
     kind = policy.contract.observation
     observations = np.random.default_rng(0).integers(kind.minimum, kind.maximum + 1, (200, 6))
-    expected = IntegerBackend(policy).infer(observations).logits
-    assert np.array_equal(network_of(policy).infer(observations), expected)
-    assert look_up_tables(network_of(policy)) > 1
+    expected = IntegerBackend(policy.network).infer(observations).logits
+    assert np.array_equal(policy.network.infer(observations), expected)
+    assert look_up_tables(policy.network) > 1
 
 
 def test_a_task_never_seen_before_is_trained_and_placed_from_its_file_alone(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_a_policy_is_measured_as_it_was_trained_and_as_it_is_deployed() -> None:
     job = Job("steady", PolicySpec("cartpole", "fp", 8, 0), 300, 5e-3)
     row = run_job(job).row
     policy = train_policy(job.task, job.spec).policy
-    assert row["deployed"] == play(job.task, IntegerBackend(policy), 100, 0).mean_return
+    assert row["deployed"] == play(job.task, IntegerBackend(policy.network), 100, 0).mean_return
     assert row["long"] >= row["deployed"]
     assert row["cost"]["energy_pj"] == cost_of(policy).energy_pj
     raw = run_job(Job("paper", PolicySpec("cartpole", "fp", 8, 0), 30, 0.1)).row

@@ -26,7 +26,7 @@ def close(left: FloatArray, right: FloatArray) -> bool:
 
 def drawn(spec: PolicySpec, features: int, actions: int) -> Parameters:
     rng = np.random.default_rng(11)
-    parameters = Parameters.uniform(features, spec.hidden, actions, rng)
+    parameters = Parameters.uniform((features, *spec.hidden, actions), rng)
     for array in parameters:
         array *= 2.5  # far enough out to meet saturation and the sign's dead zone
     return parameters
@@ -41,12 +41,12 @@ def test_equal_gradients(name: str, method: str, hidden: int) -> None:
     contract, rng = create_method(spec).training_contract(task), np.random.default_rng(5)
     low, high = contract.observation.minimum, contract.observation.maximum
     steps = Trajectory(
-        rng.integers(low, high + 1, (60, features)) * contract.observation.lsb, rng.integers(actions, size=60),
-        rng.normal(size=60),
+        rng.integers(low, high + 1, (60, features)) * contract.observation.lsb,
+        rng.integers(actions, size=(60, 1)), rng.normal(size=60),
     )
     advantages, latent = rng.normal(size=60), drawn(spec, features, actions)
 
-    network = PolicyNetwork(contract, features, hidden, actions).double()
+    network = PolicyNetwork(contract, (features, hidden, actions)).double()
     for tensor, array in zip(parameters_of(network), latent, strict=True):
         tensor[...] = array
     cost(network, steps, advantages, 0.02).backward()
@@ -58,7 +58,7 @@ def test_equal_gradients(name: str, method: str, hidden: int) -> None:
     columns = inner.hidden_weight.T.copy()
     for step in range(len(observations)):
         kernel.forward(formats.activation, columns, inner, observations, passes, step)
-    kernel.gradients(formats, inner, observations, steps.actions, advantages, passes, 0.02, gradient)
+    kernel.gradients(formats, inner, observations, steps.actions[:, 0], advantages, passes, 0.02, gradient)
     for left, right in zip(inner, quantised(network), strict=True):
         assert np.array_equal(left, right)
     for left, right in zip(gradient, gradients_of(network), strict=True):

@@ -17,7 +17,7 @@ def create(name: str, **changes: float) -> object:
 
 
 def parameters() -> Parameters:
-    return Parameters.uniform(4, 6, 2, np.random.default_rng(0))
+    return Parameters.uniform((4, 6, 2), np.random.default_rng(0))
 
 
 def test_cluster_gradients_are_summed() -> None:
@@ -26,7 +26,7 @@ def test_cluster_gradients_are_summed() -> None:
     values, gradients = parameters(), parameters()
     before = gradients.copy()
     rule.after_backward(gradients)
-    assert np.array_equal(gradients.hidden_weight, before.hidden_weight)  # nothing yet before the midpoint
+    assert np.array_equal(gradients.weights[0], before.weights[0])  # nothing yet before the midpoint
     rule.at_midpoint(values, np.random.default_rng(0))
     assert all(len(np.unique(weight)) == 3 for weight in values.weights)
     rule.after_backward(gradients)
@@ -37,7 +37,7 @@ def test_cluster_gradients_are_summed() -> None:
         for member in range(3):
             assert np.allclose(gradient[group == member], old[group == member].sum(), rtol=1e-12)
             assert len(np.unique(value[group == member])) == 1
-    assert np.array_equal(gradients.hidden_bias, before.hidden_bias)
+    assert np.array_equal(gradients.biases[0], before.biases[0])
 
 
 def test_centroids_are_means_of_their_members() -> None:
@@ -77,10 +77,10 @@ def test_latents_are_clipped_and_biases_are_not(name: str) -> None:
     rule, values = create(name), parameters()
     for array in values:
         array *= 10
-    biases = values.hidden_bias.copy()
+    biases = values.biases[0].copy()
     rule.after_step(values)  # type: ignore[attr-defined]
     assert max(np.abs(weight).max() for weight in values.weights) == 1.0
-    assert np.array_equal(values.hidden_bias, biases)
+    assert np.array_equal(values.biases[0], biases)
 
 
 def test_the_sign_of_zero_is_plus_one() -> None:
@@ -94,8 +94,8 @@ def test_the_deployed_contract_is_integer(name: str) -> None:
     trained = rule.training_contract(task)  # type: ignore[attr-defined]
     assert deployed.is_integer
     assert (trained == deployed) == (name != "fp")
-    assert isinstance(deployed.activation, Sign) == (name in ("binarynet", "ternary"))
-    assert isinstance(deployed.hidden_weight, Binary if name.startswith("binary") else FixedPoint)
+    assert isinstance(deployed.layers[0].activation, Sign) == (name in ("binarynet", "ternary"))
+    assert isinstance(deployed.layers[0].weight, Binary if name.startswith("binary") else FixedPoint)
 
 
 def test_compression_rate_of_equation_5() -> None:

@@ -101,9 +101,9 @@ def test_methods_share_their_first_half(task: Task, undisturbed: TrainingState, 
     assert os.stat(shared).st_mtime_ns == stamp, "nobody trained it again"
     half = GAMES // 2
     assert fp.returns[:half] == undisturbed.returns[:half] == pruning.returns[:half]
-    assert len(np.unique(undisturbed.parameters.hidden_weight)) <= 3
-    assert (pruning.parameters.hidden_weight == 0).mean() == 0.5
-    assert len(np.unique(fp.parameters.hidden_weight)) > 1000
+    assert len(np.unique(undisturbed.parameters.weights[0])) <= 3
+    assert (pruning.parameters.weights[0] == 0).mean() == 0.5
+    assert len(np.unique(fp.parameters.weights[0])) > 1000
 
 
 def test_a_checkpoint_of_other_settings_is_not_taken(task: Task, undisturbed: TrainingState, tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_the_last_updates_change_least(task: Task) -> None:
     run, moved = pixel_trainer.run(change(task, "training.learning_rate=0.01")[0], spec("fp")), []
     before = next(run).parameters.copy()
     for state in run:
-        moved.append(np.abs(state.parameters.output_bias - before.output_bias).max())
+        moved.append(np.abs(state.parameters.biases[1] - before.biases[1]).max())
         before = state.parameters.copy()
     halves = np.array_split(np.array(moved), 2)
     assert halves[0].max() > 5 * np.mean(moved[-3:]), "the learning rate falls to 0 in the last half of the games"

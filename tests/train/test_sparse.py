@@ -25,16 +25,17 @@ FEATURES, HIDDEN, ACTIONS, STEPS, ENTROPY = 300, 40, 3, 50, 0.02
 def test_passes_and_gradients_are_autograd_s(name: str) -> None:
     task, rng = load_task("pong"), np.random.default_rng(3)
     contract = create_method(PolicySpec("pong", name, HIDDEN, 0)).training_contract(task)
-    network = PolicyNetwork(contract, FEATURES, HIDDEN, ACTIONS).double()
+    network = PolicyNetwork(contract, (FEATURES, HIDDEN, ACTIONS)).double()
     for tensor, array in zip(
-        parameters_of(network), Parameters.uniform(FEATURES, HIDDEN, ACTIONS, rng), strict=True
+        parameters_of(network), Parameters.uniform((FEATURES, HIDDEN, ACTIONS), rng), strict=True
     ):
         tensor[...] = array
     observations = rng.choice([-1, 0, 1], p=[0.05, 0.9, 0.05], size=(STEPS, FEATURES))
     observations[7] = 0
     actions, advantage = rng.integers(ACTIONS, size=STEPS), rng.normal(size=STEPS)
     seen_by_network = observations * contract.observation.lsb
-    cost(network, Trajectory(seen_by_network, actions, advantage), advantage, ENTROPY).backward()  # type: ignore
+    steps = Trajectory(seen_by_network, actions[:, None], advantage)
+    cost(network, steps, advantage, ENTROPY).backward()  # type: ignore
 
     latent, formats = columns_first(parameters_of(network)), Formats.of(contract)
     seen, gradient = columns_first(latent), columns_first(latent)
@@ -63,7 +64,7 @@ def test_frames_hold_what_is_not_zero() -> None:
 
 
 def test_real_numbers_stay_as_they_are() -> None:
-    latent = columns_first(Parameters.uniform(30, 4, 3, np.random.default_rng(0)))
+    latent = columns_first(Parameters.uniform((30, 4, 3), np.random.default_rng(0)))
     seen = columns_first(latent.zeros())
-    quantise_all(latent, Formats.of(real_contract(load_task("pong"))), seen)
+    quantise_all(latent, Formats.of(real_contract(load_task("pong"), PolicySpec("pong", "fp", 4, 0))), seen)
     assert all(np.array_equal(*pair) for pair in zip(latent, seen, strict=True))

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from hls4rl.__main__ import app
 from hls4rl.backend import Answer
-from hls4rl.contract import IntArray
+from hls4rl.contract import Argmax, IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.gym_loop import Sampling, play
 from hls4rl.policy import Policy, PolicySpec, load_policy
@@ -36,9 +36,9 @@ def test_each_method_learns_cartpole(method: str) -> None:
     assert result.returns[:20].mean() < 60
     assert play(task, TorchBackend(result.policy), 20, 0).mean_return >= 190
     if method == "compression":
-        assert len(np.unique(result.policy.hidden_weight)) <= 8
+        assert len(np.unique(result.policy.weights[0])) <= 8
     if method == "pruning":
-        assert (result.policy.hidden_weight == 0).mean() == 0.5
+        assert (result.policy.weights[0] == 0).mean() == 0.5
 
 
 def test_the_reference_trains_a_task_that_is_not_compiled() -> None:
@@ -110,7 +110,7 @@ def test_play_is_gymnasium_itself() -> None:
 
 
 def test_sampling_draws_from_the_softmax() -> None:
-    answer = Sampling(Constant(), 1.0, np.random.default_rng(0)).infer(np.zeros((20_000, 4), dtype=np.int64))
+    answer = Sampling(Constant(), 1.0, np.random.default_rng(0), Argmax()).infer(np.zeros((20_000, 4), dtype=np.int64))
     assert answer.actions.mean() == pytest.approx(1 / (1 + np.exp(-1)), abs=0.015)
 
 
@@ -125,8 +125,8 @@ def command(*arguments: str) -> tuple[int, str]:
 @pytest.mark.parametrize(("arguments", "cause"), [
     (("--env", "nosuch"), "unknown task 'nosuch'"),
     (("--method", "magic"), "unknown method 'magic'"),
-    (("--hidden", "0"), "HIDDEN=0"),
-    (("--hidden", "wide"), "--hidden"),
+    (("--hidden", "8x"), "HIDDEN=8x"),
+    (("--hidden", "wide"), "HIDDEN=wide"),
     (("--bits", "1"), "BITS=1"),
     (("--trainer", "gpu"), "unknown trainer 'gpu'"),
     (("--env", "mountaincar", "--trainer", "kernel"), "the kernel knows only"),

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from hls4rl.contract import FixedPoint, Sign
+from hls4rl.contract import FixedPoint, Real, Sign, Table
 from hls4rl.train.vpg.advantage import Baseline, returns_to_go
-from hls4rl.train.vpg.rollout import activate, sample
+from hls4rl.train.vpg.distribution import sample
+from hls4rl.train.vpg.rollout import activate
 
 
 def test_returns_to_go() -> None:
@@ -35,6 +36,11 @@ def test_sampling_follows_the_softmax() -> None:
 
 def test_activations() -> None:
     sums = np.array([-1.0, -0.0, 0.3, 9.0])
-    assert activate(sums, None).tolist() == [0.0, 0.0, 0.3, 9.0]
+    assert activate(sums, None) is sums
+    assert activate(sums, Real("relu")).tolist() == [0.0, 0.0, 0.3, 9.0]
+    assert activate(sums, Real("hard-tanh")).tolist() == [-1.0, 0.0, 0.3, 1.0]
+    assert activate(sums, FixedPoint(3, 1)).tolist() == [-1.0, 0.0, 0.25, 0.75]
+    table = Table.of(np.tanh, FixedPoint(4, 3), FixedPoint(4, 1))
+    assert activate(sums, table).tolist() == [-0.75, 0.0, 0.0, 0.875]
     assert activate(sums, FixedPoint(4, 2, signed=False)).tolist() == [0.0, 0.0, 0.25, 3.75]
     assert activate(sums, Sign()).tolist() == [-1.0, 1.0, 1.0, 1.0]

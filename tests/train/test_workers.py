@@ -49,7 +49,7 @@ def test_the_number_of_processes_changes_nothing(task: Task, monkeypatch: pytest
 
 
 def test_games_go_on_from_where_they_were_kept(task: Task, workers: RolloutWorkers) -> None:
-    formats = Formats.of(real_contract(task))
+    formats = Formats.of(real_contract(task, PolicySpec("pong", "fp", 4, 0)))
     for array in workers.network:
         array[:] = np.random.default_rng(1).normal(size=array.shape)
     workers.play(150, formats)  # in the middle of a rally
@@ -66,7 +66,7 @@ def test_games_go_on_from_where_they_were_kept(task: Task, workers: RolloutWorke
 def test_a_process_that_is_killed_is_told_in_one_line(task: Task, workers: RolloutWorkers) -> None:
     multiprocessing.active_children()[0].kill()
     with pytest.raises(ProjectError, match=r"a process that plays games has ended .*goes on from its last checkpoint"):
-        workers.play(1000, Formats.of(real_contract(task)))
+        workers.play(1000, Formats.of(real_contract(task, PolicySpec("pong", "fp", 4, 0))))
 
 
 def test_an_environment_that_cannot_keep_its_state_is_refused(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:

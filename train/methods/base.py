@@ -5,19 +5,30 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hls4rl.contract import Binary, Contract, FixedPoint, Sign, bias_type, nearest_power_of_two
+from hls4rl.contract import (
+    Binary,
+    Contract,
+    CutType,
+    FixedPoint,
+    LayerType,
+    Real,
+    Sign,
+    activation_type,
+    bias_type,
+    nearest_power_of_two,
+)
 from hls4rl.policy import PolicySpec
 from hls4rl.task import Task
 from hls4rl.train.parameters import Parameters
 
 LARGEST_UNSCALED = 32
-"""Up to this many hidden units the signs of the first layer stay ±1; larger networks scale them too."""
+"""Up to this many hidden units the signs of the first layer stay ±1; wider ones, and deeper layers, scale them too."""
 
 
 class Method(ABC):
@@ -78,7 +89,7 @@ class Method(ABC):
     def initialise(self, parameters: Parameters, output_gain: float) -> None:
         """Adjust freshly drawn parameters."""
         if self.small_output:
-            for array in (parameters.output_weight, parameters.output_bias):
+            for array in (parameters.weights[-1], parameters.biases[-1]):
                 array *= output_gain
 
     def at_midpoint(self, parameters: Parameters, rng: np.random.Generator) -> None:  # noqa: B027
@@ -95,9 +106,9 @@ class Method(ABC):
         """Change the gradients before the optimiser sees them."""
 
     @property
-    def latent_limits(self) -> tuple[float, float]:
-        """``latent_limit`` of the hidden and of the output layer."""
-        return self.latent_limit, self.latent_limit
+    def latent_limits(self) -> tuple[float, ...]:
+        """``latent_limit`` of each layer."""
+        return (self.latent_limit,) * (len(self.spec.hidden) + 1)
 
     def after_step(self, parameters: Parameters) -> None:
         """Bring the latent parameters back to where the method allows them."""
@@ -106,68 +117,68 @@ class Method(ABC):
                 np.clip(weight, -limit, limit, out=weight)
 
 
-def real_contract(task: Task) -> Contract:
+def real_contract(task: Task, spec: PolicySpec) -> Contract:
     """Real numbers everywhere but in the observation, which the sensor's converter quantises in any case."""
-    return Contract(task.observation.type, None, None, None, None, None)
+    hidden = LayerType(None, None, Real(task.network.activation))
+    output = LayerType(None, None, Real(task.action.squash) if task.actions.is_continuous else None)
+    return Contract(task.observation.type, (hidden,) * len(spec.hidden) + (output,), task.actions.output)
 
 
 def shared_contract(task: Task, spec: PolicySpec) -> Contract:
     """Of methods that train what they deploy, unless the task asks for real numbers."""
-    return real_contract(task) if task.training.real_numbers else fixed_point_contract(task, spec)
+    return real_contract(task, spec) if task.training.real_numbers else fixed_point_contract(task, spec)
 
 
-def without_rounding(task: Task, contract: Contract) -> Contract:
+def without_rounding(task: Task, spec: PolicySpec, contract: Contract) -> Contract:
     """``contract`` with only its signs left if the task asks for real numbers."""
     if not task.training.real_numbers:
         return contract
-    activation = contract.activation if isinstance(contract.activation, Sign) else None
-    return dataclasses.replace(contract, hidden_bias=None, activation=activation, output_bias=None)
+    real = real_contract(task, spec)
+    layers = tuple(
+        LayerType(kept.weight, None, kept.activation if isinstance(kept.activation, Sign) else other.activation)
+        for kept, other in zip(contract.layers, real.layers, strict=True)
+    )
+    return dataclasses.replace(contract, layers=layers)
 
 
 def fixed_point_contract(task: Task, spec: PolicySpec) -> Contract:
-    """Weights of ``spec.bits`` bits, and ReLU activations."""
+    """Weights of ``spec.bits`` bits, and activations as the task has them."""
     weight = FixedPoint(spec.bits, task.network.weight_integer_bits)
-    return _contract(task, weight, relu_type(task, spec), weight)
+    return _contract(task, (weight,) * (len(spec.hidden) + 1), hidden_type(task, spec))
 
 
-def binary_contract(task: Task, spec: PolicySpec, activation: FixedPoint | Sign) -> Contract:
+def binary_contract(task: Task, spec: PolicySpec, activation: CutType) -> Contract:
     """Weights of one bit, hidden activations as given."""
-    return _contract(task, _hidden_sign(task, spec), activation, _output_sign(task, spec))
+    weights = [Binary(_sign_scale(task, spec, layer)) for layer in range(len(spec.hidden) + 1)]
+    return _contract(task, weights, activation)
 
 
-def ternary_contract(task: Task, limits: tuple[float, float]) -> Contract:
+def ternary_contract(task: Task, limits: Sequence[float]) -> Contract:
     """Weights of two bits whose unit is the limit of their latents, so that one of four values never occurs."""
-    hidden, output = (FixedPoint(2, 2 + round(math.log2(limit))) for limit in limits)
-    return _contract(task, hidden, Sign(), output)
+    return _contract(task, [FixedPoint(2, 2 + round(math.log2(limit))) for limit in limits], Sign())
 
 
-def relu_type(task: Task, spec: PolicySpec) -> FixedPoint:
-    """ReLU activations of ``spec.activation_bits`` bits, or ``spec.bits`` if that is 0."""
-    return FixedPoint(spec.activation_bits or spec.bits, task.network.activation_integer_bits, signed=False)
-
-
-def _hidden_sign(task: Task, spec: PolicySpec) -> Binary:
-    if task.training.unit_signs or spec.hidden <= LARGEST_UNSCALED:
-        return Binary(1.0)
-    return Binary(nearest_power_of_two(task.observation.fan_in ** -0.5))
-
-
-def _output_sign(task: Task, spec: PolicySpec) -> Binary:
-    if task.training.unit_signs:
-        return Binary(1.0)
-    # Plain ±1 weights make logits too large for the softmax to explore.
-    return Binary(nearest_power_of_two(spec.hidden ** -0.5))
-
-
-def _contract(
-    task: Task, hidden: FixedPoint | Binary, activation: FixedPoint | Sign, output: FixedPoint | Binary
-) -> Contract:
-    observation, integer_bits = task.observation.type, task.network.bias_integer_bits
-    return Contract(
-        observation=observation,
-        hidden_weight=hidden,
-        hidden_bias=bias_type(observation.lsb * hidden.lsb, integer_bits),
-        activation=activation,
-        output_weight=output,
-        output_bias=bias_type(activation.lsb * output.lsb, integer_bits),
+def hidden_type(task: Task, spec: PolicySpec) -> CutType:
+    """Activations of ``spec.activation_bits`` bits, or ``spec.bits`` if that is 0."""
+    return activation_type(
+        task.network.activation, spec.activation_bits or spec.bits, task.network.activation_integer_bits
     )
+
+
+def _sign_scale(task: Task, spec: PolicySpec, layer: int) -> float:
+    """What the signs of one layer stand for: about 1/√fan-in, so that the sums suit softmax and straight-through."""
+    if task.training.unit_signs or (layer == 0 and spec.hidden and spec.hidden[0] <= LARGEST_UNSCALED):
+        return 1.0
+    # Plain ±1 weights make logits too large for the softmax to explore.
+    fan_in = spec.hidden[layer - 1] if layer else task.fan_in
+    return nearest_power_of_two(fan_in ** -0.5)
+
+
+def _contract(task: Task, weights: Sequence[FixedPoint | Binary], activation: CutType) -> Contract:
+    layers, lsb = [], task.observation.type.lsb
+    for index, weight in enumerate(weights):
+        last = index == len(weights) - 1
+        kind = task.actions.activation if last else activation
+        layers.append(LayerType(weight, bias_type(lsb * weight.lsb, task.network.bias_integer_bits), kind))
+        lsb = activation.lsb
+    return Contract(task.observation.type, tuple(layers), task.actions.output)

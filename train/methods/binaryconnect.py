@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from hls4rl.contract import Contract
 from hls4rl.task import Task
-from hls4rl.train.methods.base import Method, binary_contract, relu_type, without_rounding
+from hls4rl.train.methods.base import Method, binary_contract, hidden_type, without_rounding
 
 
 class BinaryConnect(Method):
-    """Signs for weights, ReLU for activations."""
+    """Signs for weights, ReLU (or what the task has) for activations."""
 
     place, in_paper, label = 1, True, "BC"
     colour, dark_colour, marker = "#0072b2", "#56b4e9", "s"
@@ -23,11 +23,11 @@ class BinaryConnect(Method):
 
     def training_contract(self, task: Task) -> Contract:
         """Weights of one bit; the rest as it is deployed, unless the task asks for real numbers."""
-        return without_rounding(task, self.deployed_contract(task))
+        return without_rounding(task, self.spec, self.deployed_contract(task))
 
     def deployed_contract(self, task: Task) -> Contract:
         """Weights of one bit, activations and biases in fixed point."""
-        return binary_contract(task, self.spec, relu_type(task, self.spec))
+        return binary_contract(task, self.spec, hidden_type(task, self.spec))
 
 
 METHOD = BinaryConnect

@@ -22,7 +22,7 @@ class BinaryNet(Method):
 
     def training_contract(self, task: Task) -> Contract:
         """Weights and activations of one bit; biases as they are deployed, unless the task asks for real numbers."""
-        return without_rounding(task, self.deployed_contract(task))
+        return without_rounding(task, self.spec, self.deployed_contract(task))
 
     def deployed_contract(self, task: Task) -> Contract:
         """Weights and activations of one bit, biases in fixed point."""

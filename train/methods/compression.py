@@ -42,16 +42,15 @@ class Compression(Method):
     def at_midpoint(self, parameters: Parameters, rng: np.random.Generator) -> None:
         """Group each layer's weights and replace them by the centroids."""
         seed = int(rng.integers(2**31))
-        first, second = (share_values(weight, self.spec.clusters, seed) for weight in parameters.weights)
-        self.groups = first, second
+        self.groups = tuple(share_values(weight, self.spec.clusters, seed) for weight in parameters.weights)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The groups."""
-        return {} if self.groups is None else {"hidden_group": self.groups[0], "output_group": self.groups[1]}
+        return {f"group{index}": group for index, group in enumerate(self.groups or ())}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Go back to these groups."""
-        self.groups = (arrays["hidden_group"], arrays["output_group"]) if arrays else None
+        self.groups = tuple(arrays[f"group{index}"] for index in range(len(arrays))) or None
 
     def after_backward(self, gradients: Parameters) -> None:
         """Give each weight the sum of its group's gradients."""

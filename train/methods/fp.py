@@ -19,7 +19,7 @@ class FullPrecision(Method):
 
     def training_contract(self, task: Task) -> Contract:
         """Real numbers."""
-        return real_contract(task)
+        return real_contract(task, self.spec)
 
     def deployed_contract(self, task: Task) -> Contract:
         """Fixed point."""

@@ -39,17 +39,16 @@ class Pruning(Method):
 
     def at_midpoint(self, parameters: Parameters, rng: np.random.Generator) -> None:
         """Choose the survivors; :meth:`after_step` zeroes the rest."""
-        first, second = (survivors(weight, self.spec.percentile) for weight in parameters.weights)
-        self.kept = first, second
+        self.kept = tuple(survivors(weight, self.spec.percentile) for weight in parameters.weights)
         self.after_step(parameters)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The survivors."""
-        return {} if self.kept is None else {"hidden_kept": self.kept[0], "output_kept": self.kept[1]}
+        return {f"kept{index}": kept for index, kept in enumerate(self.kept or ())}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Go back to these survivors."""
-        self.kept = (arrays["hidden_kept"], arrays["output_kept"]) if arrays else None
+        self.kept = tuple(arrays[f"kept{index}"] for index in range(len(arrays))) or None
 
     def after_step(self, parameters: Parameters) -> None:
         """Keep pruned weights at zero."""

@@ -20,9 +20,9 @@ class Ternary(Method):
     weight_bits, multiplies, signs = 2, False, True
 
     @property
-    def latent_limits(self) -> tuple[float, float]:
-        """One unit of the weights; the output's is scaled as BinaryNet's, so that the softmax can explore."""
-        return 1.0, nearest_power_of_two(self.spec.hidden ** -0.5)
+    def latent_limits(self) -> tuple[float, ...]:
+        """One unit of the weights; after the first layer scaled as BinaryNet's, so that the softmax can explore."""
+        return (1.0, *(nearest_power_of_two(width ** -0.5) for width in self.spec.hidden))
 
     def training_contract(self, task: Task) -> Contract:
         """Weights of two bits, activations of one."""

@@ -57,7 +57,7 @@ class Frames(NamedTuple):
 def columns_first(parameters: Parameters) -> Parameters:
     """The same values with each feature's hidden weights side by side in memory, as the passes need them."""
     hidden, *others = (array.copy() for array in parameters)
-    return Parameters(np.asfortranarray(hidden), *others)
+    return Parameters.of([np.asfortranarray(hidden), *others])
 
 
 def flat(array: FloatArray) -> FloatArray:
@@ -73,13 +73,13 @@ def quantise_all(latent: Parameters, formats: Formats, network: Parameters) -> N
 
 def forward(formats: Formats, network: Parameters, frames: Frames) -> Passes:
     """The policy of each of ``frames`` under the quantised ``network``; no frame's depends on those beside it."""
-    count, hidden = len(frames.starts) - 1, len(network.hidden_bias)
-    passes = Passes.of(count, hidden, len(network.output_bias))
-    _hidden_sums(network.hidden_weight.T, network.hidden_bias, frames, formats.observation.lsb, passes.units)
+    hidden_weight, hidden_bias, output_weight, output_bias = network
+    passes = Passes.of(len(frames.starts) - 1, len(hidden_bias), len(output_bias))
+    _hidden_sums(hidden_weight.T, hidden_bias, frames, formats.observation.lsb, passes.units)
     activate(formats.activation, passes.units.reshape(1, -1), passes.gate.reshape(1, -1), 0)
     logits = passes.logarithm
-    _products(passes.units, network.output_weight, logits)
-    logits += network.output_bias
+    _products(passes.units, output_weight, logits)
+    logits += output_bias
     logits -= logits.max(axis=1, keepdims=True)
     logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
     passes.policy[:] = np.exp(logits)
@@ -103,12 +103,13 @@ def gradients(
         gradient: receives the result.
     """
     slopes, back = logit_slopes(actions, advantage, passes, entropy), passes.gate
-    gradient.output_weight[:] = slopes.T @ passes.units
-    gradient.output_bias[:] = slopes.sum(axis=0)
-    back *= slopes @ network.output_weight
-    gradient.hidden_bias[:] = back.sum(axis=0)
-    gradient.hidden_weight[:] = 0.0
-    _scatter(back, frames, formats.observation.lsb, gradient.hidden_weight.T)
+    hidden_weight, hidden_bias, output_weight, output_bias = gradient
+    output_weight[:] = slopes.T @ passes.units
+    output_bias[:] = slopes.sum(axis=0)
+    back *= slopes @ network.weights[1]
+    hidden_bias[:] = back.sum(axis=0)
+    hidden_weight[:] = 0.0
+    _scatter(back, frames, formats.observation.lsb, hidden_weight.T)
     # A sign is scaled after it is taken, so its straight-through gradient carries the scale.
     for kind, array in zip((formats.hidden_weight, formats.output_weight), gradient.weights, strict=True):
         if kind.kind == SIGN:

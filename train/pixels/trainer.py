@@ -84,7 +84,7 @@ def _first_half(trainer: _Trainer, directory: Path | None, keeper: _Keeper | Non
     if directory is None or not trainer.method.starts_real:
         yield from _until(trainer, midpoint, keeper)
         return
-    place = directory.parent / "first-half" / f"h{spec.hidden}-s{spec.seed}"
+    place = directory.parent / "first-half" / f"h{spec.shape}-s{spec.seed}"
     with exclusive(place):
         shared = _Keeper(place, _inputs(task, spec, shared=True))
         shared.load(trainer)
@@ -117,7 +117,7 @@ def _inputs(task: Task, spec: PolicySpec, shared: bool = False) -> dict[str, Any
         "network": None if shared else asdict(task.network),
         "settings": {key: value for key, value in kept.items() if key not in later | {"seeds"}},
         "first_half": _midpoint(task),
-        "spec": {"hidden": spec.hidden, "seed": spec.seed} if shared else spec.to_json(),
+        "spec": {"hidden": spec.shape, "seed": spec.seed} if shared else spec.to_json(),
     }
 
 
@@ -129,14 +129,15 @@ class _Trainer:
         self.task, self.spec, self.pixels = task, spec, task.pixels
         self.streams, self.method = Streams.of(spec.seed), create_method(spec)
         features, actions = task.spaces
-        parameters = Parameters.uniform(features, spec.hidden, actions, self.streams.start)
+        (hidden,) = spec.hidden
+        parameters = Parameters.uniform((features, hidden, actions), self.streams.start)
         self.method.initialise(parameters, task.training.output_gain)
         self.state = TrainingState(columns_first(parameters), [])
         self._gradient = columns_first(parameters)  # one for all updates: fresh memory is slow
-        self.workers = RolloutWorkers(task, self.pixels.num_envs, spec.hidden, self.streams.actions)
+        self.workers = RolloutWorkers(task, self.pixels.num_envs, hidden, self.streams.actions)
         self.halfway = False
         self._forget()
-        self._follow(real_contract(task) if self.method.starts_real else self.method.training_contract(task))
+        self._follow(real_contract(task, spec) if self.method.starts_real else self.method.training_contract(task))
 
     def play_and_learn(self) -> None:
         """Play every game some steps, and learn from the rallies that ended."""
@@ -194,7 +195,7 @@ class _Trainer:
     def _follow(self, contract: Contract) -> None:
         """Compute with the number formats of ``contract`` from here on."""
         self._formats = Formats.of(contract)
-        binary = isinstance(contract.hidden_weight, Binary)
+        binary = isinstance(contract.layers[0].weight, Binary)
         self._limit = self.pixels.latent_limit if binary else None
 
     def _forget(self) -> None:

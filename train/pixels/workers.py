@@ -139,6 +139,6 @@ def _network(memory: Any, features: int, hidden: int, actions: int) -> Parameter
     numbers: FloatArray = np.frombuffer(memory)
     places = np.cumsum([features * hidden, hidden, actions * hidden])
     hidden_weight, hidden_bias, output_weight, output_bias = np.split(numbers, places)
-    return Parameters(
+    return Parameters.of([
         hidden_weight.reshape(features, hidden).T, hidden_bias, output_weight.reshape(actions, hidden), output_bias
-    )
+    ])

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hls4rl.contract import ActivationType, Contract, FixedPoint, FloatArray, IntArray, WeightType
+from hls4rl.contract import ActivationType, Contract, FixedPoint, FloatArray, IntArray, Real, Table, WeightType
 from hls4rl.policy import PolicySpec
 from hls4rl.task import ADVANTAGES, OPTIMISERS, Task, Training
 from hls4rl.train import environments
@@ -48,10 +48,11 @@ class Format(NamedTuple):
     @classmethod
     def of(cls, value: WeightType | ActivationType) -> Format:
         """The format of ``value``; None is real."""
-        if value is None:
+        if value is None or isinstance(value, Real):
             return cls(REAL, 1.0, 0.0, 0.0)
         if isinstance(value, FixedPoint):
             return cls(FIXED, value.lsb, float(value.minimum), float(value.maximum))
+        assert not isinstance(value, Table)
         return cls(SIGN, value.lsb, -1.0, 1.0)
 
 
@@ -67,8 +68,11 @@ class Formats(NamedTuple):
 
     @classmethod
     def of(cls, contract: Contract) -> Formats:
-        """The formats of ``contract``."""
-        return cls(*(Format.of(value) for value in vars(contract).values()))
+        """The formats of ``contract``, which has one hidden layer."""
+        hidden, output = contract.layers
+        return cls(*(Format.of(value) for value in (
+            contract.observation, hidden.weight, hidden.bias, hidden.activation, output.weight, output.bias
+        )))
 
 
 class Arrays(NamedTuple):
@@ -166,6 +170,8 @@ class World(NamedTuple):
     environment: int
     scale: FloatArray
     """Shape (features,)."""
+    offset: FloatArray
+    """Shape (features,)."""
     rng: np.random.Generator
     """The environment's own stream."""
 
@@ -178,10 +184,11 @@ def run(task: Task, spec: PolicySpec) -> Iterator[TrainingState]:
     """
     settings, streams, method = task.training, Streams.of(spec.seed), create_method(spec)
     features, actions = task.spaces
-    state = TrainingState(Parameters.uniform(features, spec.hidden, actions, streams.start), [])
+    (hidden,) = spec.hidden
+    state = TrainingState(Parameters.uniform((features, hidden, actions), streams.start), [])
     method.initialise(state.parameters, settings.output_gain)
     limit = time_limit(task)
-    world, buffers, passes = _world(task, streams), _buffers(limit, features), Passes.of(limit, spec.hidden, actions)
+    world, buffers, passes = _world(task, streams), _buffers(limit, features), Passes.of(limit, hidden, actions)
     formats, latent = training_formats(task, method), Arrays(*state.parameters)
     moments = _zeros(latent), _zeros(latent)
     recipe = Settings.of(settings)
@@ -299,7 +306,8 @@ def play(
     for step in range(len(rewards)):
         environments.observe(world.environment, state, seen)
         for feature in range(len(seen)):
-            observations[step, feature] = rounded(seen[feature] * scale[feature], seeing)
+            value = (seen[feature] - world.offset[feature]) * scale[feature]
+            observations[step, feature] = rounded(value, seeing)
         forward(formats.activation, columns, network, observations, passes, step)
         action = draw(policy, step, rng)
         reward, terminated = environments.step(world.environment, state, action)
@@ -612,9 +620,15 @@ def _world(task: Task, streams: Streams) -> World:
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(streams.environment)))
     number = environments.COMPILED[task.environment]
     environments.reset(number, rng, np.empty(environments.STATE_SIZE))
-    raw = task.training.raw_observations
-    scale = np.ones(task.spaces[0]) if raw else np.array(task.observation.scale)
-    return World(number, scale, rng)
+    scale, offset = training_converter(task)
+    return World(number, scale, offset, rng)
+
+
+def training_converter(task: Task) -> tuple[FloatArray, FloatArray]:
+    """Scale and offset of each feature as training sees it, shape (features,) both."""
+    if task.training.raw_observations:
+        return np.ones(task.features), np.zeros(task.features)
+    return task.converter.scale, task.converter.offset
 
 
 def time_limit(task: Task) -> int:

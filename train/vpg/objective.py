@@ -10,6 +10,7 @@ from hls4rl.contract import FloatArray
 from hls4rl.train.methods import Method
 from hls4rl.train.network import PolicyNetwork
 from hls4rl.train.parameters import Parameters
+from hls4rl.train.vpg.distribution import likelihood_and_entropy
 from hls4rl.train.vpg.rollout import Trajectory
 
 
@@ -33,31 +34,30 @@ def cost(
     network: PolicyNetwork, trajectory: Trajectory, advantages: FloatArray, entropy: float
 ) -> torch.Tensor:
     """Paper eq. 4 with an entropy bonus; a scalar."""
-    log_policy = torch.log_softmax(network(torch.from_numpy(trajectory.observations)), dim=1)
-    chosen = log_policy.gather(1, torch.from_numpy(trajectory.actions)[:, None])[:, 0]
-    randomness = -(log_policy.exp() * log_policy).sum(dim=1)
-    return -(chosen * torch.from_numpy(advantages)).mean() - entropy * randomness.mean()
+    outputs = network(torch.from_numpy(trajectory.observations))
+    likelihood, randomness = likelihood_and_entropy(
+        network.contract.output, outputs, trajectory.actions, trajectory.deviation
+    )
+    return -(likelihood * torch.from_numpy(advantages)).mean() - entropy * randomness.mean()
 
 
 def parameters_of(network: PolicyNetwork) -> Parameters:
     """The module's latent parameters; the arrays share its memory."""
-    return Parameters(*(tensor.detach().numpy() for tensor in _tensors(network)))
+    return Parameters.of(tensor.detach().numpy() for tensor in _tensors(network))
 
 
 def gradients_of(network: PolicyNetwork) -> Parameters:
     """The gradients after ``backward``; the arrays share the module's memory."""
     gradients = [tensor.grad for tensor in _tensors(network)]
-    return Parameters(*(gradient.numpy() for gradient in gradients if gradient is not None))
+    return Parameters.of(gradient.numpy() for gradient in gradients if gradient is not None)
 
 
 def quantised(network: PolicyNetwork) -> Parameters:
     """What the forward pass makes of the latent parameters, in real units."""
     with torch.no_grad():
-        return Parameters(*(
-            part.numpy()
-            for layer in (network.hidden, network.output)
-            for part in (_value(layer.quant_weight()), _value(layer.quant_bias()))
-        ))
+        return Parameters.of(
+            _value(part).numpy() for layer in network.layers for part in (layer.quant_weight(), layer.quant_bias())
+        )
 
 
 def _value(tensor: Any) -> torch.Tensor:
@@ -66,5 +66,5 @@ def _value(tensor: Any) -> torch.Tensor:
     return value
 
 
-def _tensors(network: PolicyNetwork) -> tuple[torch.nn.Parameter, ...]:
-    return network.hidden.weight, network.hidden.bias, network.output.weight, network.output.bias
+def _tensors(network: PolicyNetwork) -> list[torch.nn.Parameter]:
+    return [tensor for layer in network.layers for tensor in (layer.weight, layer.bias)]

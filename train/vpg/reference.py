@@ -29,11 +29,12 @@ def run(task: Task, spec: PolicySpec) -> Iterator[TrainingState]:
     """
     torch.set_num_threads(1)  # networks this small only lose by threads, and sums keep their order
     settings, streams, method = task.training, Streams.of(spec.seed), create_method(spec)
-    features, actions = task.spaces
-    network = PolicyNetwork(method.training_contract(task), features, spec.hidden, actions).double()
+    features, outputs = task.spaces
+    sizes = (features, *spec.hidden, outputs)
+    network = PolicyNetwork(method.training_contract(task), sizes).double()
     if settings.raw_observations:
         network.observation = torch.nn.Identity()
-    _load(network, Parameters.uniform(features, spec.hidden, actions, streams.start))
+    _load(network, Parameters.uniform(sizes, streams.start))
     state = TrainingState(parameters_of(network), [])
     method.initialise(state.parameters, settings.output_gain)
     optimiser = _optimiser(network, settings.optimiser)
@@ -45,7 +46,8 @@ def run(task: Task, spec: PolicySpec) -> Iterator[TrainingState]:
         if (method.switches or settings.reset_at_midpoint) and episode == settings.episodes // 2:
             method.at_midpoint(state.parameters, streams.start)
             optimiser = _optimiser(network, settings.optimiser)
-        trajectory = play_episode(env, task, network.contract, quantised(network), streams.actions)
+        deviation = task.action.deviation_at(episode / max(1, settings.episodes - 1))
+        trajectory = play_episode(env, task, network.contract, quantised(network), streams.actions, deviation)
         advantage = advantages(settings.advantage, baseline, trajectory.rewards, settings.discount)
         optimiser.param_groups[0]["lr"] = settings.rate(spec.hidden, episode)
         update(network, optimiser, method, trajectory, advantage, settings.entropy)

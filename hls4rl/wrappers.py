@@ -1,0 +1,53 @@
+"""Gymnasium's own wrappers by their names in a task file, and the extras that environments ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+from gymnasium import wrappers as gym_wrappers
+
+from hls4rl.errors import ProjectError
+
+_STATISTICS = {
+    "NormalizeObservation": "leave it out and write observation.scale = \"auto\": the ranges are then measured once "
+                            "and frozen into scales and offsets, which stand in the run's record",
+    "NormalizeReward": "leave it out: it changes the returns that are reported",
+}
+"""Wrappers whose answer depends on all that they saw before, so that no two backends would play the same episode."""
+
+_EXTRAS = {"box2d": ("box2d",), "mujoco": ("mujoco", "imageio")}
+"""Extras of this package, and what the messages of environments say where theirs are missing."""
+
+
+def wrapped(env: gym.Env[Any, Any], names: Sequence[Any], where: str) -> gym.Env[Any, Any]:
+    """``env`` inside the wrappers ``names``: each a name, or a table of ``name`` and the wrapper's arguments.
+
+    Raises:
+        ProjectError: Gymnasium has no such wrapper, it refuses its arguments, or it has statistics of its own.
+    """
+    for item in names:
+        settings = dict(item) if isinstance(item, dict) else {"name": item}
+        name = settings.pop("name", None)
+        kind = getattr(gym_wrappers, name, None) if isinstance(name, str) else None
+        if not (isinstance(kind, type) and issubclass(kind, gym.Wrapper)):
+            known = sorted(key for key in gym_wrappers.__all__ if key not in _STATISTICS and key != "vector")
+            raise ProjectError(f"{where}: Gymnasium has no wrapper {name!r}; it has {', '.join(known)}")
+        if name in _STATISTICS:
+            raise ProjectError(f"{where}: wrapper {name} keeps statistics while it runs; {_STATISTICS[name]}")
+        try:
+            env = kind(env, **settings)
+        except (TypeError, ValueError, AssertionError) as error:
+            raise ProjectError(
+                f"{where}: wrapper {name} refuses its arguments {settings}: {' '.join(str(error).split())}"
+            ) from error
+    return env
+
+
+def missing_extra(message: str) -> str | None:
+    """The line that installs what ``message``, of an environment that cannot be made, says is missing; None if none."""
+    for extra, words in _EXTRAS.items():
+        if any(word in message.lower() for word in words):
+            return f"pip install 'hls4rl[{extra}]'"
+    return None
