@@ -155,6 +155,16 @@ class Hardware:
     """A build that is expected to take longer is refused, with what would be quicker."""
 
 
+class CannotDrawError(ProjectError):
+    """An environment has no picture of itself."""
+
+    def __init__(self, task: str, environment: str) -> None:
+        super().__init__(
+            f"task '{task}': environment '{environment}' cannot draw itself (it has no render mode 'rgb_array'), so "
+            "there is nothing to watch; all else works without"
+        )
+
+
 @dataclass(frozen=True)
 class Task:
     """A Gymnasium environment, and how to treat it."""
@@ -174,6 +184,9 @@ class Task:
     solved: float | None = None
     """Mean return over 100 episodes from which the task counts as solved."""
 
+    file: str = field(default="", compare=False)
+    """What the user calls it by: its name, or the path of its file."""
+
     @property
     def midpoint(self) -> float:
         """When compression and pruning switch, as a part of the training episodes."""
@@ -186,6 +199,24 @@ class Task:
             ProjectError: there is none of this name, its module cannot be imported, it refuses the options, or fails.
         """
         return make_guarded(self.name, self.environment, self.environment_options, self.wrappers)
+
+    def make_drawn(self) -> gym.Env[Any, Any]:
+        """The environment, which draws itself: ``render()`` gives pixels.
+
+        Raises:
+            CannotDrawError: it has no such mode.
+            ProjectError: as :meth:`make`.
+        """
+        drawn = dataclasses.replace(self, environment_options={**self.environment_options, "render_mode": "rgb_array"})
+        try:
+            env = drawn.make()
+        except ProjectError as error:
+            self.make().close()  # if that fails too, drawing is not to blame
+            raise CannotDrawError(self.name, self.environment) from error
+        if "rgb_array" not in (env.metadata.get("render_modes") or ()):
+            env.close()
+            raise CannotDrawError(self.name, self.environment)
+        return env
 
     @cached_property
     def features(self) -> int:
@@ -290,7 +321,10 @@ def load_task(name: str) -> Task:
             f"unknown task '{name}'; shipped tasks are {', '.join(task_names())}; "
             "for one of your own give the path of its TOML file"
         )
-    return read_task({"name": path.stem, **read_toml(path, "task file")}, str(path))
+    data = read_toml(path, "task file")
+    if "file" in data:
+        raise ProjectError(f"{path}: unknown key 'file'; it is the file itself")
+    return read_task({"name": path.stem, **data, "file": name}, str(path))
 
 
 def read_task(data: dict[str, Any], where: str) -> Task:

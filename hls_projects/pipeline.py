@@ -6,7 +6,6 @@ policy → onnx → hls4ml (C-simulation) → <part> (RTL, netlist, bitstream) �
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,9 +19,10 @@ from hls4rl.hls_projects.cost import cost
 from hls4rl.hls_projects.evaluate import default_episodes, evaluate, require_equal
 from hls4rl.hls_projects.executors import EXECUTORS
 from hls4rl.hls_projects.summary import load_summary, returns_verdict, summarise
+from hls4rl.journal import working
 from hls4rl.plain import read_json
 from hls4rl.policy import PolicySpec
-from hls4rl.run import RUNS, Run
+from hls4rl.run import RUNS, Run, root_word
 from hls4rl.stage import METADATA, Stage, contents, digest, exclusive, write_json
 from hls4rl.task import Hardware, Task
 from hls4rl.train import train_seed, train_seeds
@@ -221,7 +221,9 @@ def find_run(task: Task, spec: PolicySpec, choose_seed: bool, root: Path = RUNS)
     runs = [Run(replace(spec, seed=seed), root) for seed in seeds]
     built = [run for run in runs if run.policy.exists()]
     if not built:
-        raise ProjectError(f"no policy in {runs[0].directory}; run `make synth` for this ENV, METHOD, HIDDEN and SEED")
+        raise ProjectError(
+            f"no policy in {runs[0].directory}; run `make synth{root_word(root)}` for this ENV, METHOD, HIDDEN and SEED"
+        )
     complete = [run for run in built if (run.report / "summary.json").exists()]
     return (complete or built)[0]
 
@@ -278,7 +280,5 @@ def _make_stage(name: str, stage: Stage, maker: Callable[[Path], None], console:
     if stage.is_current:
         console.print(f"  [dim]{name}: already done[/dim]")
         return
-    start = time.perf_counter()
-    with console.status(f"{name} …"), stage.build() as directory:
+    with working(console, name, stage.directory.parent), stage.build() as directory:
         maker(directory)
-    console.print(f"  {name}: {time.perf_counter() - start:.1f} s")
