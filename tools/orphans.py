@@ -27,7 +27,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 MARK = "HLS4RL_ORPHANS"
 LIMIT_SECONDS = 10.0
 """After which nothing of a command may be left."""
-_START_SECONDS = 240.0
+_START_SECONDS = 900.0
 
 Ending = Callable[["Command"], None]
 
