@@ -92,7 +92,7 @@ class Run:
         remedy = f"run `make synth` for ENV={self.spec.task} and this METHOD, HIDDEN and SEED{root_word(self.root)}"
         policy = self.policy.parent
         if stage == policy:
-            return verified(policy, remedy, spec=self.spec.to_json())
+            return verified(policy, remedy, spec=self.spec.to_inputs())
         if not stage.is_dir():
             raise ProjectError(f"{stage} is not there yet; {remedy}")
         self.verified(policy)

@@ -24,7 +24,8 @@ from hls4rl.processes import worker_pool
 from hls4rl.run import RUNS
 from hls4rl.stage import Stage, exclusive, verified, write_json
 from hls4rl.task import Task
-from hls4rl.train.training import Standing, TrainingResult, load_trainer, resolve_trainer, train_policy
+from hls4rl.train.trainers import load_trainer, resolve_trainer
+from hls4rl.train.training import Standing, TrainingResult, train_policy
 from hls4rl.verdict import Verdict, interval
 
 VALIDATION_SEED = 1_000_000
@@ -62,7 +63,7 @@ def policy_inputs(task: Task, spec: PolicySpec, trainer: str = "auto") -> dict[s
     if network["activation"] == "relu":
         del network["activation"]
     return {
-        "spec": {**spec.to_json(), "hidden": spec.hidden[0] if len(spec.hidden) == 1 else list(spec.hidden)},
+        "spec": spec.to_inputs(),
         "environment": [task.environment, task.environment_options],
         "observation": observation,
         **({"wrappers": list(task.wrappers)} if task.wrappers else {}),
@@ -158,7 +159,7 @@ def deployed_policy(task: Task, spec: PolicySpec, root: Path = RUNS) -> Policy:
         ProjectError: it isn't trained yet, or its file is damaged.
     """
     directory = policy_stage(task, spec, root).directory
-    verified(directory, "run `make train` again", spec=spec.to_json())
+    verified(directory, "run `make train` again", spec=spec.to_inputs())
     return load_policy(directory / "policy.safetensors")
 
 
