@@ -57,8 +57,13 @@ class Defendant(Protocol):
         """Integer results, shape (rows, outputs)."""
         ...
 
-    def value(self) -> tuple[Fraction, Fraction] | None:
-        """What one unit of a result is worth, and a result of 0; None if only the actions are the graph's."""
+    @property
+    def continuous(self) -> bool:
+        """Whether the results themselves are the action, and not the choice of the largest."""
+        ...
+
+    def value(self) -> list[tuple[Fraction, Fraction]] | None:
+        """Of each output: what one unit is worth, and a result of 0; None if only the actions are the graph's."""
         ...
 
 
@@ -144,8 +149,12 @@ class _Court:
                 f"{reals[chosen[outside][0]].tolist()}; this is a bug in hls4rl or in a tool that it calls: please "
                 "report it with the model"
             )
-        possible = _possible(actions, _choices(low), _choices(high)) & self._values_possible(results, low, high)
+        possible = self._values_possible(results, low, high)
+        if not self._defendant.continuous:
+            possible &= _possible(actions, _choices(low), _choices(high))
         self._accuse(np.flatnonzero(~possible), reals, what)
+        if self._defendant.continuous:
+            return 0, 0
         surely = _certain(actions, _choices(low), _choices(high))
         differs = chosen[np.argmax(_choices(floats), axis=1) != actions[chosen]]
         # Fractions settle what floats cannot: all rows that differ, and some of those that only might.
@@ -174,12 +183,13 @@ class _Court:
         worth = self._defendant.value()
         if worth is None:
             return np.ones(len(results), dtype=bool)
-        unit, base = worth
+        exact = np.array(worth, dtype=object).T
         if low.dtype == object:
-            values = results.astype(object) * unit + base
+            values = results.astype(object) * exact[0] + exact[1]
             return np.asarray(((values >= low) & (values <= high)).all(axis=1), dtype=bool)
-        values = results * float(unit) + float(base)
-        slack = 8 * np.finfo(np.float64).eps * (np.abs(results * float(unit)) + abs(float(base)))
+        unit, base = exact.astype(np.float64)
+        values = results * unit + base
+        slack = 8 * np.finfo(np.float64).eps * (np.abs(results * unit) + np.abs(base))
         return np.asarray(((values + slack >= low) & (values - slack <= high)).all(axis=1), dtype=bool)
 
     def _accuse(self, rows: IntArray, reals: FloatArray, what: str) -> None:
