@@ -24,7 +24,8 @@ from hls4rl.processes import worker_pool
 from hls4rl.run import RUNS
 from hls4rl.stage import Stage, exclusive, verified, write_json
 from hls4rl.task import Task
-from hls4rl.train.training import Standing, TrainingResult, load_trainer, resolve_trainer, train_policy
+from hls4rl.train.trainers import load_trainer, resolve_trainer
+from hls4rl.train.training import Standing, TrainingResult, train_policy
 from hls4rl.verdict import Verdict, interval
 
 VALIDATION_SEED = 1_000_000
