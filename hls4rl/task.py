@@ -146,6 +146,13 @@ class Hardware:
     """Stages of the pipeline; 0: as many as ``clock_mhz`` needs."""
     inputs_per_clock: int = 0
     """Features that come per clock, for observations too wide to come at once (pixels); 0: all of them."""
+    fold: int | str = 0
+    """Neurons that a folded core computes side by side, its weights in block RAM: 1, 2, 4, 8, …; 0: all of them as
+    logic of their own; "auto": as few as meet ``latency_us``, and 0 for small networks."""
+    latency_us: float | None = None
+    """Latency that "auto" is to meet, in microseconds; None: 1/20 of the environment's step."""
+    build_minutes: float = 10.0
+    """A build that is expected to take longer is refused, with what would be quicker."""
 
 
 class CannotDrawError(ProjectError):
@@ -435,6 +442,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "hardware.place_seeds": (1, 100),
     "hardware.stages": (0, 24),
     "hardware.inputs_per_clock": (0, 64),
+    "hardware.latency_us": (1e-3, 1e9),
+    "hardware.build_minutes": (0.1, 1e5),
 }
 
 _CHOICES = {"training.advantage": ADVANTAGES, "training.optimiser": OPTIMISERS,
@@ -459,6 +468,9 @@ def _check(task: Task, where: str) -> None:
         value = _setting(task, key)
         if value is not None and not low <= value <= high:
             raise ProjectError(f"{where}: {key} is {value}; it must lie in {low:g} … {high:g}")
+    fold = task.hardware.fold
+    if fold != "auto" and not (isinstance(fold, int) and 0 <= fold <= 256):
+        raise ProjectError(f"{where}: hardware.fold is {fold!r}; it is 0 … 256, or \"auto\"")
     for key, choices in _CHOICES.items():
         if (value := _setting(task, key)) not in choices:
             raise ProjectError(f"{where}: {key} is {value!r}; choose one of {', '.join(choices)}")

@@ -29,14 +29,14 @@ from hls4rl.export.network_writer import network_model
 from hls4rl.export.onnxruntime_backend import OnnxRuntimeBackend
 from hls4rl.export.qonnx_backend import QonnxBackend
 from hls4rl.hls_projects.evaluate import Comparison, require_equal
-from hls4rl.hls_projects.flow.pipelined import build_for_clock
+from hls4rl.hls_projects.flow.core import build_core, expect
+from hls4rl.hls_projects.flow.estimate import resolved
 from hls4rl.hls_projects.fpga.parts import load_part
 from hls4rl.hls_projects.fpga.place import RESULT
 from hls4rl.hls_projects.hls.convert import write_project
 from hls4rl.hls_projects.hls.csim import CsimBackend, build_csim
-from hls4rl.hls_projects.simulation.pipelined import NetlistBackend, RtlBackend
+from hls4rl.hls_projects.simulation.cores import open_netlist, open_rtl
 from hls4rl.journal import working
-from hls4rl.network import plain
 from hls4rl.stage import Stage, contents, exclusive, write_json
 from hls4rl.task import Hardware
 
@@ -78,13 +78,14 @@ class ImportedBuild:
         """Name, directory and maker of each stage, in order; each one's inputs need the former made."""
         settings = asdict(self.hardware)
         model = {"model": self.digest, "input": None if self.input_type is None else asdict(self.input_type)}
-        names = "strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part"
+        names = "strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part", "fold", "latency_us"
         onnx, hls, part = (self.directory / name for name in ("onnx", "hls4ml", self.hardware.part))
         yield "folding to integers, checked against the model's own execution", Stage(onnx, model), self._fold
         graph = model | {"onnx": contents(onnx)}
         written = graph | {key: settings[key] for key in names}
         yield "hls4ml project and C-simulation", Stage(hls, written), self._convert
-        placed = graph | {key: settings[key] for key in ("part", "clock_mhz", "place_seeds")}
+        settings_of_gates = "part", "clock_mhz", "place_seeds", "stages", "fold", "latency_us"
+        placed = graph | {key: settings[key] for key in settings_of_gates}
         yield "RTL, synthesis, place and route", Stage(part, placed), self._place
         checked = {"hardware": settings, "random": RANDOM_OBSERVATIONS, "built": [contents(hls), contents(part)]}
         yield "every backend on random and corner observations", Stage(
@@ -117,14 +118,12 @@ class ImportedBuild:
         write_json(directory / VERDICT, asdict(self.original.judged(self._rows)))
 
     def _convert(self, directory: Path) -> None:
-        write_project(self.directory / "onnx" / "policy.qonnx.onnx", self.hardware, directory)
+        hardware = resolved(self.original.folded.network, self.hardware)
+        write_project(self.directory / "onnx" / "policy.qonnx.onnx", hardware, directory)
         build_csim(directory)
 
     def _place(self, directory: Path) -> None:
-        hardware = self.hardware
-        build_for_clock(
-            plain(self.original.folded.network), hardware.part, hardware.clock_mhz, hardware.place_seeds, directory
-        )
+        build_core(self.original.folded.network, self.hardware, directory)
 
     def _report(self, directory: Path) -> None:
         observations = self.observations()
@@ -159,10 +158,10 @@ class ImportedBuild:
         place = self.directory
         backends: list[Backend] = [
             QonnxBackend(place / "onnx" / "policy.qonnx.onnx"), OnnxRuntimeBackend(place / "onnx" / "policy.onnx"),
-            CsimBackend(place / "hls4ml"), RtlBackend(place / self.hardware.part),
+            CsimBackend(place / "hls4ml"), open_rtl(place / self.hardware.part),
         ]
         if load_part(self.hardware.part).tools.models:
-            backends.append(NetlistBackend(place / self.hardware.part))
+            backends.append(open_netlist(place / self.hardware.part))
         return backends
 
     def _folding(self) -> dict[str, Any]:
@@ -207,6 +206,8 @@ def build_imported(
             if stage.is_current:
                 console.print(f"  [dim]{name}: already done[/dim]")
                 continue
+            if maker == build._place and (expected := expect(folding.network, hardware)) is not None:
+                console.print(f"  expected: {expected}", highlight=False)
             with working(console, name, build.directory), stage.build() as directory:
                 maker(directory)
     return build.directory / "report" / "summary.json"

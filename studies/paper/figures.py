@@ -72,7 +72,8 @@ def draw_task(results: Results, task: str, directory: Path) -> list[Path]:
 
 
 def _variants(results: Results, method: str) -> list[str]:
-    scaled = method in BINARY and any(cell.variant == "paper-scaled" for cell in results.cells)
+    found = {cell.variant for cell in results.cells}
+    scaled = method in BINARY and "paper" in results.recipes and "paper-scaled" in found
     return [*results.recipes, *(["paper-scaled"] if scaled else [])]
 
 

@@ -97,7 +97,7 @@ def _curve(axis: Any, method: str, hidden: int, curves: Curves, colour: str) -> 
 def _returns(directory: Path) -> FloatArray:
     finished, running = directory / "policy" / "training.json", directory / "curve.jsonl"
     remedy = "run its `make train` again"
-    if finished.is_file():
+    if finished.parent.is_dir():
         verified(finished.parent, remedy)
         return np.array(read_json(finished, remedy)["training_returns"], dtype=np.float64)
     try:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib
 
-from tools.api import modules
+from tools.api import PACKAGES, modules
 
 
 def test_all_packages_are_there_and_offer_what_they_say() -> None:
     names = modules()
-    for package in ("hls4rl", "hls4rl.train", "hls4rl.export", "hls4rl.hls_projects", "hls4rl.firmware", "hls4rl.report"):
+    for package in ("hls4rl", *(f"hls4rl.{name}" for name in PACKAGES)):
         assert package in names
         module = importlib.import_module(package)
         assert all(hasattr(module, name) for name in getattr(module, "__all__", ())), package
