@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hls4rl.errors import ProjectError
+from hls4rl.firmware.protocol import MAXIMUM_ACTION_BITS, ActionFormat
 from hls4rl.hls_projects.fpga.parts import Part, load_part
 from hls4rl.hls_projects.fpga.place import RESULT
 from hls4rl.hls_projects.fpga.synthesis import NETLIST
@@ -18,7 +19,6 @@ from hls4rl.run import Run
 from hls4rl.stage import digest
 
 VERILOG = Path(__file__).resolve().parent / "verilog"
-MAXIMUM_ACTIONS = 256
 
 _TOP = """// Generated: policy {policy_hash:016x} behind a serial port.
 module board (
@@ -30,7 +30,7 @@ module board (
     wire link_led;
     assign led = {led};
     policy_link #(
-        .FEATURES({features}), .BITS({bits}), .ACTIONS({actions}), .WORDS({words}), .WORD_BITS({word_bits}),
+        .FEATURES({features}), .BITS({bits}), .ACTION_BITS({action_bits}), .WORDS({words}), .WORD_BITS({word_bits}),
         .POLICY_HASH(64'h{policy_hash:016x}), .CLOCKS_PER_BIT({clocks_per_bit})
     ) link (.clk(clk), .reset({reset}), .rx(rx), .tx(tx), .led(link_led));
 endmodule
@@ -56,7 +56,7 @@ class Design:
     features: int
     bits: int
     """Width of one feature."""
-    actions: int
+    action: ActionFormat
     policy_hash: int
     """First 64 bits of the SHA-256 of the policy's file."""
     inputs_per_clock: int = 0
@@ -89,7 +89,7 @@ class Design:
     ) -> str:
         """Verilog of the module ``board``: ports ``clk rx tx led`` and, with a reset button, ``button``."""
         return _TOP.format(
-            policy_hash=self.policy_hash, features=self.features, bits=self.bits, actions=self.actions,
+            policy_hash=self.policy_hash, features=self.features, bits=self.bits, action_bits=self.action.bits,
             words=self.words, word_bits=max(1, self.inputs_per_clock * self.bits),
             clocks_per_bit=clocks_per_bit, led="!link_led" if led_active_low else "link_led",
             button_port=",\n    input  wire button" if button else "",
@@ -107,12 +107,19 @@ def load_design(run: Run, part: str) -> Design:
     run.load_policy()
     if is_stream(rtl):
         stream = read_stream_info(rtl)
+        format = ActionFormat((stream.action_bits,), choices=(stream.actions,))
         return Design(
-            rtl / f"{CORE}.v", stream.features, stream.observation_bits, stream.actions, policy_hash(policy),
-            stream.pixels, tuple(sorted(rtl.glob("*.hex"))),
+            rtl / f"{CORE}.v", stream.features, stream.observation_bits, format, policy_hash(policy), stream.pixels,
+            tuple(sorted(rtl.glob("*.hex"))),
         )
     info = read_info(rtl)
-    return Design(rtl / f"{CORE}.v", info.features, info.observation_bits, info.outputs, policy_hash(policy))
+    format = ActionFormat(info.action_widths, info.action_signed, info.action_choices)
+    if format.bits > MAXIMUM_ACTION_BITS:
+        raise ProjectError(
+            f"{rtl}: an action of {format.bits} bits is more than the {MAXIMUM_ACTION_BITS} that an answer of the link "
+            "holds; take fewer action.bits"
+        )
+    return Design(rtl / f"{CORE}.v", info.features, info.observation_bits, format, policy_hash(policy))
 
 
 def load_netlist(run: Run, part: str) -> Netlist:
