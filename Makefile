@@ -2,7 +2,7 @@
 
 # What a user may set, on the command line or in the environment; `hls4rl VERB --help` tells what each means.
 VARIABLES := ENV METHOD HIDDEN SEED BITS CLUSTERS PERCENTILE ACTIVATION_BITS SET PART CLOCK_MHZ TOOL BACKEND EPISODES \
-             ROOT ONNX BOARD PORT FAULTS MINUTES MUTATIONS STEPS QUICK PUBLISHED CSIM TASK SCHEDULER BUDGET WORKERS
+             ROOT ONNX INPUT BOARD PORT FAULTS MINUTES MUTATIONS STEPS QUICK PUBLISHED CSIM TASK SCHEDULER BUDGET WORKERS
 # The verbs of the command hls4rl, which the targets of these names call
 VERBS := train synth evaluate curves prove equality matrix report parts hil watch bitstream boards endure paper tune explore \
          bench-train

@@ -11,6 +11,7 @@ from hls4rl.firmware.protocol import MAXIMUM_ACTION_BITS, ActionFormat
 from hls4rl.hls_projects.fpga.parts import Part, load_part
 from hls4rl.hls_projects.fpga.place import RESULT
 from hls4rl.hls_projects.fpga.synthesis import NETLIST
+from hls4rl.hls_projects.rtl.folded import is_folded, read_folded_info
 from hls4rl.hls_projects.rtl.pipelined import CORE, read_info
 from hls4rl.hls_projects.rtl.streaming import read_stream_info
 from hls4rl.hls_projects.simulation.streaming import is_stream
@@ -31,6 +32,7 @@ module board (
     assign led = {led};
     policy_link #(
         .FEATURES({features}), .BITS({bits}), .ACTION_BITS({action_bits}), .WORDS({words}), .WORD_BITS({word_bits}),
+        .HANDSHAKE({handshake}),
         .POLICY_HASH(64'h{policy_hash:016x}), .CLOCKS_PER_BIT({clocks_per_bit})
     ) link (.clk(clk), .reset({reset}), .rx(rx), .tx(tx), .led(link_led));
 endmodule
@@ -60,9 +62,11 @@ class Design:
     policy_hash: int
     """First 64 bits of the SHA-256 of the policy's file."""
     inputs_per_clock: int = 0
-    """Features that a streaming core takes per clock; 0: all at once."""
+    """Features that a streaming or folded core takes per clock; 0: all at once."""
     memories: tuple[Path, ...] = ()
-    """Files that the core's Verilog reads from the working directory: what a streaming core's block RAMs hold."""
+    """Files that the core's Verilog reads from the working directory: what its block RAMs hold."""
+    folded: bool = False
+    """Whether it is a folded core."""
 
     @property
     def words(self) -> int:
@@ -90,7 +94,7 @@ class Design:
         """Verilog of the module ``board``: ports ``clk rx tx led`` and, with a reset button, ``button``."""
         return _TOP.format(
             policy_hash=self.policy_hash, features=self.features, bits=self.bits, action_bits=self.action.bits,
-            words=self.words, word_bits=max(1, self.inputs_per_clock * self.bits),
+            words=self.words, word_bits=max(1, self.inputs_per_clock * self.bits), handshake=int(self.folded),
             clocks_per_bit=clocks_per_bit, led="!link_led" if led_active_low else "link_led",
             button_port=",\n    input  wire button" if button else "",
             reset=("!button" if button_active_low else "button") if button else "1'b0",
@@ -104,7 +108,7 @@ def load_design(run: Run, part: str) -> Design:
         ProjectError: it isn't built, or a file of it isn't the one that was made.
     """
     rtl, policy = run.verified(run.part(part)), run.policy
-    run.load_policy()
+    network = run.load_policy().network
     if is_stream(rtl):
         stream = read_stream_info(rtl)
         format = ActionFormat((stream.action_bits,), choices=(stream.actions,))
@@ -112,14 +116,25 @@ def load_design(run: Run, part: str) -> Design:
             rtl / f"{CORE}.v", stream.features, stream.observation_bits, format, policy_hash(policy), stream.pixels,
             tuple(sorted(rtl.glob("*.hex"))),
         )
+    if is_folded(rtl):
+        folded = read_folded_info(rtl)
+        return Design(
+            rtl / f"{CORE}.v", folded.features, folded.observation_bits,
+            _checked(ActionFormat(folded.action_widths, folded.action_signed, network.choices), rtl),
+            policy_hash(policy), 1, memories=tuple(sorted(rtl.glob("*.hex"))), folded=True,
+        )
     info = read_info(rtl)
-    format = ActionFormat(info.action_widths, info.action_signed, info.action_choices)
+    format = _checked(ActionFormat(info.action_widths, info.action_signed, network.choices), rtl)
+    return Design(rtl / f"{CORE}.v", info.features, info.observation_bits, format, policy_hash(policy))
+
+
+def _checked(format: ActionFormat, rtl: Path) -> ActionFormat:
     if format.bits > MAXIMUM_ACTION_BITS:
         raise ProjectError(
             f"{rtl}: an action of {format.bits} bits is more than the {MAXIMUM_ACTION_BITS} that an answer of the link "
             "holds; take fewer action.bits"
         )
-    return Design(rtl / f"{CORE}.v", info.features, info.observation_bits, format, policy_hash(policy))
+    return format
 
 
 def load_netlist(run: Run, part: str) -> Netlist:

@@ -194,7 +194,7 @@ def board_library(session: Session) -> Path:
 
 
 def _task(session: Session) -> Task:
-    if session.port != SIMULATED or not session.design.inputs_per_clock:
+    if session.port != SIMULATED or not session.design.inputs_per_clock or session.design.folded:
         return session.task
     options = {**session.task.environment_options, "max_episode_steps": SIMULATED_STEPS}
     return replace(session.task, environment_options=options, solved=None)  # episodes cut short solve nothing

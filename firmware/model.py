@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from hls4rl.errors import ProjectError
+from hls4rl.errors import ProjectError, ToolError
 from hls4rl.firmware.design import Design
 from hls4rl.hls_projects.fpga.yosys import SHARE, quoted, run_yosys
 from hls4rl.library import load_library, record_library
@@ -58,7 +58,7 @@ def compile_board(read: list[str], sources: Sequence[Path], directory: Path) -> 
         [compiler, "-std=c++17", "-O2", "-shared", "-fPIC", f"-I{_HEADERS}", "bench.cc", "-o", LIBRARY], directory
     )
     if done.returncode:
-        raise RuntimeError(f"g++ failed on the board's model: {done.stderr.strip()[-2000:]}")
+        raise ToolError("g++ failed on the board's model", done.stdout + done.stderr)
     for name in ("model.cc", "bench.cc"):
         (directory / name).unlink()
     record_library(directory / LIBRARY, sources)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import warnings
 from pathlib import Path
@@ -37,8 +36,7 @@ def film(task: Task, board: Backend, software: Backend, seed: int, path: Path, c
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pygame's own, about the packaging library that it imports
         import pygame  # noqa: F401 (Gymnasium draws with it)
-    options = {**task.environment_options, "render_mode": "rgb_array"}
-    env = dataclasses.replace(task, environment_options=options).make()
+    env = task.make_drawn()
     observation, _ = env.reset(seed=seed)
     frames: list[Image.Image] = []
     total, mismatches, over = 0.0, 0, False

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import operator
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hls4rl.errors import ProjectError
+
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
+INPUT_BITS = 16
+"""Most bits of one observed feature."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,20 @@ class FixedPoint:
         """Round ``values`` half to even and saturate; same shape, int64, in units of ``lsb``."""
         rounded = np.rint(np.asarray(values, dtype=np.float64) / self.lsb)
         return np.clip(rounded, self.minimum, self.maximum).astype(np.int64)
+
+
+def read_type(text: str) -> FixedPoint:
+    """``ap_fixed<16,6>`` or ``ap_ufixed<8,0>``: the bits, and those before the point.
+
+    Raises:
+        ProjectError: ``text`` is neither.
+    """
+    found = re.fullmatch(r"\s*(?:ap_)?(u?)fixed<\s*(\d{1,2})\s*,\s*(-?\d{1,3})\s*>\s*", text)
+    bits = int(found[2]) if found else 0
+    if found is None or not 2 - bool(found[1]) <= bits <= INPUT_BITS:
+        raise ProjectError(f"'{text[:40]}' is no type of an input; write ap_fixed<16,6> or ap_ufixed<8,0>, with "
+                           f"{INPUT_BITS} bits at most")
+    return FixedPoint(bits, int(found[3]), signed=not found[1])
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,10 @@ from __future__ import annotations
 LONGEST = 1000
 
 
+LOG_BYTES = 1 << 20
+"""Of a failed tool's log, as much is kept from its end."""
+
+
 class ProjectError(Exception):
     """A mistake that the user can mend.
 
@@ -18,3 +22,15 @@ class ProjectError(Exception):
         if len(line) > LONGEST:
             line = f"{line[:LONGEST // 2]} … {line[3 - LONGEST // 2:]}"
         super().__init__(line)
+
+
+class ToolError(ProjectError):
+    """A program that we call has failed; the stage that called it keeps what it said."""
+
+    def __init__(self, message: str, log: str) -> None:
+        super().__init__(message)
+        self.log = log[-LOG_BYTES:]
+
+    def kept(self, place: object) -> ToolError:
+        """The same, saying that the log lies in ``place``."""
+        return ToolError(f"{self}; what it said is in {place}", self.log)

@@ -87,6 +87,10 @@ class PolicySpec:
         plain = {**asdict(self), "hidden": list(self.hidden)}
         return {name: value for name, value in plain.items() if name not in later or value != later[name]}
 
+    def to_inputs(self) -> dict[str, Any]:
+        """As :meth:`to_json`, in the form that a trained policy's stage keeps: one hidden layer is a number there."""
+        return {**self.to_json(), "hidden": self.hidden[0] if len(self.hidden) == 1 else list(self.hidden)}
+
 
 def read_hidden(value: Any) -> tuple[int, ...]:
     """The widths of hidden layers: 16, ``"16"``, ``"64x64"``, (64, 64), or 0, ``"0"`` and () for none.

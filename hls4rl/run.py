@@ -7,6 +7,7 @@ made here, from this run's policy, or it is refused.
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,11 @@ def check_root(root: Path) -> Path:
     if found:
         raise ProjectError(f"ROOT={str(root)!r}: runs cannot be kept in a path with {found[0]!r}; take another folder")
     return root
+
+
+def root_word(root: Path) -> str:
+    """What a printed ``make`` line has to end in, so that it finds the runs in ``root``."""
+    return "" if root == RUNS else f" ROOT={shlex.quote(str(root))}"
 
 
 @dataclass(frozen=True)
@@ -83,10 +89,10 @@ class Run:
         Raises:
             ProjectError: a file is missing or was changed, or was made from another policy than this run's.
         """
-        remedy = f"run `make synth` for ENV={self.spec.task} and this METHOD, HIDDEN and SEED"
+        remedy = f"run `make synth` for ENV={self.spec.task} and this METHOD, HIDDEN and SEED{root_word(self.root)}"
         policy = self.policy.parent
         if stage == policy:
-            return verified(policy, remedy, spec=self.spec.to_json())
+            return verified(policy, remedy, spec=self.spec.to_inputs())
         if not stage.is_dir():
             raise ProjectError(f"{stage} is not there yet; {remedy}")
         self.verified(policy)

@@ -23,7 +23,7 @@ from typing import Any
 from filelock import FileLock
 
 from hls4rl.checked import read_checked, write_checked
-from hls4rl.errors import ProjectError
+from hls4rl.errors import ProjectError, ToolError
 from hls4rl.interruption import heed
 from hls4rl.processes import run
 
@@ -84,6 +84,11 @@ class Stage:
                 },
             })
             _take_place(partial, self.directory)
+            self.directory.with_name(f"{self.directory.name}-failed.log").unlink(missing_ok=True)
+        except ToolError as error:  # its log would go with the directory
+            place = self.directory.with_name(f"{self.directory.name}-failed.log")
+            place.write_text(error.log, encoding="utf-8")
+            raise error.kept(place) from error
         except (ProjectError, OSError):
             raise
         except Exception as error:  # tools that the disk was too small for fail in ways of their own

@@ -146,6 +146,23 @@ class Hardware:
     """Stages of the pipeline; 0: as many as ``clock_mhz`` needs."""
     inputs_per_clock: int = 0
     """Features that come per clock, for observations too wide to come at once (pixels); 0: all of them."""
+    fold: int | str = 0
+    """Neurons that a folded core computes side by side, its weights in block RAM: 1, 2, 4, 8, …; 0: all of them as
+    logic of their own; "auto": as few as meet ``latency_us``, and 0 for small networks."""
+    latency_us: float | None = None
+    """Latency that "auto" is to meet, in microseconds; None: 1/20 of the environment's step."""
+    build_minutes: float = 10.0
+    """A build that is expected to take longer is refused, with what would be quicker."""
+
+
+class CannotDrawError(ProjectError):
+    """An environment has no picture of itself."""
+
+    def __init__(self, task: str, environment: str) -> None:
+        super().__init__(
+            f"task '{task}': environment '{environment}' cannot draw itself (it has no render mode 'rgb_array'), so "
+            "there is nothing to watch; all else works without"
+        )
 
 
 @dataclass(frozen=True)
@@ -167,6 +184,9 @@ class Task:
     solved: float | None = None
     """Mean return over 100 episodes from which the task counts as solved."""
 
+    file: str = field(default="", compare=False)
+    """What the user calls it by: its name, or the path of its file."""
+
     @property
     def midpoint(self) -> float:
         """When compression and pruning switch, as a part of the training episodes."""
@@ -179,6 +199,24 @@ class Task:
             ProjectError: there is none of this name, its module cannot be imported, it refuses the options, or fails.
         """
         return make_guarded(self.name, self.environment, self.environment_options, self.wrappers)
+
+    def make_drawn(self) -> gym.Env[Any, Any]:
+        """The environment, which draws itself: ``render()`` gives pixels.
+
+        Raises:
+            CannotDrawError: it has no such mode.
+            ProjectError: as :meth:`make`.
+        """
+        drawn = dataclasses.replace(self, environment_options={**self.environment_options, "render_mode": "rgb_array"})
+        try:
+            env = drawn.make()
+        except ProjectError as error:
+            self.make().close()  # if that fails too, drawing is not to blame
+            raise CannotDrawError(self.name, self.environment) from error
+        if "rgb_array" not in (env.metadata.get("render_modes") or ()):
+            env.close()
+            raise CannotDrawError(self.name, self.environment)
+        return env
 
     @cached_property
     def features(self) -> int:
@@ -283,7 +321,10 @@ def load_task(name: str) -> Task:
             f"unknown task '{name}'; shipped tasks are {', '.join(task_names())}; "
             "for one of your own give the path of its TOML file"
         )
-    return read_task({"name": path.stem, **read_toml(path, "task file")}, str(path))
+    data = read_toml(path, "task file")
+    if "file" in data:
+        raise ProjectError(f"{path}: unknown key 'file'; it is the file itself")
+    return read_task({"name": path.stem, **data, "file": name}, str(path))
 
 
 def read_task(data: dict[str, Any], where: str) -> Task:
@@ -401,6 +442,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "hardware.place_seeds": (1, 100),
     "hardware.stages": (0, 24),
     "hardware.inputs_per_clock": (0, 64),
+    "hardware.latency_us": (1e-3, 1e9),
+    "hardware.build_minutes": (0.1, 1e5),
 }
 
 _CHOICES = {"training.advantage": ADVANTAGES, "training.optimiser": OPTIMISERS,
@@ -425,6 +468,9 @@ def _check(task: Task, where: str) -> None:
         value = _setting(task, key)
         if value is not None and not low <= value <= high:
             raise ProjectError(f"{where}: {key} is {value}; it must lie in {low:g} … {high:g}")
+    fold = task.hardware.fold
+    if fold != "auto" and not (isinstance(fold, int) and 0 <= fold <= 256):
+        raise ProjectError(f"{where}: hardware.fold is {fold!r}; it is 0 … 256, or \"auto\"")
     for key, choices in _CHOICES.items():
         if (value := _setting(task, key)) not in choices:
             raise ProjectError(f"{where}: {key} is {value!r}; choose one of {', '.join(choices)}")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -20,7 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hls4rl.backend import Answer, Backend
-from hls4rl.contract import IntArray, ResultType
+from hls4rl.contract import FixedPoint, IntArray, ResultType
 from hls4rl.errors import ProjectError
 from hls4rl.export.check import check_observations
 from hls4rl.export.imported.original import Original
@@ -30,12 +29,14 @@ from hls4rl.export.network_writer import network_model
 from hls4rl.export.onnxruntime_backend import OnnxRuntimeBackend
 from hls4rl.export.qonnx_backend import QonnxBackend
 from hls4rl.hls_projects.evaluate import Comparison, require_equal
+from hls4rl.hls_projects.flow.core import build_core, expect
+from hls4rl.hls_projects.flow.estimate import resolved
 from hls4rl.hls_projects.fpga.parts import load_part
-from hls4rl.hls_projects.fpga.place import RESULT, build_for_clock
+from hls4rl.hls_projects.fpga.place import RESULT
 from hls4rl.hls_projects.hls.convert import write_project
 from hls4rl.hls_projects.hls.csim import CsimBackend, build_csim
-from hls4rl.hls_projects.simulation.pipelined import NetlistBackend, RtlBackend
-from hls4rl.network import plain
+from hls4rl.hls_projects.simulation.cores import open_netlist, open_rtl
+from hls4rl.journal import working
 from hls4rl.stage import Stage, contents, exclusive, write_json
 from hls4rl.task import Hardware
 
@@ -53,6 +54,8 @@ class ImportedBuild:
     model: Path
     hardware: Hardware
     root: Path
+    input_type: FixedPoint | None = None
+    """Of the observation, for models that don't quantise it themselves."""
 
     @cached_property
     def digest(self) -> str:
@@ -62,24 +65,27 @@ class ImportedBuild:
     @cached_property
     def original(self) -> Original:
         """The model, read and folded."""
-        return Original.load(self.model)
+        return Original.load(self.model, self.input_type)
 
     @property
     def directory(self) -> Path:
         """``<root>/onnx/<name>-<first digits of the file's hash>/``."""
         stem = re.sub(r"[^A-Za-z0-9]+", "-", self.model.stem).strip("-")[:40] or "model"
-        return self.root / FOLDER / f"{stem}-{self.digest[:8]}"
+        kind = "" if self.input_type is None else f"-{'s' if self.input_type.signed else 'u'}{self.input_type.bits}"
+        return self.root / FOLDER / f"{stem}{kind}-{self.digest[:8]}"
 
     def stages(self) -> Iterator[tuple[str, Stage, Callable[[Path], None]]]:
         """Name, directory and maker of each stage, in order; each one's inputs need the former made."""
-        settings, model = asdict(self.hardware), {"model": self.digest}
-        names = "strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part"
+        settings = asdict(self.hardware)
+        model = {"model": self.digest, "input": None if self.input_type is None else asdict(self.input_type)}
+        names = "strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part", "fold", "latency_us"
         onnx, hls, part = (self.directory / name for name in ("onnx", "hls4ml", self.hardware.part))
         yield "folding to integers, checked against the model's own execution", Stage(onnx, model), self._fold
         graph = model | {"onnx": contents(onnx)}
         written = graph | {key: settings[key] for key in names}
         yield "hls4ml project and C-simulation", Stage(hls, written), self._convert
-        placed = graph | {key: settings[key] for key in ("part", "clock_mhz", "place_seeds")}
+        settings_of_gates = "part", "clock_mhz", "place_seeds", "stages", "fold", "latency_us"
+        placed = graph | {key: settings[key] for key in settings_of_gates}
         yield "RTL, synthesis, place and route", Stage(part, placed), self._place
         checked = {"hardware": settings, "random": RANDOM_OBSERVATIONS, "built": [contents(hls), contents(part)]}
         yield "every backend on random and corner observations", Stage(
@@ -112,14 +118,12 @@ class ImportedBuild:
         write_json(directory / VERDICT, asdict(self.original.judged(self._rows)))
 
     def _convert(self, directory: Path) -> None:
-        write_project(self.directory / "onnx" / "policy.qonnx.onnx", self.hardware, directory)
+        hardware = resolved(self.original.folded.network, self.hardware)
+        write_project(self.directory / "onnx" / "policy.qonnx.onnx", hardware, directory)
         build_csim(directory)
 
     def _place(self, directory: Path) -> None:
-        hardware = self.hardware
-        build_for_clock(
-            plain(self.original.folded.network), hardware.part, hardware.clock_mhz, hardware.place_seeds, directory
-        )
+        build_core(self.original.folded.network, self.hardware, directory)
 
     def _report(self, directory: Path) -> None:
         observations = self.observations()
@@ -154,10 +158,10 @@ class ImportedBuild:
         place = self.directory
         backends: list[Backend] = [
             QonnxBackend(place / "onnx" / "policy.qonnx.onnx"), OnnxRuntimeBackend(place / "onnx" / "policy.onnx"),
-            CsimBackend(place / "hls4ml"), RtlBackend(place / self.hardware.part),
+            CsimBackend(place / "hls4ml"), open_rtl(place / self.hardware.part),
         ]
         if load_part(self.hardware.part).tools.models:
-            backends.append(NetlistBackend(place / self.hardware.part))
+            backends.append(open_netlist(place / self.hardware.part))
         return backends
 
     def _folding(self) -> dict[str, Any]:
@@ -175,8 +179,13 @@ class ImportedBuild:
         }
 
 
-def build_imported(model: Path, hardware: Hardware, root: Path, console: Console | None = None) -> Path:
+def build_imported(
+    model: Path, hardware: Hardware, root: Path, console: Console | None = None, input_type: FixedPoint | None = None
+) -> Path:
     """Everything from an imported QONNX model to the report; what is there already isn't made again.
+
+    Args:
+        input_type: of the observation, for models that don't quantise it themselves.
 
     Returns:
         Path of ``report/summary.json``.
@@ -188,7 +197,7 @@ def build_imported(model: Path, hardware: Hardware, root: Path, console: Console
     console = console or Console(quiet=True)
     if not model.is_file():
         raise ProjectError(f"{model}: no such file; give a QONNX model with ONNX=path/to/model.onnx")
-    build = ImportedBuild(model, hardware, root)
+    build = ImportedBuild(model, hardware, root, input_type)
     folding = build.original.folded  # what cannot be folded is told before anything is written
     ways = ", ".join(folding.ways) or "nothing"
     console.print(f"{escape(model.name)}: activations folded by {ways}", highlight=False)
@@ -197,10 +206,10 @@ def build_imported(model: Path, hardware: Hardware, root: Path, console: Console
             if stage.is_current:
                 console.print(f"  [dim]{name}: already done[/dim]")
                 continue
-            start = time.perf_counter()
-            with console.status(f"{name} …"), stage.build() as directory:
+            if maker == build._place and (expected := expect(folding.network, hardware)) is not None:
+                console.print(f"  expected: {expected}", highlight=False)
+            with working(console, name, build.directory), stage.build() as directory:
                 maker(directory)
-            console.print(f"  {name}: {time.perf_counter() - start:.1f} s")
     return build.directory / "report" / "summary.json"
 
 

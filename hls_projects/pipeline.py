@@ -6,7 +6,6 @@ policy → onnx → hls4ml (C-simulation) → <part> (RTL, netlist, bitstream) �
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,11 +19,12 @@ from hls4rl.hls_projects.cost import cost
 from hls4rl.hls_projects.evaluate import default_episodes, evaluate, require_equal
 from hls4rl.hls_projects.executors import EXECUTORS
 from hls4rl.hls_projects.summary import load_summary, returns_verdict, summarise
+from hls4rl.journal import working
 from hls4rl.plain import read_json
 from hls4rl.policy import PolicySpec
-from hls4rl.run import RUNS, Run
+from hls4rl.run import RUNS, Run, root_word
 from hls4rl.stage import METADATA, Stage, contents, digest, exclusive, write_json
-from hls4rl.task import Task
+from hls4rl.task import Hardware, Task
 from hls4rl.train import train_seed, train_seeds
 from hls4rl.train.progress import TrainingProgress
 from hls4rl.verdict import Verdict
@@ -36,10 +36,13 @@ TOOLS = ("open", "vitis")
 MAXIMUM_PIPELINE_WEIGHTS = 50_000
 """Of the first layer, as logic; alkaid and Yosys would take hours for more."""
 
-_HLS_SETTINGS = ("strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part", "inputs_per_clock")
-_PLACE_SETTINGS = ("part", "clock_mhz", "place_seeds", "stages", "inputs_per_clock")
-_LATER = ("stages", "inputs_per_clock")
+_HLS_SETTINGS = (
+    "strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part", "inputs_per_clock", "fold", "latency_us",
+)
+_PLACE_SETTINGS = ("part", "clock_mhz", "place_seeds", "stages", "inputs_per_clock", "fold", "latency_us")
+_LATER = ("stages", "inputs_per_clock", "fold", "latency_us", "build_minutes")
 """Settings that came after the first builds."""
+_DEFAULTS = Hardware()
 
 
 @dataclass(frozen=True)
@@ -81,24 +84,32 @@ class Build:
         export_policy(self.run.load_policy(), directory)
 
     def _convert(self, directory: Path) -> None:
+        from hls4rl.export.graph import read_network
+        from hls4rl.hls_projects.flow.estimate import resolved
         from hls4rl.hls_projects.hls.convert import write_project
         from hls4rl.hls_projects.hls.csim import build_csim
 
-        write_project(self.run.qonnx, self.task.hardware, directory)
+        write_project(self.run.qonnx, resolved(read_network(self.run.qonnx), _with_latency(self.task)), directory)
         build_csim(directory)
+
+    def announce(self, console: Console) -> None:
+        """Say what the core will come to before it is built.
+
+        Raises:
+            ProjectError: it is expected to take longer than ``hardware.build_minutes``.
+        """
+        from hls4rl.export.graph import read_network
+        from hls4rl.hls_projects.flow.core import expect
+
+        expected = expect(read_network(self.run.qonnx), _with_latency(self.task))
+        if expected is not None:
+            console.print(f"  expected: {expected}", highlight=False)
 
     def _place(self, directory: Path) -> None:
         from hls4rl.export.graph import read_network
-        from hls4rl.hls_projects.flow.streaming import build_stream
-        from hls4rl.hls_projects.fpga.place import build_for_clock
+        from hls4rl.hls_projects.flow.core import build_core
 
-        hardware = self.task.hardware
-        network = read_network(self.run.qonnx)
-        common = (network, hardware.part, hardware.clock_mhz, hardware.place_seeds, directory)
-        if hardware.inputs_per_clock:
-            build_stream(*common, hardware.inputs_per_clock)
-        else:
-            build_for_clock(*common, hardware.stages)
+        build_core(read_network(self.run.qonnx), _with_latency(self.task), directory)
 
     def _run_vendor(self, directory: Path) -> None:
         from hls4rl.hls_projects.hls.vitis import build_with_vitis
@@ -175,6 +186,8 @@ def synthesise(
     build = Build(task, run, tool, episodes or default_episodes(task), minimum_steps, selection)
     with exclusive(run.directory):
         for name, stage, maker in build.stages():
+            if maker == build._place and not stage.is_current:
+                build.announce(console)
             _make_stage(name, stage, maker, console)
         path = run.report / "summary.json"
         summary = load_summary(path)
@@ -208,7 +221,9 @@ def find_run(task: Task, spec: PolicySpec, choose_seed: bool, root: Path = RUNS)
     runs = [Run(replace(spec, seed=seed), root) for seed in seeds]
     built = [run for run in runs if run.policy.exists()]
     if not built:
-        raise ProjectError(f"no policy in {runs[0].directory}; run `make synth` for this ENV, METHOD, HIDDEN and SEED")
+        raise ProjectError(
+            f"no policy in {runs[0].directory}; run `make synth{root_word(root)}` for this ENV, METHOD, HIDDEN and SEED"
+        )
     complete = [run for run in built if (run.report / "summary.json").exists()]
     return (complete or built)[0]
 
@@ -217,7 +232,7 @@ def _check_width(task: Task, spec: PolicySpec) -> None:
     """Tell before training that an environment does not fit, or is too wide to come at once."""
     features, outputs = task.spaces
     units = next(iter(spec.hidden), outputs)
-    if features * units > MAXIMUM_PIPELINE_WEIGHTS and not task.hardware.inputs_per_clock:
+    if features * units > MAXIMUM_PIPELINE_WEIGHTS and not (task.hardware.inputs_per_clock or task.hardware.fold):
         raise ProjectError(
             f"task '{task.name}': {features} features by {units} units are too many weights for a core that "
             "takes all features at once; set hardware.inputs_per_clock, for instance to 4"
@@ -232,9 +247,21 @@ def _check_programs(task: Task) -> None:
     check_programs(load_part(task.hardware.part).tools)
 
 
+def _with_latency(task: Task) -> Hardware:
+    """The hardware settings; where units are to be chosen, with a latency of 1/20 of the environment's step."""
+    hardware = task.hardware
+    if hardware.fold != "auto" or hardware.latency_us is not None:
+        return hardware
+    environment = task.make()
+    per_second = float(environment.metadata.get("render_fps") or 50)
+    environment.close()
+    return replace(hardware, latency_us=1e6 / per_second / 20)
+
+
 def _hardware(task: Task) -> dict[str, Any]:
     # A setting that came later is left out at its default, so that what was built before stays current.
-    return {key: value for key, value in asdict(task.hardware).items() if key not in _LATER or value}
+    settings, defaults = asdict(task.hardware), asdict(_DEFAULTS)
+    return {key: value for key, value in settings.items() if key not in _LATER or value != defaults[key]}
 
 
 def _train(
@@ -253,7 +280,5 @@ def _make_stage(name: str, stage: Stage, maker: Callable[[Path], None], console:
     if stage.is_current:
         console.print(f"  [dim]{name}: already done[/dim]")
         return
-    start = time.perf_counter()
-    with console.status(f"{name} …"), stage.build() as directory:
+    with working(console, name, stage.directory.parent), stage.build() as directory:
         maker(directory)
-    console.print(f"  {name}: {time.perf_counter() - start:.1f} s")

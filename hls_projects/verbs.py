@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from hls4rl.cli import print_result
+from hls4rl.contract import read_type
+from hls4rl.errors import ProjectError
 from hls4rl.hls_projects import pipeline, summary
 from hls4rl.hls_projects.evaluate import default_episodes, require_equal
 from hls4rl.hls_projects.evaluate import evaluate as compare
@@ -32,6 +34,12 @@ Onnx = Annotated[
 ]
 
 
+InputType = Annotated[
+    str | None,
+    option("--input", "With --onnx: the observation's type, as 'ap_fixed<16,6>', where the model doesn't quantise it."),
+]
+
+
 @dataclass(frozen=True)
 class BuildOptions(PolicyOptions):
     """A policy, and the FPGA and clock that it is built for."""
@@ -50,6 +58,7 @@ class BuildOptions(PolicyOptions):
 @grouped
 def synth(
     build: BuildOptions, tool: Tool = "open", episodes: Episodes = None, onnx: Onnx = None,
+    input_type: InputType = None,
 ) -> None:
     """Train (where needed), export, convert, C-simulate, place and route; verify every stage; print the figures.
 
@@ -64,11 +73,14 @@ def synth(
       hls4rl synth --env acrobot --method compression --hidden 64
       hls4rl synth --env ./mine.toml --set 'observation.bits=4 hardware.stages=2' --clock-mhz 100
       hls4rl synth --onnx policy.onnx --part ice40-up5k --clock-mhz 12
+      hls4rl synth --onnx classifier.onnx --input 'ap_fixed<16,6>'
     """
     task, spec = build.read()
     if onnx is not None:
-        _build_onnx(onnx, task, build.root)
+        _build_onnx(onnx, task, build.root, input_type)
         return
+    if input_type is not None:
+        raise ProjectError("--input names the type of an imported model's observation; give the model with --onnx")
     result = pipeline.synthesise(
         task, spec, choose_seed=build.seed is None, root=build.root, tool=tool, episodes=episodes, console=CONSOLE
     )
@@ -76,11 +88,12 @@ def synth(
     print_result(result.path)
 
 
-def _build_onnx(model: Path, task: Task, root: Path) -> None:
+def _build_onnx(model: Path, task: Task, root: Path, input_type: str | None) -> None:
+    kind = None if input_type is None else read_type(input_type)
     # torch, ONNX Runtime and QONNX take seconds to import; mistakes need none of them.
     from hls4rl.hls_projects.imported import build_imported, print_imported
 
-    path = build_imported(model, task.hardware, root, CONSOLE)
+    path = build_imported(model, task.hardware, root, CONSOLE, kind)
     print_imported(path, CONSOLE)
     print_result(path)
 

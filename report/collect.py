@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,21 @@ from hls4rl.hls_projects.prove.claims import CERTIFICATE
 from hls4rl.hls_projects.summary import KEYS, load_summary
 from hls4rl.policy import Policy
 from hls4rl.report import words
-from hls4rl.report.commands import commands, environment_word
+from hls4rl.report.commands import building, commands, environment_word
 from hls4rl.report.episode import MOST_FEATURES, record
 from hls4rl.report.points import points, tried
-from hls4rl.report.sources import EXPLORED, TRAINING, built_runs, read_result, read_stage, sibling_seeds, task_of
+from hls4rl.report.sources import (
+    EXPLORED,
+    TRAINING,
+    built_runs,
+    read_result,
+    read_stage,
+    sibling_seeds,
+    task_of,
+    unbuilt_runs,
+)
 from hls4rl.report.vendor import cross_check
-from hls4rl.run import Run
+from hls4rl.run import Run, root_word
 from hls4rl.stage import digest, require_unchanged
 from hls4rl.train.selection import EVALUATION_SEED
 
@@ -39,25 +49,28 @@ def collect_task(directory: Path) -> dict[str, Any]:
         ProjectError: a file is missing or damaged; the message names it.
     """
     explored = read_result(directory / EXPLORED, "run `make explore` again")
-    policies = [_policy(run, environment_word(directory.name, explored)) for run in built_runs(directory)]
-    solved = policies[0]["solved_from"] if policies else (explored or {})["solved"]
+    root = root_word(directory.parent)
+    policies = [_policy(run, explored) for run in built_runs(directory)]
+    word = environment_word(directory.name, explored, task_of(directory / policies[0]["name"]) if policies else None)
+    solved = policies[0]["solved_from"] if policies else (explored or {}).get("solved")
     policies.sort(key=lambda item: (item["solves"] is False, item["figures"]["lut"] or 0))
     return {
         "task": directory.name,
-        "environment": policies[0]["environment"] if policies else f"task {(explored or {})['environment']}",
+        "environment": policies[0]["environment"] if policies else f"task {word}",
         "solved_from": solved,
         "policies": policies,
         "trials": tried(explored),
-        "points": points(policies, explored, solved),
+        "points": points(policies, explored, solved, root),
+        "unbuilt": [_unbuilt(run, explored) for run in unbuilt_runs(directory)],
         "energy_assumptions": list(words.ENERGY_ASSUMPTIONS),
         "commands": [
-            {"figure": "this page", "command": "make report"},
-            {"figure": "the front", "command": f"make explore ENV={environment_word(directory.name, explored)}"},
+            {"figure": "this page", "command": f"make report{root}"},
+            {"figure": "the front", "command": f"make explore ENV={shlex.quote(word)}{root}"},
         ],
     }
 
 
-def _policy(run: Path, environment: str) -> dict[str, Any]:
+def _policy(run: Path, explored: Mapping[str, Any] | None) -> dict[str, Any]:
     made = Run.at(run)
     task, policy, report = task_of(run), made.load_policy(), made.verified(made.report)
     training, summary = read_stage(run / "policy", TRAINING), load_summary(report / "summary.json")
@@ -94,7 +107,18 @@ def _policy(run: Path, environment: str) -> dict[str, Any]:
         "episode": record(task, policy, EVALUATION_SEED),
         "board": {key: board[key] for key in _BOARD} if board else None,
         "vendor": cross_check(made, placed, task.hardware),
-        "commands": commands(training["spec"], task, environment, board is not None),
+        "commands": commands(
+            training["spec"], task, environment_word(task.name, explored, task), board is not None, made.root
+        ),
+    }
+
+
+def _unbuilt(run: Path, explored: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A policy that is trained, and not built yet."""
+    training = read_stage(run / "policy", TRAINING)
+    return {
+        "name": run.name, "greedy_return": training["greedy_return"], "solved": training["solved"],
+        "command": building(training["spec"], environment_word(run.parent.name, explored), run.parent.parent),
     }
 
 

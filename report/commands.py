@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from hls4rl.errors import ProjectError
 from hls4rl.policy import hidden_text
+from hls4rl.run import RUNS, root_word
 from hls4rl.task import Task, load_task, task_names
 
 _OPTIONS = {"bits": 8, "clusters": 8, "percentile": 50.0, "activation_bits": 0}
 
 
-def commands(spec: Mapping[str, Any], task: Task, environment: str, board_tried: bool) -> list[dict[str, str]]:
+def commands(
+    spec: Mapping[str, Any], task: Task, environment: str, board_tried: bool, root: Path = RUNS
+) -> list[dict[str, str]]:
     """What to type for each kind of figure: ``figure`` and ``command``.
 
     Args:
@@ -21,12 +25,14 @@ def commands(spec: Mapping[str, Any], task: Task, environment: str, board_tried:
         task: with the settings that the run was made with.
         environment: the task as a command line names it.
         board_tried: whether a board, simulated or not, drove the environment.
+        root: where the runs lie.
     """
-    policy = _policy(spec, task, environment)
+    policy = _policy(spec, task, environment) + root_word(root)
+    every_seed = _policy({**spec, "seed": None}, task, environment) + root_word(root)
     part = f" PART={task.hardware.part}"
     lines = [
         ("all of them", f"make synth{policy}{_build(task, environment)}"),
-        ("training curve, all seeds", f"make train{_policy({**spec, 'seed': None}, task, environment)}"),
+        ("training curve, all seeds", f"make train{every_seed}"),
         ("equality of the stages", f"make evaluate{policy}{part} BACKEND=all"),
         *([] if task.hardware.inputs_per_clock else [("proof", f"make prove{policy}{part}")]),
         ("the vendor's figures", f"make synth{policy}{_build(task, environment)} TOOL=vitis"),
@@ -36,21 +42,32 @@ def commands(spec: Mapping[str, Any], task: Task, environment: str, board_tried:
     return [{"figure": figure, "command": command} for figure, command in lines]
 
 
-def environment_word(name: str, explored: Mapping[str, Any] | None) -> str:
-    """What ``ENV=`` is to be for the task ``name``."""
-    if name in task_names():
+def environment_word(name: str, explored: Mapping[str, Any] | None, task: Task | None = None) -> str:
+    """What ``ENV=`` is to be for the task ``name``: what the user wrote when it was built, or searched."""
+    if task is not None and task.file:
+        return task.file
+    if name in task_names() or explored is None:
         return name
-    return str(explored["environment"]) if explored else f"path/to/{name}.toml"
+    return str(explored["environment"])
+
+
+def building(spec: Mapping[str, Any], environment: str, root: Path) -> str:
+    """What builds a policy that is only trained so far."""
+    if spec.get("variant"):  # which settings these were stands in a run's metadata, once it is built
+        return "make synth with the SET that it was trained with"
+    return f"make synth{_words(spec, environment)}{root_word(root)}"
 
 
 def _policy(spec: Mapping[str, Any], task: Task, environment: str) -> str:
+    changed = _changes(task, environment)
+    return _words(spec, environment) + (f" SET={shlex.quote(changed)}" if changed else "")
+
+
+def _words(spec: Mapping[str, Any], environment: str) -> str:
     words = {"ENV": environment, "METHOD": spec["method"], "HIDDEN": hidden_text(tuple(spec["hidden"]))}
     words |= {key.upper(): f"{spec[key]:g}" for key, usual in _OPTIONS.items() if spec.get(key, usual) != usual}
     if spec["seed"] is not None:
         words["SEED"] = spec["seed"]
-    changed = _changes(task, environment)
-    if changed:
-        words["SET"] = changed
     return "".join(f" {key}={shlex.quote(str(value))}" for key, value in words.items())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import io
 import os
 import warnings
@@ -16,7 +15,7 @@ from PIL import Image
 from hls4rl.contract import Argmax, FloatArray
 from hls4rl.integer_backend import IntegerBackend
 from hls4rl.policy import Policy
-from hls4rl.task import Task
+from hls4rl.task import CannotDrawError, Task
 
 MOST_FEATURES = 64
 """Of an observation that is shown feature by feature; of pixels only the number above and below zero."""
@@ -93,20 +92,19 @@ def pictures(task: Task, episode: dict[str, Any]) -> list[dict[str, Any]]:
     Empty where the environment cannot draw itself.
     """
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-    options = {**task.environment_options, "render_mode": "rgb_array"}
     wanted = set(np.linspace(0, episode["steps"] - 1, FRAMES).round().astype(int).tolist())
     frames = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pygame's own, about the packaging library that it imports
         try:
-            env = dataclasses.replace(task, environment_options=options).make()
+            env = task.make_drawn()
             env.reset(seed=episode["seed"])
             for step, action in enumerate(episode["actions"]):
                 if step in wanted:
                     frames.append({"step": step, "png": _png(env.render())})
                 env.step(task.actions.decode(np.array(action, dtype=np.int64)))
             env.close()
-        except gym.error.DependencyNotInstalled:
+        except (gym.error.DependencyNotInstalled, CannotDrawError):
             return []
     return frames
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hls4rl.studies.explore.front import Point, dominated, point_of
+from hls4rl.studies.explore.front import Point, dominated
 from hls4rl.train.methods import METHODS
 
 KEYS = ("return", "lut", "latency_ns", "energy_pj")
@@ -13,19 +13,22 @@ KEYS = ("return", "lut", "latency_ns", "energy_pj")
 
 
 def points(
-    policies: Sequence[Mapping[str, Any]], explored: Mapping[str, Any] | None, solved: float | None
+    policies: Sequence[Mapping[str, Any]], explored: Mapping[str, Any] | None, solved: float | None, root: str = ""
 ) -> list[dict[str, Any]]:
     """All designs, placed for timing.
 
     ``front`` says which are dominated by no other for the same part. Of equal ones only the first is on the front;
     ``equals`` counts the others.
+
+    Args:
+        root: what each searched point's command has to end in (:func:`hls4rl.run.root_word`).
     """
     found = [_of_policy(policy, solved) for policy in policies]
-    found += [_of_trial(trial) for trial in (explored or {}).get("trials", ()) if trial["status"] == "placed"]
+    found += [_of_trial(trial, root) for trial in (explored or {}).get("trials", ()) if trial["status"] == "placed"]
     found = [point for point in found if None not in [point[key] for key in KEYS]]
     twins: dict[tuple[str, Point], list[dict[str, Any]]] = {}
     for point in found:
-        twins.setdefault((point["part"], point_of(point)), []).append(point)
+        twins.setdefault((point["part"], _worth(point)), []).append(point)
     for (part, worth), (first, *others) in twins.items():
         rivals = [other for rival_part, other in twins if rival_part == part]
         first.update(front=not dominated(worth, rivals), equals=len(others))
@@ -42,6 +45,11 @@ def tried(explored: Mapping[str, Any] | None) -> dict[str, int]:
     return counts
 
 
+def _worth(point: Mapping[str, Any]) -> Point:
+    """What the point is worth to a reader: by its measured return, not by the validation that a search goes by."""
+    return Point(*(point[key] for key in KEYS))
+
+
 def _of_policy(policy: Mapping[str, Any], solved: float | None) -> dict[str, Any]:
     figures, spec = policy["figures"], policy["spec"]
     mean = figures["return_netlist"] if figures["return_netlist"] is not None else figures["return_software"]
@@ -54,10 +62,11 @@ def _of_policy(policy: Mapping[str, Any], solved: float | None) -> dict[str, Any
     }
 
 
-def _of_trial(trial: Mapping[str, Any]) -> dict[str, Any]:
-    same = ("method", "hidden", "seed", "input_bits", "part", "cycles", *KEYS, "solved", "command")
+def _of_trial(trial: Mapping[str, Any], root: str) -> dict[str, Any]:
+    same = ("method", "hidden", "seed", "input_bits", "part", "cycles", *KEYS, "solved")
     return {
         "origin": "explored", "label": f"trial {trial['number']}: {trial['run']}",
         "bits": METHODS[trial["method"]].weight_bits or trial["bits"], **{key: trial[key] for key in same},
+        "command": trial["command"] + root,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +53,17 @@ def built_runs(directory: Path) -> list[Path]:
     return sorted(path.parent.parent for path in directory.glob("*/report/summary.json"))
 
 
+def unbuilt_runs(directory: Path) -> list[Path]:
+    """The runs of a task's directory that are trained, and of which neither they nor another seed is built."""
+    built = {_any_seed(path) for path in built_runs(directory)}
+    trained = sorted(path.parent.parent for path in directory.glob("*-s*/policy/training.json"))
+    return [path for path in trained if _any_seed(path) not in built]
+
+
 def task_directories(root: Path) -> list[Path]:
     """The directories below ``root`` that have something to report, by name."""
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    return [path for path in folders if built_runs(path) or (path / EXPLORED).exists()]
+    return [path for path in folders if built_runs(path) or unbuilt_runs(path) or (path / EXPLORED).exists()]
 
 
 def sibling_seeds(run: Path) -> dict[int, Path]:
@@ -78,6 +86,10 @@ def task_of(run: Path) -> Task:
     path = run / "metadata.json"
     found = read_checked(path, "run its `make synth` again")
     return read_task(found["task"], f"{path}: of another version; run its `make synth` again")
+
+
+def _any_seed(run: Path) -> str:
+    return re.sub(r"-s\d+", "", run.name)
 
 
 def _without_seed(training: dict[str, Any]) -> dict[str, Any]:

@@ -141,10 +141,26 @@ class QonnxGraph:
             self.node("Add", self._parameter(bias, bias_scale, 16.0) if bias_scale else bias)
         return self
 
+    @property
+    def tensor(self) -> str:
+        """Name of the last tensor."""
+        return self._tensor
+
     def constant(self, value: Any) -> str:
+        """Name of a float constant."""
+        return self.integer(value, np.float32)
+
+    def integer(self, value: Any, kind: Any) -> str:
+        """Name of a constant of another type."""
         name = f"c{len(self._constants)}"
-        self._constants[name] = np.array(value, dtype=np.float32)
+        self._constants[name] = np.array(value, dtype=kind)
         return name
+
+    def beside(self, kind: str, *inputs: str) -> str:
+        """A node on constants alone; the name of what it gives."""
+        output = f"t{len(self._nodes)}_beside"
+        self._nodes.append(helper.make_node(kind, list(inputs), [output], name=f"{kind}_{output}"))
+        return output
 
     def save(self, path: Path) -> Path:
         graph = helper.make_graph(

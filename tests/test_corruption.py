@@ -38,7 +38,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         policy = type(policy)(**{**vars(policy), "spec": PolicySpec(TASK, "binarynet", 2, seed)})
         run = Run(policy.spec, root)
         assert run.directory.name == name
-        with Stage(run.policy.parent, {"spec": policy.spec.to_json()}).build() as place:
+        with Stage(run.policy.parent, {"spec": policy.spec.to_inputs()}).build() as place:
             policy.save(place / run.policy.name)
         with Stage(run.onnx.parent, {"policy": digest(run.policy)}).build() as place:
             export_policy(policy, place)

@@ -77,7 +77,7 @@ def greedy_returns(
     """Returns of ``episodes`` greedy episodes; episode k starts as ``env.reset(seed=first_seed + k)`` does.
 
     Args:
-        task: one whose environment is compiled (``hls4rl.train.training.COMPILED``), with its usual options.
+        task: one whose environment is compiled (``hls4rl.train.trainers.kernel.COMPILED``), with its usual options.
         policy: with an integer contract.
         episodes: how many.
         first_seed: seed of the first one.

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import multiprocessing
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
@@ -17,12 +18,14 @@ from typing import Any
 import numpy as np
 
 from hls4rl.contract import Argmax
+from hls4rl.journal import SECONDS, note
 from hls4rl.policy import Policy, PolicySpec, load_policy
 from hls4rl.processes import worker_pool
 from hls4rl.run import RUNS
 from hls4rl.stage import Stage, exclusive, verified, write_json
 from hls4rl.task import Task
-from hls4rl.train.training import Standing, TrainingResult, load_trainer, resolve_trainer, train_policy
+from hls4rl.train.trainers import load_trainer, resolve_trainer
+from hls4rl.train.training import Standing, TrainingResult, train_policy
 from hls4rl.verdict import Verdict, interval
 
 VALIDATION_SEED = 1_000_000
@@ -60,7 +63,7 @@ def policy_inputs(task: Task, spec: PolicySpec, trainer: str = "auto") -> dict[s
     if network["activation"] == "relu":
         del network["activation"]
     return {
-        "spec": {**spec.to_json(), "hidden": spec.hidden[0] if len(spec.hidden) == 1 else list(spec.hidden)},
+        "spec": spec.to_inputs(),
         "environment": [task.environment, task.environment_options],
         "observation": observation,
         **({"wrappers": list(task.wrappers)} if task.wrappers else {}),
@@ -92,14 +95,32 @@ def train_seed(
     stage = policy_stage(task, spec, root, trainer)
     if not stage.is_current:
         load_trainer(task, spec, trainer)
-    with exclusive(stage.directory.parent):
+    run = stage.directory.parent
+    with exclusive(run):
         if not stage.is_current:
-            result = train_policy(task, spec, progress, trainer, stage.directory.parent)
+            result = train_policy(task, spec, _logged(run, progress), trainer, run)
             report = _report(task, result)
             with stage.build() as directory:
                 result.policy.save(directory / "policy.safetensors")
                 write_json(directory / "training.json", report)
     return stage.directory / "training.json"
+
+
+def _logged(
+    directory: Path, progress: Callable[[Standing], None] | None
+) -> Callable[[Standing], None]:
+    """``progress``, which also goes to the log of the run in ``directory``, now and then."""
+    last = -SECONDS
+
+    def told(standing: Standing) -> None:
+        nonlocal last
+        if time.monotonic() - last >= SECONDS or standing.episode >= standing.episodes:
+            last = time.monotonic()
+            note(directory, f"training: {standing}")
+        if progress is not None:
+            progress(standing)
+
+    return told
 
 
 def train_seeds(
@@ -138,7 +159,7 @@ def deployed_policy(task: Task, spec: PolicySpec, root: Path = RUNS) -> Policy:
         ProjectError: it isn't trained yet, or its file is damaged.
     """
     directory = policy_stage(task, spec, root).directory
-    verified(directory, "run `make train` again", spec=spec.to_json())
+    verified(directory, "run `make train` again", spec=spec.to_inputs())
     return load_policy(directory / "policy.safetensors")
 
 

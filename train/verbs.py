@@ -7,11 +7,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from hls4rl import registry
 from hls4rl.cli import print_result
 from hls4rl.options import PolicyOptions, grouped
 from hls4rl.plain import read_json
 from hls4rl.task import with_settings
 from hls4rl.verdict import Verdict
+
+TRAINER_NAMES = ("auto", *registry.names("hls4rl.train.trainers"))
 
 
 @grouped
@@ -19,7 +22,7 @@ def train(
     policy: PolicyOptions,
     episodes: Annotated[int | None, typer.Option(help="Training episodes, instead of the task's setting.")] = None,
     trainer: Annotated[
-        str, typer.Option(help="auto, reference or kernel; auto takes the compiled kernel where it knows the task.")
+        str, typer.Option(help=f"One of {', '.join(TRAINER_NAMES)}; auto: the quickest that can.")
     ] = "auto",
 ) -> None:
     """Train a quantised policy with vanilla policy gradient.

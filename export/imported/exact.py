@@ -201,6 +201,8 @@ class ExactLayer:
     """Where it lies in the graph, for messages."""
     weight: IntArray
     """Shape (outputs, inputs)."""
+    columns: tuple[int, ...]
+    """Of each input: the number of its integer. The observation's come first, then each layer's in turn."""
     gain: tuple[Fraction, ...]
     """Of each output: the value of one unit of its sum; positive."""
     offset: tuple[Fraction, ...]
@@ -251,11 +253,13 @@ class Observation:
     scale: Fraction
     type: FixedPoint
     features: int
+    declared: bool = False
+    """Whether its user named the type, since the graph doesn't: the graph's own input is what the host has rounded."""
 
 
 @dataclass(frozen=True, eq=False)
 class ExactNetwork:
-    """A chain of such layers."""
+    """Such layers, each of which takes integers of those before it."""
 
     input: Observation
     layers: tuple[ExactLayer, ...]

@@ -12,6 +12,7 @@ each step at exactly the same sum is taken:
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,9 +21,19 @@ from functools import cache
 
 import numpy as np
 
-from hls4rl.contract import IntArray, MultiplyShift, ResultType, Sign, is_power_of_two
+from hls4rl.contract import (
+    CONTINUOUS,
+    ONE_CHOICE,
+    FixedPoint,
+    IntArray,
+    MultiplyShift,
+    ResultType,
+    Sign,
+    is_power_of_two,
+)
 from hls4rl.errors import ProjectError
 from hls4rl.export.imported.exact import SIGN, Affine, AmbiguousError, Clip, Curve, ExactLayer, ExactNetwork, Levels
+from hls4rl.export.imported.schedule import chain
 from hls4rl.export.imported.tensors import common_unit
 from hls4rl.network import IntegerNetwork, Layer, activate
 
@@ -35,8 +46,10 @@ _STEPS = 1 << 16
 _SMALL = 6  # bits of a factor that weights are multiplied by
 _MULTIPLIER_BITS = 40
 _ONE = Fraction(1)
+_NEAR = Fraction(1, 1 << 150)
 _PRODUCT_BITS = 51  # so that a float64 holds them, and the sums
 _CHUNK = 1 << 18
+_OUTPUT_BITS = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,24 +65,28 @@ class Folded:
     """False where only the actions are those of the original: real biases that no common grid holds."""
     ways: tuple[str, ...]
     """How each activation was built: shift, sign, multiplier, multiply-shift or thermometer."""
+    values: tuple[tuple[Fraction, Fraction], ...] = ()
+    """Of a continuous policy: what one unit of each output is worth, and an output of 0. The host applies it."""
 
 
-def fold(exact: ExactNetwork, name: str) -> Folded:
+def fold(exact: ExactNetwork, name: str, continuous: bool = False) -> Folded:
     """The integer network that gives the actions of ``exact`` for every observation, and its logits in their unit.
 
     Args:
         name: of the file, for messages.
+        continuous: the outputs are an action's dimensions, and not logits.
 
     Raises:
         ProjectError: a layer cannot be folded exactly; the message names its node and the remedy.
     """
-    return _Folder(exact, name).run()
+    return _Folder(exact, name, continuous).run()
 
 
 class _Folder:
-    def __init__(self, exact: ExactNetwork, name: str) -> None:
+    def __init__(self, exact: ExactNetwork, name: str, continuous: bool) -> None:
         self._name, self._value, self._base = name, exact.value[0], exact.base[0]
-        self._pending = list(exact.layers)
+        self._continuous = continuous
+        self._pending = list(chain(exact, name))
         kind, scale = exact.input.type, float(exact.input.scale)
         # Powers of two stay what they are, so that a model that needs no folding keeps its units.
         keeps = is_power_of_two(scale) and abs(_exponent(scale)) <= _BIAS_BITS
@@ -83,15 +100,34 @@ class _Folder:
         """Layer by layer; a thermometer rewrites the one after it, or adds one that adds its signs up."""
         while self._pending:
             layer = _simplified(self._pending.pop(0))
+            if layer.levels is None and self._continuous:
+                return self._outputs(layer)
             if layer.levels is None:
                 value, is_exact = self._logits(layer)
                 base = self._base if is_exact else Fraction(0)
                 return Folded(self._network(), value * self._value, base, is_exact, tuple(self._ways))
             self._activation(layer, layer.levels)
-        return Folded(self._network(), self._value, self._base, True, tuple(self._ways))
+        values = ((self._value, self._base),) * len(self._layers[-1].weight) if self._continuous else ()
+        return Folded(self._network(), self._value, self._base, True, tuple(self._ways), values)
 
     def _network(self) -> IntegerNetwork:
-        return IntegerNetwork(self._input, tuple(self._layers))
+        return IntegerNetwork(self._input, tuple(self._layers), CONTINUOUS if self._continuous else ONE_CHOICE)
+
+    def _outputs(self, layer: ExactLayer) -> Folded:
+        """The sums of a continuous policy's last layer, whole; the host gives each its scale and offset."""
+        if not layer.exact:
+            raise self._refusal(layer, "gives actions in irrational units; leave its BatchNormalization out")
+        first, last = layer.range(*self._reach)
+        bits = 1 + max(1, abs(int(first.min())), abs(int(last.max()))).bit_length()
+        if bits > _OUTPUT_BITS:
+            raise self._refusal(layer, f"gives actions of {bits} bits; quantise the output, or take fewer bits")
+        values = tuple(
+            (gain * self._value, offset * self._value + self._base)
+            for gain, offset in zip(layer.gain, layer.offset, strict=True)
+        )
+        nothing = np.zeros(len(values), dtype=np.int64)
+        self._add(layer, layer.weight, 0, nothing, 0, FixedPoint(bits, bits), "FLOOR", "logits")
+        return Folded(self._network(), Fraction(1), Fraction(0), True, tuple(self._ways), values)
 
     def _activation(self, layer: ExactLayer, levels: Levels) -> None:
         if levels.rounding == SIGN:
@@ -215,14 +251,20 @@ class _Folder:
     def _logits(self, layer: ExactLayer) -> tuple[Fraction, bool]:
         unit = common_unit(layer.gain)
         factors = [int(gain / unit) for gain in layer.gain]
-        if not layer.exact or max(factors).bit_length() > _MANTISSA:
+        if (not layer.exact and len(set(layer.gain)) > 1) or max(factors).bit_length() > _MANTISSA:
             raise self._refusal(
                 layer, "gives logits in units that differ from output to output; "
                 "take one weight scale for the last layer, without BatchNormalization"
             )
         weight = layer.weight * np.array(factors, dtype=np.int64)[:, None]
         offsets = [offset / unit for offset in layer.offset]
-        for biases, fraction, is_exact in (_on_a_grid(offsets), _in_order(offsets)):
+        if not layer.exact:  # the same irrational scale for all: what it adds to all alike changes no order
+            offsets = [offset - offsets[0] for offset in offsets] if len(offsets) > 1 else offsets
+            parts = sorted({offset - math.floor(offset) for offset in offsets} | {Fraction(0), Fraction(1)})
+            if any(after - before < _NEAR for before, after in itertools.pairwise(parts)):
+                raise self._refusal(layer, "has biases that differ by less than their rounding; change one a little")
+        grids = [_on_a_grid(offsets)] if layer.exact else []
+        for biases, fraction, is_exact in (*grids, _in_order(offsets)):
             if _fits(weight, np.array(biases, dtype=object)):
                 self._add(layer, weight, 0, np.array(biases, dtype=np.int64), fraction, None, "FLOOR", "logits")
                 return unit / 2**fraction, is_exact
@@ -416,7 +458,9 @@ def _simplest(least: int, most: int) -> int:
 def _identity(node: str, count: int) -> ExactLayer:
     """A last layer that hands on its ``count`` inputs."""
     weight = np.eye(count, dtype=np.int64)
-    return ExactLayer(node, weight, (Fraction(1),) * count, (Fraction(0),) * count, ((),) * count, None)
+    return ExactLayer(
+        node, weight, tuple(range(count)), (Fraction(1),) * count, (Fraction(0),) * count, ((),) * count, None
+    )
 
 
 def _over_units(layer: ExactLayer, owner: IntArray, base: IntArray) -> ExactLayer:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import onnx
 
 from hls4rl.errors import ProjectError
 from hls4rl.export.imported.constants import Constants
-from hls4rl.export.imported.exact import ExactLayer, Levels, Tail
+from hls4rl.export.imported.exact import Curve, ExactLayer, Levels, Tail
 from hls4rl.export.imported.quantisers import Exact, Quantiser, read_quantiser
 from hls4rl.export.imported.tensors import Tensor
 
@@ -14,8 +17,8 @@ from hls4rl.export.imported.tensors import Tensor
 class Graph:
     """What the operators of a graph work on."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, output: str) -> None:
+        self.name, self.output = name, output
         self.constants = Constants(self.refusal)
         self.raw: dict[str, Tensor] = {}
         """The observation before its quantiser."""
@@ -23,7 +26,7 @@ class Graph:
         """Those that depend on the quantised observation."""
         self.layers: list[ExactLayer] = []
         self.ranges: list[Levels] = []
-        """Of the observation's integers, and of what each layer ends in."""
+        """Of each integer: first the observation's, then those that each layer ends in."""
         self._ended: dict[str, Tensor] = {}
 
     def integers(self, name: str) -> Tensor:
@@ -42,18 +45,23 @@ class Graph:
         if any(tail is None for tail in tails):
             raise ValueError("takes sums that no Quant has cut; quantise the layer before it")
         ends = [tail for tail in tails if tail is not None]
-        if len({tail.levels for tail in ends}) > 1:
-            raise ValueError("takes integers of several ranges or roundings at once; quantise them alike")
-        if tensor.source != len(self.ranges) - 1:
-            raise ValueError("takes what another layer took already; only chains of layers are supported")
-        layer, levels = tensor.oriented(), ends[0].levels
-        self.layers.append(ExactLayer(
-            layer.node, layer.weight, layer.gain, layer.offset, tuple(tail.before for tail in ends), levels, layer.blur,
-            layer.rough,
-        ))
-        self.ranges.append(levels)
-        made = Tensor.integers(tensor.shape, tensor.node, len(self.ranges) - 1)
+        numbers = np.zeros(len(tensor), dtype=np.int64)
+        for levels in dict.fromkeys(tail.levels for tail in ends):  # one layer for each kind of levels
+            places = np.array([index for index, tail in enumerate(ends) if tail.levels == levels])
+            part = tensor.taken(places)
+            numbers[places] = np.arange(len(places)) + len(self.ranges)
+            self.add(part, tuple(ends[index].before for index in places), levels)
+        made = Tensor.integers(tensor.shape, tensor.node, 0).taken(np.arange(len(tensor)).reshape(tensor.shape))
+        made = replace(made, picks=tuple(numbers.tolist()))
         return made.scaled([tail.gain for tail in ends], [tail.offset for tail in ends])
+
+    def add(self, tensor: Tensor, curves: tuple[tuple[Curve, ...], ...], levels: Levels | None) -> None:
+        """End a layer: its sums, what lies over them, and the quantiser, if there is one."""
+        layer = tensor.oriented()
+        self.layers.append(ExactLayer(
+            layer.node, layer.weight, layer.columns, layer.gain, layer.offset, curves, levels, layer.blur, layer.rough
+        ))
+        self.ranges += [levels] * len(layer) if levels is not None else []
 
     def quantiser(self, node: onnx.NodeProto, rank: int) -> Quantiser:
         """What a quantiser does to a tensor of ``rank`` axes."""

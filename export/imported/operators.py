@@ -11,9 +11,9 @@ import onnx
 from onnx import TensorProto
 
 from hls4rl.export.imported.constants import shaped
-from hls4rl.export.imported.exact import Clip, Curve, Leaky, Rounded, Smooth, root
+from hls4rl.export.imported.exact import ROUNDINGS, Clip, Curve, Leaky, Levels, Rounded, Smooth, root
 from hls4rl.export.imported.graph import Graph
-from hls4rl.export.imported.quantisers import QUANTISERS, Exact, along, attributes
+from hls4rl.export.imported.quantisers import DOMAINS, QUANTISERS, Exact, along, attributes
 from hls4rl.export.imported.tensors import FallingError, Tensor
 
 _MOVES = ("Identity", "Dropout", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Gather", "Slice")
@@ -28,13 +28,15 @@ def made(graph: Graph, node: onnx.NodeProto) -> Tensor:
         ProjectError: something that no layer has; the message names the node and what to do.
     """
     kind = node.op_type
+    if node.domain in _STANDARD and sum(name in graph.tensors for name in node.input) > 1:
+        return _joined(graph, node)
     tensor, first = _operand(graph, node)
     if kind in QUANTISERS:
         return graph.quantised(node, tensor)
     elsewhere = moved(graph, node, tensor)
     if elsewhere is not None:
         return elsewhere
-    how = _OPERATORS.get(kind) if node.domain in _STANDARD else None
+    how = _truncated if kind == "Trunc" else _OPERATORS.get(kind) if node.domain in _STANDARD else None
     if how is None:
         raise graph.refusal(
             node, "is not supported; a layer is MatMul or Gemm, a bias, BatchNormalization, "
@@ -49,13 +51,29 @@ def made(graph: Graph, node: onnx.NodeProto) -> Tensor:
         raise graph.refusal(node, str(error)) from error
 
 
+def _joined(graph: Graph, node: onnx.NodeProto) -> Tensor:
+    """Two branches of the network, or more."""
+    if any(name not in graph.tensors for name in node.input) or node.op_type not in ("Add", "Sub", "Concat"):
+        raise graph.refusal(
+            node, "joins branches of the network in a way that no layer has; Add, Sub and Concat of quantised "
+            "tensors are supported"
+        )
+    try:
+        parts = [graph.integers(name) if graph.tensors[name].is_curved else graph.tensors[name] for name in node.input]
+        if node.op_type == "Concat":
+            return Tensor.joined(parts, int(attributes(node)["axis"]))
+        return parts[0].plus(_times(graph, parts[1], Fraction(-1)) if node.op_type == "Sub" else parts[1])
+    except ValueError as error:
+        raise graph.refusal(node, str(error)) from error
+
+
 def _operand(graph: Graph, node: onnx.NodeProto) -> tuple[Tensor, bool]:
     """The one input that depends on the observation, and whether it is the first."""
     places = [index for index, name in enumerate(node.input) if name in graph.tensors]
     if any(name in graph.raw for name in node.input):
         raise graph.refusal(node, "takes the raw observation besides the quantised one; quantise it once, first")
     if len(places) != 1:
-        raise graph.refusal(node, "joins two branches of the network; only chains of layers are supported")
+        raise graph.refusal(node, "joins two branches of the network, which only Add, Sub and Concat may do")
     if places[0] and node.op_type in QUANTISERS:
         raise graph.refusal(node, "takes its scale, zero point or bits from the network; make them constants")
     return graph.tensors[node.input[places[0]]], places[0] == 0
@@ -156,25 +174,61 @@ def _cast(graph: Graph, node: onnx.NodeProto, tensor: Tensor, first: bool) -> Te
     if to not in _INTEGER_CASTS:
         raise ValueError(f"casts to {TensorProto.DataType.Name(to)}, which changes values in a way that no layer "
                          "has; leave the Cast away")
-    if _largest(graph, tensor) >= 1 << _INTEGER_CASTS[to]:
+    if max(map(abs, _range(graph, tensor))) >= 1 << _INTEGER_CASTS[to]:
         raise ValueError("casts values that may be too large for an integer; clip them first")
     return tensor.through(Rounded("DOWN"))
 
 
-def _largest(graph: Graph, tensor: Tensor) -> Fraction:
-    """Magnitude that no element exceeds."""
-    source, oriented = graph.ranges[tensor.source], tensor.oriented()
-    products = np.stack([oriented.weight * source.low, oriented.weight * source.high])
+def _range(graph: Graph, tensor: Tensor) -> tuple[Fraction, Fraction]:
+    """What no element leaves."""
+    oriented = tensor.oriented()
+    lows, highs = (
+        np.array([getattr(graph.ranges[number], end) for number in oriented.columns]) for end in ("low", "high")
+    )
+    products = np.stack([oriented.weight * lows, oriented.weight * highs])
     first, last = products.min(axis=0).sum(axis=1), products.max(axis=0).sum(axis=1)
-    largest = Fraction(0)
+    lowest = highest = Fraction(0)
     for index, curves in enumerate(oriented.curves):
         slack = oriented.blur[index] + 1
         low = oriented.gain[index] * int(first[index]) + oriented.offset[index] - slack
         high = oriented.gain[index] * int(last[index]) + oriented.offset[index] + slack
         for curve in curves:
             low, high = curve(low, high)
-        largest = max(largest, abs(low), abs(high))
-    return largest
+        lowest, highest = min(lowest, low), max(highest, high)
+    return lowest, highest
+
+
+def _truncated(graph: Graph, node: onnx.NodeProto, tensor: Tensor, first: bool) -> Tensor:
+    """QONNX's Trunc, in its first version (5 inputs) and its second (6)."""
+    if not first or node.domain not in DOMAINS:
+        raise ValueError("takes its parameters from the network, or is not QONNX's; export constants")
+    scale, zero, bits, *more = (_single(graph, node, index) for index in range(1, len(node.input)))
+    rounding, values = str(attributes(node).get("rounding_mode", "FLOOR")).upper(), attributes(node)
+    if rounding not in ROUNDINGS or scale <= 0 or len(more) not in (1, 2):
+        raise ValueError(f"rounds by {rounding}, or has no scale and bits; supported: {', '.join(ROUNDINGS)}")
+    count = len(tensor)
+    steps = tensor.scaled([1 / scale] * count, [zero] * count).through(Rounded("ROUND"))
+    if len(more) == 1:
+        divisor, unit, back = Fraction(2) ** int(bits - more[0]), scale, zero
+    else:
+        divisor = Fraction(2) ** round(math.log2(more[0] / scale))
+        unit, back = more[0], zero / divisor
+    cut = steps.scaled([1 / divisor] * count, [Fraction(0)] * count)
+    low, high = (int(ROUNDINGS[rounding](item)) for item in _range(graph, cut))
+    if len(more) == 2:
+        signed, narrow = bool(values.get("signed", 1)), bool(values.get("narrow", 0))
+        top = 1 << (int(more[1]) - signed)
+        low, high = -(top - narrow) if signed else 0, top - 1 - (narrow and not signed)
+    levels = cut.through(Levels(low, high, rounding))
+    return levels.scaled([unit] * count, [-back * unit] * count)
+
+
+def _ordered(graph: Graph, node: onnx.NodeProto, tensor: Tensor, first: bool) -> Tensor:
+    """Softmax at the very end: it changes no order, and so no action."""
+    axis = int(attributes(node).get("axis", -1))
+    if node.output[0] != graph.output or axis % len(tensor.shape) != len(tensor.shape) - 1:
+        raise ValueError("is supported at the end only, over all logits; export the logits")
+    return tensor
 
 
 def _curved(graph: Graph, node: onnx.NodeProto, tensor: Tensor, first: bool) -> Tensor:
@@ -229,7 +283,8 @@ def _dequantised(graph: Graph, node: onnx.NodeProto, tensor: Tensor, first: bool
 
 _OPERATORS: dict[str, Callable[[Graph, onnx.NodeProto, Tensor, bool], Tensor]] = {
     "MatMul": _product, "Gemm": _product, "Add": _sum, "Sub": _sum, "Mul": _scaled, "Div": _scaled, "Neg": _scaled,
-    "BatchNormalization": _normalised, "Cast": _cast, "DequantizeLinear": _dequantised,
+    "Softmax": _ordered, "LogSoftmax": _ordered, "BatchNormalization": _normalised, "Cast": _cast,
+    "DequantizeLinear": _dequantised,
     **dict.fromkeys(
         ("Relu", "Clip", "Tanh", "Sigmoid", "LeakyRelu", "Floor", "Ceil", "Round", "Min", "Max"), _curved
     ),

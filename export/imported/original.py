@@ -25,15 +25,19 @@ class Original:
     folded: Folded
 
     @classmethod
-    def load(cls, path: Path) -> Original:
+    def load(cls, path: Path, input_type: FixedPoint | None = None, continuous: bool = False) -> Original:
         """Read and fold ``path``.
+
+        Args:
+            input_type: of the observation, for models that don't quantise it themselves.
+            continuous: the outputs are the dimensions of an action, and not logits.
 
         Raises:
             ProjectError: something in it is not supported; the message names the node and what to do.
         """
-        exact = read_imported(path)
+        exact = read_imported(path, input_type)
         try:
-            return cls(path, exact, fold(exact, path.name))
+            return cls(path, exact, fold(exact, path.name, continuous))
         except (OverflowError, ValueError) as error:
             raise ProjectError(f"{path.name}: its scales or biases are out of any range that hardware has") from error
 
@@ -63,13 +67,34 @@ class Original:
         """The real observations that integers stand for; float64, the same shape."""
         return np.asarray(observations, dtype=np.float64) * float(self.exact.input.scale)
 
+    def given(self, observations: FloatArray) -> FloatArray:
+        """What the model is executed on for real ``observations``: what the host has rounded, if the user says so."""
+        return self.reals(self.host(observations)) if self.exact.input.declared else observations
+
     def infer(self, observations: IntArray) -> IntArray:
         """Integer logits of integer observations, by the folded network."""
         return self.folded.network.infer(observations)
 
-    def value(self) -> tuple[Fraction, Fraction] | None:
-        """What one unit of a logit is worth, and a logit of 0; None if only the actions are the model's."""
-        return (self.folded.logit_value, self.folded.logit_base) if self.folded.logits_exact else None
+    @property
+    def continuous(self) -> bool:
+        """Whether the outputs are the dimensions of an action, and not logits."""
+        return bool(self.folded.values)
+
+    def outputs(self, results: IntArray) -> FloatArray:
+        """The model's own real outputs, float64, for integer ``results`` of a continuous policy: the host's part.
+
+        Each is ``value * integer + base``; both shapes are (rows, outputs).
+        """
+        values = np.array([[float(value), float(base)] for value, base in self.folded.values])
+        real: FloatArray = results * values[:, 0] + values[:, 1]
+        return real
+
+    def value(self) -> list[tuple[Fraction, Fraction]] | None:
+        """Of each output: what one unit is worth, and a result of 0; None if only the actions are the model's."""
+        if self.folded.values:
+            return list(self.folded.values)
+        one = (self.folded.logit_value, self.folded.logit_base)
+        return [one] * self.folded.network.outputs if self.folded.logits_exact else None
 
     def judged(self, rows: int = 20_000, seed: int = 0) -> Verdict:
         """Hold the integers against the file, executed as it stands; see :func:`hls4rl.export.imported.judge.judge`."""

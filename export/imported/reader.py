@@ -10,29 +10,32 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
+from hls4rl.contract import INPUT_BITS, FixedPoint
 from hls4rl.errors import ProjectError
-from hls4rl.export.imported.exact import SIGN, ExactLayer, ExactNetwork, Observation
+from hls4rl.export.imported.exact import SIGN, ExactNetwork, Levels, Observation
 from hls4rl.export.imported.graph import Graph
 from hls4rl.export.imported.operators import made, moved
 from hls4rl.export.imported.quantisers import QUANTISERS, attributes
 from hls4rl.export.imported.tensors import Tensor
 from hls4rl.export.model_file import load_model
 
-_INPUT_BITS = 16
 
-
-def read_imported(path: Path) -> ExactNetwork:
+def read_imported(path: Path, input_type: FixedPoint | None = None) -> ExactNetwork:
     """Read the graph in ``path``: a quantiser on the observation, then fully connected layers.
 
     A layer is MatMul or Gemm with weights on a grid, then any of Add, Sub, Mul, Div by constants and
-    BatchNormalization, then functions that don't fall, then a quantiser. The last layer may go without it.
+    BatchNormalization, then functions that don't fall, then a quantiser. The last layer may go without it. Branches
+    may meet in Add, Sub and Concat.
+
+    Args:
+        input_type: of the observation, for graphs that don't quantise it themselves.
 
     Raises:
         ProjectError: the graph has anything else; the message names the node and what to do.
     """
     model = load_model(path)
     try:
-        return _Reader(model.graph, path.name).network()
+        return _Reader(model.graph, path.name, input_type).network()
     except (IndexError, KeyError, TypeError, ValueError, OverflowError, AttributeError, ArithmeticError) as error:
         raise ProjectError(
             f"{path.name}: not a well-formed ONNX graph ({' '.join(str(error).split())[:120]}); export the model again"
@@ -40,9 +43,10 @@ def read_imported(path: Path) -> ExactNetwork:
 
 
 class _Reader:
-    def __init__(self, graph: onnx.GraphProto, name: str) -> None:
-        self._name, self._source = name, graph
-        self._graph = Graph(name)
+    def __init__(self, graph: onnx.GraphProto, name: str, input_type: FixedPoint | None) -> None:
+        self._name, self._source, self._type = name, graph, input_type
+        self._features = 0
+        self._graph = Graph(name, graph.output[0].name if graph.output else "")
         self._observation: Observation | None = None
 
     def network(self) -> ExactNetwork:
@@ -52,13 +56,26 @@ class _Reader:
         if self._source.sparse_initializer:
             raise ProjectError(f"{self._name}: has sparse initialisers; export the weights as plain ones")
         entry = self._entry()
-        self._graph.raw[entry.name] = Tensor.integers(self._shape(entry), entry.name, -1)
+        self._begin(entry)
         if len(self._source.output) != 1:
             names = ", ".join(f"'{item.name}'" for item in self._source.output)
             raise ProjectError(f"{self._name}: {len(self._source.output)} outputs ({names}); export the policy's alone")
         for node in self._source.node:
             self._read(node)
         return self._finished(self._source.output[0].name)
+
+    def _begin(self, entry: onnx.ValueInfoProto) -> None:
+        observation = Tensor.integers(self._shape(entry), entry.name, 0)
+        self._features = len(observation)
+        if self._type is None:
+            self._graph.raw[entry.name] = observation
+            return
+        scale = Fraction(self._type.lsb)
+        self._observation = Observation(scale, self._type, self._features, declared=True)
+        self._graph.ranges += [Levels(self._type.minimum, self._type.maximum, "ROUND")] * self._features
+        self._graph.tensors[entry.name] = observation.scaled(
+            [scale] * self._features, [Fraction(0)] * self._features
+        )
 
     def _entry(self) -> onnx.ValueInfoProto:
         inputs = [item for item in self._source.input if not self._graph.constants.has(item.name)]
@@ -128,13 +145,13 @@ class _Reader:
             self._host(node, raw)
         elif node.op_type in ("MatMul", "Gemm"):
             raise self._graph.refusal(
-                node, "takes the raw observation, whose type is unknown; "
+                node, "takes the raw observation, whose type is unknown; name it with INPUT='ap_fixed<16,6>', or "
                 "begin the model with a quantiser (Brevitas: QuantIdentity, QKeras: QActivation)"
             )
         else:
             raise self._graph.refusal(
-                node, "changes the observation before it is quantised, which the host would have to do; "
-                "put it into the environment, or behind the quantiser"
+                node, "changes the observation before it is quantised, which the host would have to do; put it into "
+                "the environment, or name the observation's type with INPUT='ap_fixed<16,6>'"
             )
 
     def _host(self, node: onnx.NodeProto, raw: Tensor) -> None:
@@ -149,41 +166,19 @@ class _Reader:
                 node, f"rounds the observation by {levels.rounding}, but the host rounds half to even (ROUND); "
                 "train with that"
             )
-        if levels.type.bits > _INPUT_BITS:
-            raise self._graph.refusal(node, f"has {levels.type.bits} bits; give the observation {_INPUT_BITS} at most")
+        if levels.type.bits > INPUT_BITS:
+            raise self._graph.refusal(node, f"has {levels.type.bits} bits; give the observation {INPUT_BITS} at most")
         if (levels.type.minimum, levels.type.maximum) != (levels.low, levels.high) or any(found.zero.flat):
             raise self._graph.refusal(node, "has a narrow range or a zero point; export it without")
         if found.scale.size != 1:
             raise self._graph.refusal(node, "has an input 1 that is no single constant; take one scale a tensor here")
-        if sorted(raw.picks) != list(range(raw.width)):
+        if sorted(raw.picks) != list(range(self._features)):
             raise self._graph.refusal(node, "takes some features only; leave the others out of the observation")
-        self._observation = Observation(found.scale.flat[0], levels.type, raw.width)
+        self._observation = Observation(found.scale.flat[0], levels.type, self._features)
         values = Tensor.integers(raw.shape, node.name or node.output[0], 0)
-        self._graph.ranges.append(levels)
+        self._graph.ranges += [levels] * self._features
         integers = replace(values, picks=raw.picks)
         self._graph.tensors[node.output[0]] = self._graph.valued(integers, found.gain, found.base)
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
     def _finished(self, output: str) -> ExactNetwork:
         tensor = self._graph.tensors.get(output)
         if tensor is None or self._observation is None:
@@ -197,12 +192,10 @@ class _Reader:
                 "quantise it, or export the logits"
             ) from error
         alike = len(set(tensor.gain)) == len(set(tensor.offset)) == 1 and tensor.gain[0] > 0
-        if tensor.is_summed or tensor.picks != tuple(range(tensor.width)) or not alike:
-            layer, count = tensor.oriented(), len(tensor)
-            self._graph.layers.append(ExactLayer(
-                layer.node, layer.weight, layer.gain, layer.offset, layer.curves, None, layer.blur, layer.rough
-            ))
-            tensor = Tensor.integers((count,), tensor.node, len(self._graph.ranges))
+        last = tuple(range(len(self._graph.ranges) - len(tensor), len(self._graph.ranges)))
+        if tensor.is_summed or tensor.picks != last or not alike or last[0] < self._features:
+            self._graph.add(tensor, tensor.curves, None)
+            tensor = Tensor.integers((len(tensor),), tensor.node, 0)
         if not self._graph.layers:
             raise ProjectError(f"{self._name}: no MatMul or Gemm after the input; nothing to build")
         return ExactNetwork(self._observation, tuple(self._graph.layers), tensor.gain, tensor.offset)

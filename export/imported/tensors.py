@@ -24,19 +24,18 @@ class FallingError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """Elements ``curves(gain * (weight @ integers) + offset)`` over the integers that a quantiser made last."""
+    """Elements ``curves(gain * (weight @ integers) + offset)`` over integers that quantisers made."""
 
     shape: tuple[int, ...]
     """Of the tensor, with 1 for the batch; the elements lie in C order."""
     node: str
     """Whose sums they are."""
-    source: int
-    """The number of the quantiser that made the integers; :attr:`width` of them."""
-    width: int
     picks: tuple[int, ...]
-    """Of each element: its integer; empty where :attr:`weight` says more."""
+    """Of each element: the number of its integer; empty where :attr:`weight` says more."""
+    columns: tuple[int, ...]
+    """Numbers of the integers that :attr:`weight` is for."""
     weight: IntArray
-    """Shape (elements, integers); (0, 0) where :attr:`picks` says it all."""
+    """Shape (elements, columns); (0, 0) where :attr:`picks` says it all."""
     gain: tuple[Fraction, ...]
     offset: tuple[Fraction, ...]
     blur: tuple[Fraction, ...]
@@ -46,12 +45,69 @@ class Tensor:
     """Whether gains are irrational, and right but for :data:`IRRATIONAL` of their size."""
 
     @classmethod
-    def integers(cls, shape: tuple[int, ...], node: str, source: int) -> Tensor:
-        """The integers themselves."""
+    def integers(cls, shape: tuple[int, ...], node: str, first: int) -> Tensor:
+        """The integers themselves, whose numbers begin with ``first``."""
         count = int(np.prod(shape))
         nothing = (Fraction(0),) * count
-        return cls(shape, node, source, count, tuple(range(count)), np.zeros((0, 0), dtype=np.int64),
+        return cls(shape, node, tuple(range(first, first + count)), (), np.zeros((0, 0), dtype=np.int64),
                    (Fraction(1),) * count, nothing, nothing, ((),) * count)
+
+    @classmethod
+    def joined(cls, tensors: Sequence[Tensor], axis: int) -> Tensor:
+        """Tensors side by side along ``axis``.
+
+        Raises:
+            ValueError: their shapes do not fit.
+        """
+        starts = np.cumsum([0, *(len(item) for item in tensors)])
+        places = np.concatenate(
+            [item.places() + start for item, start in zip(tensors, starts[:-1], strict=True)], axis=axis
+        )
+        first = tensors[0]
+        picks: tuple[int, ...] = ()
+        columns: tuple[int, ...] = ()
+        if all(item.picks for item in tensors):
+            picks, weight = sum((item.picks for item in tensors), ()), first.weight
+        else:
+            columns = _columns(tensors)
+            weight = np.concatenate([item._over(columns) for item in tensors])
+        together = replace(
+            first, shape=(len(places.ravel()),), picks=picks, columns=columns, weight=weight,
+            rough=any(item.rough for item in tensors), gain=sum((item.gain for item in tensors), ()),
+            offset=sum((item.offset for item in tensors), ()), blur=sum((item.blur for item in tensors), ()),
+            curves=sum((item.curves for item in tensors), ()),
+        )
+        return together.taken(places)
+
+    def plus(self, other: Tensor) -> Tensor:
+        """The sum of two tensors that no curve lies over.
+
+        Raises:
+            ValueError: they have irrational scales, or none that go together.
+        """
+        if self.rough or other.rough or any(self.blur) or any(other.blur):
+            raise ValueError("adds two branches with irrational scales; quantise them first")
+        left, right = np.broadcast_arrays(self.places(), other.places())
+        first, second = self.taken(left), other.taken(right)
+        columns = _columns([first, second])
+        products = sum(
+            item._over(columns).astype(object) * np.array(item.gain, dtype=object)[:, None] for item in (first, second)
+        )
+        weight, units = _units(products)
+        return replace(
+            first, picks=(), columns=columns, weight=weight, gain=units,
+            offset=tuple(a + b for a, b in zip(first.offset, second.offset, strict=True)),
+        )
+
+    def _over(self, columns: tuple[int, ...]) -> IntArray:
+        """The weights over more integers than these elements have."""
+        weight = np.zeros((len(self), len(columns)), dtype=np.int64)
+        place = {number: index for index, number in enumerate(columns)}
+        if self.picks:
+            weight[np.arange(len(self)), [place[number] for number in self.picks]] = 1
+        else:
+            weight[:, [place[number] for number in self.columns]] = self.weight
+        return weight
 
     def __len__(self) -> int:
         return len(self.gain)
@@ -126,29 +182,34 @@ class Tensor:
         Raises:
             ValueError: the weights need too many bits.
         """
-        products = weight * np.array(self.gain, dtype=object)
-        if self.picks != tuple(range(self.width)):  # an integer that stands in several places, or in none
-            merged = np.full((len(weight), self.width), Fraction(0), dtype=object)
-            for place, integer in enumerate(self.picks):
-                merged[:, integer] = merged[:, integer] + products[:, place]
+        products, columns = weight * np.array(self.gain, dtype=object), _columns([self])
+        if self.picks != columns:  # an integer that stands in several places
+            merged = np.full((len(weight), len(columns)), Fraction(0), dtype=object)
+            for place, number in enumerate(self.picks):
+                at = columns.index(number)
+                merged[:, at] = merged[:, at] + products[:, place]
             products = merged
         integers, units = _units(products)
         offset = [
             sum((w * o for w, o in zip(row, self.offset, strict=True) if o), Fraction(0)) for row in weight
         ] if any(self.offset) else [Fraction(0)] * len(weight)
         count = len(weight)
-        return Tensor(shape, node, self.source, self.width, (), integers, units, tuple(offset), (Fraction(0),) * count,
-                      ((),) * count)
+        return Tensor(shape, node, (), columns, integers, units, tuple(offset), (Fraction(0),) * count, ((),) * count)
 
     def oriented(self) -> Tensor:
         """The same with positive gains only: a falling sum is a rising one of the negated weights."""
         signs = [-1 if gain < 0 else int(gain > 0) for gain in self.gain]
         largest = max((abs(gain) for gain in self.gain), default=Fraction(0)) or Fraction(1)
-        weight = self.weight if self.is_summed else np.eye(self.width, dtype=np.int64)[list(self.picks)]
+        columns = self.columns if self.is_summed else _columns([self])
         return replace(
-            self, picks=(), weight=weight * np.array(signs, dtype=np.int64)[:, None],
+            self, picks=(), columns=columns, weight=self._over(columns) * np.array(signs, dtype=np.int64)[:, None],
             gain=tuple(abs(gain) or largest for gain in self.gain),
         )
+
+
+def _columns(tensors: Sequence[Tensor]) -> tuple[int, ...]:
+    """Numbers of all integers that ``tensors`` take, in order."""
+    return tuple(sorted({number for item in tensors for number in item.picks or item.columns}))
 
 
 def _units(products: Exact) -> tuple[IntArray, tuple[Fraction, ...]]:

@@ -5,6 +5,7 @@ module policy_link #(
     parameter ACTION_BITS = 1,                  // of an answer: 1 to 256
     parameter WORDS = 0,                        // of a frame, for a streaming core; 0: all features come at once
     parameter WORD_BITS = 8,
+    parameter HANDSHAKE = 0,                    // the streaming core has ready signals; it is ready whenever it is idle
     parameter [63:0] POLICY_HASH = 0,
     parameter CLOCKS_PER_BIT = 8
 ) (
@@ -68,10 +69,17 @@ module policy_link #(
                 .clk(clk), .reset(quiet), .busy(busy), .body_valid(body_valid), .body(body), .place(place),
                 .start(start), .length(body_length), .open(open), .word_valid(word_valid), .word(word)
             );
-            policy_core core (
-                .clk(clk), .restart(quiet), .in_valid(word_valid), .observation(word), .out_valid(core_valid),
-                .action(action)
-            );
+            if (HANDSHAKE) begin : folded
+                policy_core core (
+                    .clk(clk), .restart(quiet), .in_valid(word_valid), .in_ready(), .observation(word),
+                    .out_valid(core_valid), .out_ready(1'b1), .action(action)
+                );
+            end else begin : streaming
+                policy_core core (
+                    .clk(clk), .restart(quiet), .in_valid(word_valid), .observation(word), .out_valid(core_valid),
+                    .action(action)
+                );
+            end
         end else begin : all_at_once
             assign open = 1'b1;
             policy_core core (

@@ -9,10 +9,9 @@ from hls4rl.executor import Executor
 
 
 def _open(stage: Path) -> Backend:
-    from hls4rl.hls_projects.simulation.pipelined import NetlistBackend
-    from hls4rl.hls_projects.simulation.streaming import StreamNetlistBackend, is_stream
+    from hls4rl.hls_projects.simulation.cores import open_netlist
 
-    return StreamNetlistBackend(stage) if is_stream(stage) else NetlistBackend(stage)
+    return open_netlist(stage)
 
 
 EXECUTOR = Executor(

@@ -9,10 +9,9 @@ from hls4rl.executor import Executor
 
 
 def _open(stage: Path) -> Backend:
-    from hls4rl.hls_projects.simulation.pipelined import RtlBackend
-    from hls4rl.hls_projects.simulation.streaming import StreamRtlBackend, is_stream
+    from hls4rl.hls_projects.simulation.cores import open_rtl
 
-    return StreamRtlBackend(stage) if is_stream(stage) else RtlBackend(stage)
+    return open_rtl(stage)
 
 
 EXECUTOR = Executor(4, "Verilog, simulated", lambda run, part: run.part(part), _open, gates=True, sampled=2048)

@@ -11,7 +11,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
-from hls4rl.errors import ProjectError
+from hls4rl.errors import ProjectError, ToolError
 from hls4rl.hls_projects.fpga.family import Family, Pin
 from hls4rl.hls_projects.fpga.programs import find_program
 from hls4rl.processes import run
@@ -93,7 +93,7 @@ def pack(target: Target, directory: Path, design: str = "core", options: Sequenc
     program, *arguments = target.family.pack
     done = run_tool(program, [*options, *_named(arguments, design)], directory)
     if done.returncode:
-        raise RuntimeError(f"{program} failed: {_last_line(done.stderr)}")
+        raise ToolError(f"{program} failed: {_last_line(done.stderr)}", done.stdout + done.stderr)
     (directory / _name(target.family.placed_file, design)).unlink()
     return _name(target.family.bitstream_file, design)
 
@@ -147,7 +147,7 @@ def _failure(output: str, target: Target) -> Exception:
     full = ("no Bels remaining", "no more", "Unable to find legal placement", "Unable to find a placement", "too many")
     if any(sign.lower() in output.lower() for sign in full):
         return too_large(line.removeprefix("ERROR: "), target)
-    return RuntimeError(f"nextpnr failed: {line}")
+    return ToolError(f"nextpnr failed: {line}", output)
 
 
 def _critical_path(report: dict[str, Any]) -> list[dict[str, Any]]:

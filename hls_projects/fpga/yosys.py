@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from hls4rl.errors import ToolError
 from hls4rl.hls_projects.fpga.read_only import BLOCK_RAM
 from hls4rl.processes import run
 from hls4rl.run import check_root
@@ -34,14 +35,15 @@ def run_yosys(commands: Sequence[str], directory: Path, log: Path) -> None:
     """Run ``commands`` in ``directory``; all that Yosys says goes to the file ``log``.
 
     Raises:
-        RuntimeError: a command failed; Yosys' own error line is in the message.
+        ToolError: a command failed; Yosys' own error line is in the message.
     """
     with log.open("w", encoding="utf-8") as output:
         done = run([sys.executable, "-c", _RUNNER], directory, text="\n".join(commands), log=output)
     if done.returncode:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        text = log.read_text(encoding="utf-8", errors="replace")
+        lines = text.splitlines()
         reason = next((line for line in lines if "ERROR" in line), lines[-1] if lines else "no output")
-        raise RuntimeError(f"Yosys failed ({done.returncode}): {reason}; see {log}")
+        raise ToolError(f"Yosys failed ({done.returncode}): {reason}", text)
 
 
 def verilog_commands(sources: Sequence[Path]) -> list[str]:

@@ -177,6 +177,8 @@ def _convert(
         default_reuse_factor=hardware.reuse_factor,
     )
     configuration["Model"]["Strategy"] = hardware.strategy
+    if isinstance(hardware.fold, int) and hardware.fold:
+        _divide_labour(configuration, model, network, hardware.fold)
     for name, table in zip(
         (node.name for node in model.graph.node if node.op_type == OPERATOR),
         (layer.activation for layer in network.layers if isinstance(layer.activation, Table)), strict=True,
@@ -194,6 +196,19 @@ def _convert(
         model, hls_config=configuration, output_dir=str(directory), project_name=TOP, backend=backend,
         clock_period=round(1000 / hardware.clock_mhz, 3), **target,
     )
+
+
+def _divide_labour(configuration: dict[str, Any], model: ModelWrapper, network: IntegerNetwork, units: int) -> None:
+    """Give each layer as many multipliers as the folded core has: a reuse factor of its weights by ``units``."""
+    configuration["Model"]["Strategy"] = "Resource"
+    names = [node.name for node in model.graph.node if node.op_type == "MatMul"]
+    if len(names) != len(network.layers):
+        raise ProjectError(f"{len(names)} products for {len(network.layers)} layers; please report this graph")
+    for name, layer in zip(names, network.layers, strict=True):
+        # hls4ml takes a divisor of the inputs, or a multiple of them that leaves whole outputs: the next one that fits.
+        inputs, outputs = layer.weight.shape[1], len(layer.weight)
+        groups = next(count for count in range(-(-outputs // units), outputs + 1) if outputs % count == 0)
+        configuration["LayerName"][name] |= {"Strategy": "Resource", "ReuseFactor": inputs * groups}
 
 
 def _fixed(kind: FixedPoint) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from hls4rl.backend import Answer
 from hls4rl.contract import IntArray, read_output
-from hls4rl.errors import ProjectError
+from hls4rl.errors import ProjectError, ToolError
 from hls4rl.hls_projects.hls.convert import DESCRIPTION, TOP, Description, read_description
 from hls4rl.library import load_library, record_library
 from hls4rl.processes import run
@@ -62,9 +62,7 @@ def build_csim(project: Path) -> Path:
             command += ["-o", str(partial.relative_to(project))]
             done = run(command, project)
         if done.returncode != 0:
-            log = library.with_name("compile.log")
-            log.write_text(done.stdout + done.stderr, encoding="utf-8")
-            raise ProjectError(f"g++ failed on {project} (status {done.returncode}); see {log}")
+            raise ToolError(f"g++ failed on the C++ project (status {done.returncode})", done.stdout + done.stderr)
         partial.replace(library)
         record_library(library, _sources(project))
     finally:

@@ -17,6 +17,7 @@ from hls4rl.hls_projects.fpga.place import RESULT
 from hls4rl.hls_projects.fpga.synthesis import NETLIST
 from hls4rl.hls_projects.hls.csim import LIBRARY
 from hls4rl.hls_projects.prove.claims import Side
+from hls4rl.hls_projects.rtl.folded import is_folded
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGITS, RtlInfo, read_info
 from hls4rl.hls_projects.simulation.streaming import is_stream
 from hls4rl.network import IntegerNetwork
@@ -38,6 +39,11 @@ class DesignUnderProof:
             raise ProjectError(
                 f"{self.built}: a streaming core, whose answer depends on thousands of clocks; nothing proves it over "
                 "all observations here: compare it with `make evaluate BACKEND=rtl` and `BACKEND=netlist`"
+            )
+        if is_folded(self.built):
+            raise ProjectError(
+                f"{self.built}: a folded core, whose answer depends on many clocks; compare it with `make evaluate "
+                "BACKEND=rtl` and `BACKEND=netlist`, or build the policy with hardware.fold=0 to have it proven"
             )
         for stage in (self.run.onnx.parent, self.built):
             self.run.verified(stage)
@@ -150,9 +156,14 @@ def find_designs(root: Path) -> list[DesignUnderProof]:
     for part in part_names():
         for path in sorted(root.glob(f"*/*/{part}/{NETLIST}")):
             run = path.parents[1]
-            if (run / "policy" / "policy.safetensors").is_file() and not is_stream(run / part):
+            if (run / "policy" / "policy.safetensors").is_file() and not _is_clocked(run / part):
                 found.append(DesignUnderProof(Run.at(run), part))
     return sorted(found, key=lambda design: (str(design.run.directory), design.part))
+
+
+def _is_clocked(built: Path) -> bool:
+    """Whether an answer depends on many clocks there, so that nothing proves it."""
+    return is_stream(built) or is_folded(built)
 
 
 def _version(package: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from hls4rl.checked import read_checked, write_checked
-from hls4rl.errors import ProjectError
+from hls4rl.errors import ProjectError, ToolError
 from hls4rl.hls_projects.fpga.synthesis import NETLIST
 from hls4rl.hls_projects.fpga.yosys import netlist_commands
 from hls4rl.hls_projects.prove import sat
@@ -125,7 +125,7 @@ class _Trial:
         path.write_text(json.dumps(netlist), encoding="utf-8")
         try:
             logic = self._logic(path)
-        except (NotAPipelineError, RuntimeError) as error:
+        except (NotAPipelineError, RuntimeError, ToolError) as error:
             return CAUGHT, str(error).splitlines()[0]
         network = self._subject.network
         if network.input.bits * network.features > ENUMERABLE_BITS:

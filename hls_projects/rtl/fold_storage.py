@@ -15,6 +15,8 @@ SIGNS, TERNARY, NUMBERS, BOOKS = range(4)
 """Numbered as the parameter WEIGHTS of ``policy_folded.v``."""
 _WORTHWHILE = 0.8
 """Part of the clocks up to which skipping zeros is worth its memories."""
+_BOOK_BITS = 4
+"""Longest index: a table of more entries takes more look-up tables for each unit than the bits are worth."""
 _NEAR = 1.02
 """Times the fewest clocks that narrower gaps may take."""
 
@@ -113,7 +115,9 @@ class _Coding:
         index_bits = max(1, max(len(item) - 1 for item in values).bit_length())
         if set(every.tolist()) <= {-1, 0, 1} and index_bits > 1:
             return cls(TERNARY, 2, 2, None)
-        return cls(BOOKS, index_bits, width, tuple(values)) if index_bits < width else cls(NUMBERS, width, width, None)
+        if index_bits < width and index_bits <= _BOOK_BITS:
+            return cls(BOOKS, index_bits, width, tuple(values))
+        return cls(NUMBERS, width, width, None)
 
     def codes(self, weight: IntArray, layer: int) -> IntArray:
         if self.kind == SIGNS:

@@ -57,8 +57,6 @@ class RtlInfo:
     """Width of each integer of ``action``; the first lies in the low bits."""
     action_signed: bool
     """Whether those integers are two's complement."""
-    action_choices: tuple[int, ...]
-    """How many each of them chooses from; empty where the action is continuous."""
     cycles: int
     """Clock periods from the edge that samples ``in_valid`` and ``observation`` (into the input register) to
     the edge that makes ``out_valid`` and ``action`` readable (in the output register)."""
@@ -86,7 +84,7 @@ def write_rtl(network: IntegerNetwork, directory: Path, stages: int) -> RtlInfo:
     (directory / f"{LOGITS}.v").write_text(check.verilog(LOGITS, widths, network.outputs), encoding="utf-8")
     info = RtlInfo(
         network.features, network.input.bits, network.outputs, tuple(kind.bits for kind in types), types[0].signed,
-        network.choices, stages,
+        stages,
     )
     write_json(directory / INFO, asdict(info))
     return info

@@ -73,7 +73,7 @@ module policy_folded #(
     parameter CUT_BITS = 9,              // of an activation before a table; of a value at the head
     parameter TABLE = 0,
     parameter TABLE_WORDS = 2,
-    parameter TABLE_ADDRESS_BITS = 1,
+    parameter TABLE_BITS = 1,            // of what activations are looked up by; the format stands above it
     parameter PROGRAM_WORDS = 2,
     parameter PROGRAM_ADDRESS_BITS = 1,
     parameter STEP_BITS = 7,
@@ -81,6 +81,7 @@ module policy_folded #(
     parameter RAW = 1,                   // the last layer's sums are not cut
     parameter VALUE_WIDTH = 24,          // of a value at the head
     parameter ARGMAX = 1,
+    parameter YES_OR_NO = 0,             // a group of one neuron is chosen where it is larger than 0
     parameter CHOICE_BITS = 1,           // of one group's choice, or of one value
     parameter CHOICES = 1,               // groups, or values
     parameter WEIGHT_FILE = "weights.hex",
@@ -314,8 +315,9 @@ module policy_folded #(
         if (TABLE) begin : tabled
             wire [ACTIVATION_BITS-1:0] looked_up;
             folded_rom #(
-                .WORDS(TABLE_WORDS), .BITS(ACTIVATION_BITS), .ADDRESS_BITS(TABLE_ADDRESS_BITS), .FILE(TABLE_FILE)
-            ) table_memory (.clk(clk), .address(cut[TABLE_ADDRESS_BITS-1:0]), .word(looked_up));
+                .WORDS(TABLE_WORDS), .BITS(ACTIVATION_BITS),
+                .ADDRESS_BITS(TABLE_BITS + (FORMATS > 1 ? FORMAT_BITS : 0)), .FILE(TABLE_FILE)
+            ) table_memory (.clk(clk), .address({cut_format, cut[TABLE_BITS-1:0]}), .word(looked_up));
             reg [2*(ACTIVATION_BITS+1)-1:0] plain;
             reg [11:0] later = 0;
             wire from_table = TABLED >> (FORMATS > 1 ? cut_format : 0);
@@ -365,10 +367,14 @@ module policy_folded #(
             reg signed [VALUE_WIDTH-1:0] best;
             reg [CHOICE_BITS-1:0] index, choice;
             wire [CHOICE_BITS-1:0] place_in_group = mark[1] ? 0 : index;
+            wire alone = YES_OR_NO && mark[1] && mark[2];
+            wire signed [VALUE_WIDTH-1:0] reference = YES_OR_NO && mark[1] ? 0 : best;
+            wire larger = final_value > reference;
             always @(posedge clk)
                 if (mark[0]) begin
                     index <= place_in_group + 1'b1;
-                    if (mark[1] || final_value > best) begin
+                    if (alone) choice <= larger;
+                    else if (mark[1] || larger) begin
                         best <= final_value;
                         choice <= place_in_group;
                     end

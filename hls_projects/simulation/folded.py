@@ -15,7 +15,7 @@ from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.yosys import netlist_commands, quoted, verilog_commands
 from hls4rl.hls_projects.rtl.folded import INFO, FoldedInfo, read_folded_info
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGITS
-from hls4rl.hls_projects.simulation.gates import LANES, Circuit, Words, elaborate, integers_of, lanes_of
+from hls4rl.hls_projects.simulation.gates import LANES, Circuit, Words, elaborate, fields_of, integers_of, lanes_of
 
 _PLACE = "simulation"
 _RTL, _NETLIST = "rtl", "netlist"
@@ -89,7 +89,7 @@ class FoldedCore:
             raise ProjectError(f"{path}: its ports do not fit {INFO}; build it again with `make synth`")
 
     def run(self, observations: IntArray) -> Answer:
-        """Actions of shape (batch,), and the last layer's results, shape (batch, actions), where they come out."""
+        """Actions, shape (batch, dimensions), and results, shape (batch, outputs), where the core has that port."""
         info = self._info
         if observations.ndim != 2 or observations.shape[1] != info.features:
             raise ValueError(f"observations of shape {observations.shape}, not (batch, {info.features})")
@@ -122,24 +122,24 @@ class FoldedCore:
         expected[ends] = ~np.uint64(0)
         if not np.array_equal(outputs["out_valid"][:, 0], expected):
             raise RuntimeError(f"out_valid does not come {info.cycles} clocks after each observation's first feature")
-        actions = integers_of(outputs["action"][ends]).reshape(-1)[:count]
+        actions = fields_of(outputs["action"][ends], info.action_widths, info.action_signed)[:count]
         if "value" not in outputs:
             return Answer(actions, None)
         return Answer(actions, values_of(outputs["value_valid"], outputs["value"], info)[:count])
 
 
 def values_of(valid: Words, values: Words, info: FoldedInfo) -> IntArray:
-    """The last layer's results, shape (observations, actions), from what came out side by side in 64 copies.
+    """The last layer's results, shape (observations, outputs), from what came out side by side in 64 copies.
 
     Raises:
         RuntimeError: they do not come in whole rows, or not in all copies at once.
     """
     times = np.flatnonzero(valid[:, 0])
-    if not (valid[times, 0] == ~np.uint64(0)).all() or len(times) % info.actions:
-        raise RuntimeError(f"the last layer's results do not come {info.actions} at a time in all copies")
+    if not (valid[times, 0] == ~np.uint64(0)).all() or len(times) % info.outputs:
+        raise RuntimeError(f"the last layer's results do not come {info.outputs} at a time in all copies")
     half = 1 << (info.logit_bits - 1)
     numbers = (integers_of(values[times]) + half) % (2 * half) - half
-    return numbers.reshape(-1, info.actions, LANES).transpose(0, 2, 1).reshape(-1, info.actions)
+    return numbers.reshape(-1, info.outputs, LANES).transpose(0, 2, 1).reshape(-1, info.outputs)
 
 
 def _model(directory: Path, name: str) -> Path:

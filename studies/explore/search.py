@@ -44,7 +44,7 @@ from hls4rl.studies.explore.space import first_guesses, suggest
 from hls4rl.studies.explore.trial import Job, run_trial
 from hls4rl.task import Task, change
 from hls4rl.train.selection import VALIDATION_SEED
-from hls4rl.train.training import resolve_trainer
+from hls4rl.train.trainers import resolve_trainer
 
 RESULT = "explore.json"
 JOURNAL = "trials.journal"

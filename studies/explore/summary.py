@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hls4rl.checked import read_checked
+from hls4rl.run import root_word
 from hls4rl.studies.explore.search import Standing
 
 _COLUMNS = (
@@ -78,7 +79,7 @@ def print_front(path: Path, console: Console) -> None:
     for trial in chosen:
         console.print(escape(f"# {trial['number']}: {trial['lut']} LUT, {trial['latency_ns']} ns, "
                              f"return {trial['return']:.1f}"), style="dim")
-        console.print(escape(f"{trial['command']}"), soft_wrap=True)
+        console.print(escape(trial["command"] + root_word(path.parents[2])), soft_wrap=True)
 
 
 def _cell(trial: dict[str, Any], key: str, form: str) -> str:

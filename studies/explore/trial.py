@@ -31,7 +31,8 @@ from hls4rl.task import Task
 from hls4rl.train.greedy import greedy_returns
 from hls4rl.train.methods import METHODS, weight_bits
 from hls4rl.train.selection import EVALUATION_EPISODES, EVALUATION_SEED, VALIDATION_SEED
-from hls4rl.train.training import Standing, is_compiled, train_policy
+from hls4rl.train.trainers.kernel import is_compiled
+from hls4rl.train.training import Standing, train_policy
 
 HOPE = 0.75
 """A core is placed if three quarters of its estimates would be on the front: they are that rough."""

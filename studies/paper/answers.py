@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hls4rl.studies.paper.checks import MARGIN, Check, Pairs, combined, verdicts
-from hls4rl.studies.paper.claims import CLAIMS, RECIPES, Claim, nothing
+from hls4rl.studies.paper.claims import CLAIMS, Claim, nothing
 from hls4rl.studies.paper.results import Results
 from hls4rl.studies.paper.statistics import FEWEST, NOT_SHOWN, REFUTED, SUPPORTED
 
@@ -57,7 +57,7 @@ class Answers:
 
     def __init__(self, results: Results) -> None:
         pairs = Pairs(results)
-        trained = [recipe for recipe in RECIPES if any(cell.variant == recipe for cell in results.cells)]
+        trained = results.recipes
         asked = [
             _Asked(claim, recipe, control, ask(pairs, recipe))
             for claim in CLAIMS for recipe in trained

@@ -15,7 +15,6 @@ from hls4rl.studies.paper.statistics import Effect
 from hls4rl.studies.paper.variants import BINARY, CONTROL_TASKS
 from hls4rl.train.methods import PAPER_METHODS
 
-RECIPES = ("paper", "small-step", "plain", "steady")
 OPTIMISED = tuple(name for name in PAPER_METHODS if name != "fp")
 Checks = Callable[[Pairs, str], list[Check]]
 """What a recipe, named by its variant, has to show; none where it was not trained."""

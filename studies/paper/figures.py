@@ -17,7 +17,6 @@ from hls4rl.hls_projects.summary import load_summary
 from hls4rl.run import RUNS, Run
 from hls4rl.studies.paper import statistics
 from hls4rl.studies.paper.checks import Pairs
-from hls4rl.studies.paper.claims import RECIPES
 from hls4rl.studies.paper.results import Cell, Results
 from hls4rl.studies.paper.variants import BINARY, OWN, TASKS
 from hls4rl.task import load_task
@@ -53,9 +52,12 @@ def draw_all(results: Results, directory: Path) -> list[Path]:
             for name, (method, tasks) in _FIGURES.items()
             for variant in _variants(results, method)
         ]
-        paths.append(save(_capacity(results), directory / "capacity"))
-        paths.append(save(_step(results), directory / "step"))
-        paths.append(save(_cost(results), directory / "cost"))
+        if _with_larger_step(results):
+            paths.append(save(_step(results), directory / "step"))
+        if results.recipes:
+            paths.append(save(_capacity(results), directory / "capacity"))
+        if _DEPLOYED in results.recipes:
+            paths.append(save(_cost(results), directory / "cost"))
     return paths
 
 
@@ -70,8 +72,9 @@ def draw_task(results: Results, task: str, directory: Path) -> list[Path]:
 
 
 def _variants(results: Results, method: str) -> list[str]:
-    scaled = ["paper-scaled"] if method in BINARY else []
-    return [name for name in [*RECIPES, *scaled] if any(cell.variant == name for cell in results.cells)]
+    found = {cell.variant for cell in results.cells}
+    scaled = method in BINARY and "paper" in results.recipes and "paper-scaled" in found
+    return [*results.recipes, *(["paper-scaled"] if scaled else [])]
 
 
 def _learning_curves(results: Results, variant: str, method: str, tasks: tuple[str, ...]) -> Any:
@@ -100,7 +103,7 @@ def _curve(axis: Any, results: Results, cell: Cell, colour: str) -> None:
 
 
 def _capacity(results: Results) -> Any:
-    recipes = [name for name in RECIPES if any(cell.variant == name for cell in results.cells)]
+    recipes = results.recipes
     tasks = [task for task in TASKS if any(cell.task == task for cell in results.cells)]
     figure, axes = plt.subplots(
         len(recipes), len(tasks), figsize=(3.2 * len(tasks), 2.1 * len(recipes)), squeeze=False, sharex=True
@@ -133,10 +136,18 @@ def _points(axis: Any, results: Results, cells: list[Cell], colour: str, index: 
     )
 
 
+def _with_larger_step(results: Results) -> list[str]:
+    pairs = Pairs(results)
+    return [
+        name for name in ("few-bits", "small-step", "paper")
+        if pairs.has(f"{name}-late", "cartpole", "fp") and pairs.has(name, "cartpole", "compression")
+    ]
+
+
 def _step(results: Results) -> Any:
     """Why compression helps at a small step: against fp, and against fp with a larger step after the midpoint."""
     pairs = Pairs(results)
-    rows = [name for name in ("small-step", "paper") if pairs.has(f"{name}-late", "cartpole", "fp")]
+    rows = _with_larger_step(results)
     figure, axes = plt.subplots(1, len(rows), figsize=(3.6 * len(rows), 2.8), squeeze=False)
     comparisons = (
         ("compression", "", "compression - fp"), ("compression", "-late", "compression - fp, larger step"),

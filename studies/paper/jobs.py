@@ -21,7 +21,8 @@ from hls4rl.studies.paper.variants import CONTROLS, OWN, RECIPES, VARIANTS, WIDT
 from hls4rl.task import Task, load_task, with_settings
 from hls4rl.train.methods import PAPER_METHODS, method
 from hls4rl.train.selection import EVALUATION_SEED, policy_inputs
-from hls4rl.train.training import resolve_trainer, train_policy, train_state
+from hls4rl.train.trainers import resolve_trainer
+from hls4rl.train.training import train_policy, train_state
 
 PONG_WIDTHS = (128, 256)
 POLICIES = 10

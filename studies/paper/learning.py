@@ -6,6 +6,7 @@ have made here; one that is still training is drawn as far as it has come.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections import defaultdict
@@ -20,7 +21,7 @@ from hls4rl.contract import FloatArray
 from hls4rl.errors import ProjectError
 from hls4rl.options import Env, Root
 from hls4rl.plain import read_json
-from hls4rl.run import RUNS
+from hls4rl.run import RUNS, root_word
 from hls4rl.stage import verified
 from hls4rl.studies.paper.figures import BASELINE_WIDTH, COLOURS, LABELS, STYLE, save
 from hls4rl.task import Task, load_task
@@ -40,7 +41,10 @@ def curves(env: Env = "cartpole", root: Root = RUNS) -> None:
     task, place = load_task(env), root
     found = read_curves(place / task.name)
     if not found:
-        raise ProjectError(f"{place / task.name}: no run is trained here; say make train ENV={env} first")
+        raise ProjectError(
+            f"{place / task.name}: no run of the paper's methods with the task's own settings has {WINDOW} episodes "
+            f"here; say make train ENV={env}{root_word(root)} first"
+        )
     with plt.rc_context(STYLE):
         print_result(save(draw(task, found), place / task.name / "learning"))
 
@@ -67,11 +71,11 @@ def draw(task: Task, curves: Curves) -> Any:
 
 
 def _panel(axis: Any, task: Task, method: str, curves: Curves) -> None:
-    _curve(axis, "fp", BASELINE_WIDTH, curves, "#333333")
+    if method != "fp":
+        _curve(axis, "fp", BASELINE_WIDTH, curves, "#333333")
     widths = sorted(hidden for name, hidden in curves if name == method)
-    for colour, hidden in zip(COLOURS, widths, strict=False):
-        if method != "fp":
-            _curve(axis, method, hidden, curves, colour)
+    for colour, hidden in zip(itertools.cycle(COLOURS), widths, strict=False):
+        _curve(axis, method, hidden, curves, colour)
     if method in ("compression", "pruning"):
         axis.axvline(task.training.episodes * task.midpoint, color="0.4", linestyle=":", linewidth=1)
     axis.set(title=task.name, ylabel="return", xlim=(0, task.training.episodes))
@@ -93,7 +97,7 @@ def _curve(axis: Any, method: str, hidden: int, curves: Curves, colour: str) -> 
 def _returns(directory: Path) -> FloatArray:
     finished, running = directory / "policy" / "training.json", directory / "curve.jsonl"
     remedy = "run its `make train` again"
-    if finished.is_file():
+    if finished.parent.is_dir():
         verified(finished.parent, remedy)
         return np.array(read_json(finished, remedy)["training_returns"], dtype=np.float64)
     try:

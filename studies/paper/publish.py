@@ -5,6 +5,7 @@ A table lies between ``<!-- paper:NAME -->`` and ``<!-- /paper:NAME -->``; nothi
 
 from __future__ import annotations
 
+import gzip
 import re
 import shutil
 from collections.abc import Callable
@@ -14,11 +15,12 @@ from hls4rl.errors import ProjectError
 from hls4rl.studies.paper import departures, tables
 from hls4rl.studies.paper.answers import Answers
 from hls4rl.studies.paper.results import Results
-from hls4rl.studies.paper.variants import RECIPES, TASKS
+from hls4rl.studies.paper.variants import TASKS
 
 PROJECT = Path(__file__).resolve().parents[2]
-ROWS = Path(__file__).with_name("results.jsonl")
-"""The rows that the documentation's figures were made of."""
+ROWS = Path(__file__).with_name("results.jsonl.gz")
+"""The rows that the documentation's figures were made of, one JSON object a line."""
+_NONE = "(not trained to its end for this revision: `make paper`)"
 DOCUMENTS = ("README.md", "docs/results.md", "docs/departures.md")
 PICTURES = {"capacity.png": "docs/paper.png", "step.png": "docs/step.png", "cost.png": "docs/cost.png"}
 
@@ -38,10 +40,10 @@ def publish(results: Results, rows: Path, figures: Path, project: Path = PROJECT
             path.write_text(fill(path.read_text(encoding="utf-8"), results, name), encoding="utf-8")
             written.append(path)
     for source, place in PICTURES.items():
-        shutil.copy(figures / source, project / place)
-        written.append(project / place)
-    if rows != ROWS:
-        shutil.copy(rows, ROWS)
+        if (figures / source).is_file():
+            shutil.copy(figures / source, project / place)
+            written.append(project / place)
+    ROWS.write_bytes(gzip.compress(rows.read_bytes(), mtime=0))
     return [*written, ROWS]
 
 
@@ -57,10 +59,12 @@ def fill(text: str, results: Results, where: str) -> str:
 
 
 def _answers(results: Results) -> str:
-    return Answers(results).table()
+    return Answers(results).table() if results.recipes else _NONE
 
 
 def _short_answers(results: Results) -> str:
+    if "paper" not in results.recipes:
+        return _NONE
     answers = Answers(results)
     lines = ["| claim | source | answer | control | survived |", "|---|---|---|---|---|"]
     return "\n".join([*lines, *answers.rows("paper", "steady")])
@@ -68,11 +72,13 @@ def _short_answers(results: Results) -> str:
 
 def _summary(results: Results) -> str:
     """Means over the policies and widths of each method."""
+    if not results.recipes:
+        return _NONE
     lines = [
         "| recipe | task | method | policies | final | area | long | noisy | solved |",
         "|---|---|---|--:|--:|--:|--:|--:|--:|",
     ]
-    for recipe in (variant.name for variant in RECIPES):
+    for recipe in results.recipes:
         for task in TASKS:
             for method in dict.fromkeys(cell.method for cell in results.cells):
                 line = tables.summary(results, recipe, task, method)
@@ -82,7 +88,7 @@ def _summary(results: Results) -> str:
 
 
 def _without_heading(table: str) -> str:
-    return table.split("\n", 2)[2].strip() if table else "(not trained yet)"
+    return table.split("\n", 2)[2].strip() if table.count("\n|") > 2 else _NONE
 
 
 TABLES: dict[str, Callable[[Results], str]] = {

@@ -13,6 +13,7 @@ from hls4rl.contract import FloatArray
 from hls4rl.hls_projects.cost import Cost
 from hls4rl.policy import Policy, PolicySpec
 from hls4rl.studies.paper.jobs import Job
+from hls4rl.studies.paper.variants import CONTROL_TASKS, RECIPES
 from hls4rl.train.training import train_policy
 
 
@@ -43,6 +44,15 @@ class Results:
         """All cells: by variant, task and method, then by width."""
         order = {name: place for place, name in enumerate(dict.fromkeys(cell.variant for cell in self._rows))}
         return sorted(self._rows, key=lambda cell: (order[cell.variant], cell.task, cell.method, cell.hidden))
+
+    @property
+    def recipes(self) -> list[str]:
+        """Names of the recipes of which every method was trained on both control tasks."""
+        found = {(cell.variant, cell.task, cell.method) for cell in self._rows}
+        return [
+            recipe.name for recipe in RECIPES
+            if all((recipe.name, task, method) in found for task in CONTROL_TASKS for method in recipe.methods)
+        ]
 
     @property
     def widths(self) -> list[int]:

@@ -17,12 +17,12 @@ BINARY = ("binaryconnect", "binarynet")
 ROUNDED = (*BINARY, "compression", "pruning")
 
 LITERAL: dict[str, Any] = {
-    "optimiser": "sgd", "advantage": "return", "learning_rate": 1e-4, "entropy": 0.0, "final_rate": 1.0,
+    "optimiser": "sgd", "advantage": "return", "entropy": 0.0, "final_rate": 1.0,
     "full_rate_hidden": 4096, "output_gain": 1.0, "episodes": 3000, "real_numbers": True, "raw_observations": True,
     "unit_signs": True,
 }
 """Algorithms 1 to 3 and eq. 4 to the letter: θ - η·∂C/∂θ after each episode, every step credited with its trajectory's
-return, as it is. It does not learn: the rate is the best of ``make tune``."""
+return, as it is. On CartPole it does not learn at any of the rates of ``make tune``."""
 PAPER: dict[str, Any] = {**LITERAL, "advantage": "trajectory"}
 """The least change of :data:`LITERAL` that learns: the return is held against its running mean and deviation."""
 SMALL_STEP: dict[str, Any] = {**PAPER, "learning_rate": 0.01}
@@ -72,7 +72,7 @@ CONTROLS = (
              widths=(16, 64)),
     _control("paper-rounded", {**PAPER, "real_numbers": False}, ROUNDED, "paper", widths=(16, 64)),
     _control("paper-update", {**PAPER, **STEADY_UPDATE}, ("fp", *BINARY), "paper"),
-    _control("paper-literal", LITERAL, ("fp",), None, widths=(64,)),
+    _control("paper-literal", LITERAL, ("fp",), "paper-literal", widths=(64,)),
     _control("small-step-late", {**SMALL_STEP, **LATE}, ("fp",), None, widths=WIDTHS),
     _control("small-step-update", {**SMALL_STEP, **STEADY_UPDATE}, BINARY, None),
     _control("few-bits", FEW_BITS, ("fp", "compression", "pruning"), None, tasks=("cartpole",), widths=WIDTHS),

@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 import hls4rl.export.imported.constants
 import hls4rl.export.imported.folding
 import hls4rl.export.imported.operators
+from hls4rl.contract import FixedPoint, read_type
 from hls4rl.errors import ProjectError
 from hls4rl.export.check import MismatchError
 from hls4rl.export.imported.exact import Clip, Levels, Smooth, root
@@ -94,6 +95,72 @@ READ: dict[str, Callable[[], QonnxGraph]] = {
 @pytest.mark.parametrize("name", READ)
 def test_what_is_read_acts_as_the_graph_does(name: str, tmp_path: Path) -> None:
     judged(READ[name](), tmp_path)
+
+
+def residual(kind: str, scale: float, zero: float = 0.0, bits: float = 4.0, axis: int | None = None) -> QonnxGraph:
+    """A layer whose own input, or another layer of it, meets its output."""
+    graph = dense(start(), bias=np.array([0.3, -1.0])).node("Relu").quant(0.5, 4.0)
+    before = graph.tensor
+    dense(graph, ((1, 2), (-1, 1)), np.array([0.25, 0.5])).quant(scale, bits, zero=zero)
+    options = {} if axis is None else {"axis": axis}
+    graph.node(kind, before, **options)
+    return dense(graph.quant(0.5, 4.0) if axis is None else graph, np.ones((4 if axis == 1 else 2, 2)) * ((1, -1),))
+
+
+BRANCHES = {
+    "a residual Add of equal scales": lambda: residual("Add", 0.5),
+    "a residual Add of scales that go together": lambda: residual("Add", 0.125),
+    "a residual Sub": lambda: residual("Sub", 0.25),
+    "a Concat": lambda: residual("Concat", 0.3, axis=1),
+    "a Trunc": lambda: dense(
+        dense(start()).quant(0.5, 6.0).node("Trunc", 0.5, 0.0, 6.0, 4.0, rounding_mode="FLOOR",
+                                            domain="qonnx.custom_op.general")
+    ),
+    "a Trunc with a scale of its own": lambda: dense(
+        dense(start()).quant(0.5, 6.0).node("Trunc", 0.5, 0.0, 6.0, 2.0, 4.0, rounding_mode="ROUND", signed=1, narrow=0,
+                                            domain="qonnx.custom_op.general")
+    ),
+    "a Softmax at the end": lambda: dense(start()).node("Softmax", axis=1),
+    "QuantizeLinear and DequantizeLinear": lambda: qdq(),
+}
+
+
+def qdq() -> QonnxGraph:
+    """8 bits with zero points, weights and an int32 bias through DequantizeLinear."""
+    graph = QonnxGraph(2)
+    for _ in range(2):
+        scale, zero = graph.constant(0.05), graph.integer(-3 if graph.tensor != "obs" else 0, np.int8)
+        graph.node("QuantizeLinear", scale, zero).node("DequantizeLinear", scale, zero)
+        rng = np.random.default_rng(len(graph.tensor))
+        weight, bias = rng.integers(-99, 99, size=(2, 2)), rng.integers(-2000, 2000, size=2)
+        graph.node("MatMul", graph.beside("DequantizeLinear", graph.integer(weight, np.int8), graph.constant(0.01)))
+        graph.node("Add", graph.beside("DequantizeLinear", graph.integer(bias, np.int32), graph.constant(0.0005)))
+    return graph
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_branches_and_other_dialects(name: str, tmp_path: Path) -> None:
+    judged(BRANCHES[name](), tmp_path)
+
+
+def test_branches_that_no_layer_holds_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match=r"Add_\d+' \(Add\) has weights of \d+ bits on their common grid"):
+        judged(residual("Add", 0.001), tmp_path)
+    with pytest.raises(ProjectError, match=r"stands beside a branch of more levels; quantise both to as many bits"):
+        judged(residual("Add", 0.5, bits=3.0), tmp_path)
+
+
+def test_an_observation_whose_type_is_named(tmp_path: Path) -> None:
+    path = dense(dense(QonnxGraph(2).node("Sub", 0.5)).quant(0.5, 4.0)).save(tmp_path / "raw.onnx")
+    with pytest.raises(ProjectError, match=r"INPUT='ap_fixed<16,6>'"):
+        Original.load(path)
+    original = Original.load(path, read_type("ap_fixed<6,3>"))
+    assert original.input == FixedPoint(6, 3)
+    assert original.judged(300).undecided == 0
+    assert original.host(np.array([[0.49, -9.0]])).tolist() == [[4, -32]]
+    for text in ("ap_fixed<99,6>", "float", "ap_fixed<16,6", "ap_int<8>"):
+        with pytest.raises(ProjectError, match="is no type of an input; write ap_fixed<16,6>"):
+            read_type(text)
 
 
 REFUSED: dict[str, tuple[Callable[[], QonnxGraph], str]] = {

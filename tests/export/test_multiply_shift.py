@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from foreign_models import QonnxGraph
 from fuzz.conversion import files_keep_the_integers, rtl_keeps_the_integers
+from imported_models import QonnxGraph
 
-from hls4rl.contract import FixedPoint, IntArray, MultiplyShift
-from hls4rl.export.check import check_observations
+from hls4rl.contract import CONTINUOUS, FixedPoint, IntArray, MultiplyShift
+from hls4rl.export.check import MismatchError, check_observations
 from hls4rl.export.imported.folding import _prove
 from hls4rl.export.imported.original import Original
 from hls4rl.network import IntegerNetwork, Layer, activate, plain
@@ -102,3 +102,25 @@ def test_hard_tanh_at_eight_bits(tmp_path: Path) -> None:
 def test_files_and_traces_keep_the_integers(seed: int) -> None:
     files_keep_the_integers(plain(random_network(seed)))
     rtl_keeps_the_integers(plain(random_network(seed)))
+
+
+@pytest.mark.parametrize("quantised", [False, True])
+def test_continuous_outputs_are_the_model_s_own(quantised: bool, tmp_path: Path) -> None:
+    graph = eight_bits(seed=2)
+    original = Original.load((graph.quant(0.01, 8.0) if quantised else graph).save(tmp_path / "model.onnx"), None, True)
+    original.judged(300)
+    network, rows = original.folded.network, every_row(original.folded.network)
+    assert network.output == CONTINUOUS
+    results = original.infer(rows)
+    assert np.array_equal(plain(network).act(rows), results)
+    values = [[float(value * int(item) + base) for item, (value, base) in zip(row, original.folded.values, strict=True)]
+              for row in results]
+    assert np.allclose(original.outputs(results), values, rtol=1e-12)
+
+
+def test_the_judge_sees_a_wrong_continuous_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Original.load(eight_bits(seed=2).save(tmp_path / "model.onnx"), None, True)
+    right = Original.infer
+    monkeypatch.setattr(Original, "infer", lambda self, rows: right(self, rows) + (rows[:, :1] == 3))
+    with pytest.raises(MismatchError, match="the integers differ from the model on"):
+        original.judged(300)

@@ -27,7 +27,7 @@ def random_observations(count: int, seed: int = 0) -> IntArray:
 def make_run(root: Path, seed: int) -> Run:
     policy = random_policy("cartpole", "binarynet", hidden=8, seed=seed)
     run = Run(policy.spec, root)
-    with Stage(run.policy.parent, {"spec": policy.spec.to_json()}).build() as place:
+    with Stage(run.policy.parent, {"spec": policy.spec.to_inputs()}).build() as place:
         policy.save(place / run.policy.name)
     made_from = {"policy": digest(run.policy)}
     with Stage(run.onnx.parent, made_from).build() as place:

@@ -31,7 +31,7 @@ def command(session: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     """Run ``hls4rl`` in this process; gives exit status, last line printed, and standard error."""
     spec = session.run.spec
     root = str(session.run.root)
-    chosen = ["--env", "cartpole", "--hidden", str(spec.hidden), "--seed", str(spec.seed), "--root", root]
+    chosen = ["--env", "cartpole", "--hidden", spec.shape, "--seed", str(spec.seed), "--root", root]
 
     def call(name: str, *arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["firmware", name, *chosen, *arguments])

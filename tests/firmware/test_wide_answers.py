@@ -48,7 +48,7 @@ def board(
 ) -> tuple[IntegerNetwork, Expected, Path]:
     directory, core = tmp_path_factory.mktemp("wide"), NETWORKS[request.param]
     info = write_rtl(core, directory, 2)
-    action = ActionFormat(info.action_widths, info.action_signed, info.action_choices)
+    action = ActionFormat(info.action_widths, info.action_signed, core.choices)
     library = build_board_model(Design(directory / f"{CORE}.v", FEATURES, BITS, action, HASH), directory / "model")
     return core, Expected(FEATURES, BITS, action, HASH), library
 
@@ -59,7 +59,8 @@ def test_every_integer_comes_over_the_link(board: tuple[IntegerNetwork, Expected
     rows = check_observations(core.input, FEATURES)[:100]
     with (
         simulated_board(library, trouble=Trouble(rate, seed=3)) as port,
-        Link(port, 1_000_000, expected, timeout=10.0, patience=120.0) as link,  # machines are busy
+        # Machines are busy.
+        Link(port, 1_000_000, expected, timeout=10.0, patience=120.0) as link,
     ):
         actions = link.infer(rows).actions
     assert np.array_equal(actions, core.act(rows))
@@ -73,10 +74,10 @@ def test_every_integer_comes_to_c(board: tuple[IntegerNetwork, Expected, Path], 
     sources = (DRIVER / "hls4rl_link.c", Path(__file__).with_name("c_host.c"))
     subprocess.run(["gcc", *STRICT, "-O1", f"-I{DRIVER}", *sources, "-o", tmp_path / "host"], check=True)
     rows = check_observations(core.input, FEATURES)[:40]
-    widths = expected.action.widths
+    format = f"-{expected.action.widths[0]}:{len(expected.action.widths)}"
     with simulated_board(library) as port:
         done = subprocess.run(
-            [tmp_path / "host", port, f"{HASH:x}", str(FEATURES), str(BITS), f"-{widths[0]}:{len(widths)}", "60000", "5000"],
+            [tmp_path / "host", port, f"{HASH:x}", str(FEATURES), str(BITS), format, "60000", "5000"],
             input="\n".join(" ".join(map(str, row)) for row in rows.tolist()),
             capture_output=True, text=True, check=True, timeout=120,
         )

@@ -41,9 +41,12 @@ class RandomGraph:
         self._quantise(first=True)
         for _ in range(int(self.rng.choice([0, 1, 2], p=[0.25, 0.5, 0.25]))):
             self._moves()
+            before = self.tensor, self.shape
             self._dense(int(self.rng.integers(1, 5)))
             self._operations(int(self.rng.integers(0, 4)))
             self._quantise()
+            if self.maybe(0.3):
+                self._branch(*before)
             if self.maybe(0.2):
                 self._operations(1)
         self._moves()
@@ -52,6 +55,38 @@ class RandomGraph:
             self._operations(int(self.rng.integers(0, 2)))
         if self.maybe(0.3):
             self._quantise()
+        if self.maybe(0.1) and len(self.shape) == 2:
+            self._add("Softmax", axis=1)
+
+    def _branch(self, tensor: str, shape: tuple[int, ...]) -> None:
+        """What was there before a layer, or another layer of it, meets what the layer made."""
+        first, made = self.tensor, self.shape
+        kind = str(self.rng.choice(["Add", "Sub", "Concat"]))
+        self.tensor, self.shape = tensor, shape
+        if self.maybe(0.6):
+            self._dense(made[-1])
+            self._operations(int(self.rng.integers(0, 2)))
+            self.nodes += [self._like(first)] if self.maybe(0.7) else []
+        second = self.tensor
+        if kind == "Concat":
+            self.tensor = self._node("Concat", [first, second], axis=len(made) - 1)
+            self.shape = (*made[:-1], made[-1] + self.shape[-1])
+        else:
+            self.tensor, self.shape = self._node(kind, [first, second]), made
+        if self.maybe(0.5):
+            self._quantise()
+
+    def _like(self, tensor: str) -> onnx.NodeProto:
+        """The quantiser that made ``tensor``, once more, on the last tensor."""
+        again = onnx.NodeProto()
+        again.CopyFrom(next(node for node in self.nodes if tensor in node.output))
+        if again.op_type in ("Quant", "IntQuant", "BipolarQuant"):
+            again.input[0] = self.tensor
+        else:
+            again = helper.make_node("Identity", [self.tensor], ["?"])
+        self.tensor = again.output[0] = f"t{len(self.nodes)}"
+        again.name = f"again_{len(self.nodes)}"
+        return again
 
     # Values
 
@@ -124,8 +159,14 @@ class RandomGraph:
             self._add("BipolarQuant", self.constant(self.scales()), domain=self.domain)
         elif how == 2 and self.opset >= 10:
             self._qdq(first)
+        elif not first and self.maybe(0.05):
+            self._trunc()
         else:
             self._add(*self._quant(self.scale() if first else self.scales(), first), **self._quant_options(first))
+
+    def _trunc(self) -> None:
+        inputs = [self.constant(item) for item in (self.scale_or_one(), 0.0, 6.0, float(self.rng.integers(2, 6)))]
+        self._add("Trunc", *inputs, domain=self.domain, rounding_mode=str(self.rng.choice(ROUNDINGS)))
 
     def _quant(self, scale: Any, plain: bool) -> list[str]:
         zero = 0.0 if plain or self.maybe(0.8) else float(self.rng.choice([1, 3, -2, 0.5]))

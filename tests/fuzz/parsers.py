@@ -187,8 +187,7 @@ def _limited() -> Iterator[None]:
 
 
 _INFO = {
-    "features": 2, "observation_bits": 3, "outputs": 2, "action_widths": [1], "action_signed": False,
-    "action_choices": [2], "cycles": 2,
+    "features": 2, "observation_bits": 3, "outputs": 2, "action_widths": [1], "action_signed": False, "cycles": 2,
 }
 _DESCRIPTION = json.dumps({
     "backend": "Vitis", "part": "xc7z020", "features": 4, "outputs": 2,

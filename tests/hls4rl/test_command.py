@@ -66,9 +66,9 @@ def test_options_are_declared_once_and_come_as_one() -> None:
 
 def test_a_wrong_variable_is_named() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "hls4rl", "train"], env={**os.environ, "HLS4RL_HIDDEN": "many\nof them"},
+        [sys.executable, "-m", "hls4rl", "train"], env={**os.environ, "HLS4RL_SEED": "many\nof them"},
         capture_output=True, text=True, check=False,
     )
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
-    assert "--hidden" in done.stderr
+    assert "--seed" in done.stderr

@@ -1,15 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from chains import chain
 
-from hls4rl.contract import FixedPoint, IntArray, Sign
+from hls4rl.contract import CONTINUOUS, Argmax, FixedPoint, IntArray, MultiplyShift, ResultType, Table
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.block_ram import take_output_registers
 from hls4rl.hls_projects.fpga.parts import load_part
@@ -25,34 +24,7 @@ from hls4rl.hls_projects.simulation.folded import (
     build_rtl_model,
 )
 from hls4rl.hls_projects.simulation.gates import LANES, Circuit, elaborate, integers_of, lanes_of
-from hls4rl.network import IntegerNetwork, Layer
-
-
-def chain(
-    sizes: list[int], values: list[int] | int = 8, zeros: float = 0.0, seed: int = 1, **kind: Any
-) -> IntegerNetwork:
-    """Layers of ``sizes`` with weights of so many bits, or out of ``values``, a part of them ``zeros``.
-
-    Args:
-        kind: ``bits``, ``signed`` and ``rounding`` of the activations; or ``signs``.
-    """
-    rng = np.random.default_rng(seed)
-    layers: list[Layer] = []
-    before: FixedPoint | Sign = FixedPoint(kind.get("input_bits", 6), 3, kind.get("input_signed", True))
-    network_input = before
-    for fan_in, fan_out in itertools.pairwise(sizes):
-        choice = np.arange(-(1 << values - 1), 1 << values - 1) if isinstance(values, int) else np.array(values)
-        weight = rng.choice(choice, (fan_out, fan_in)) * (rng.random((fan_out, fan_in)) >= zeros)
-        lsb = 2.0 ** -round(np.log2(max(1, abs(choice).max()) * fan_in**0.5))
-        unit = before.lsb * lsb
-        bias = rng.integers(-9, 10, fan_out)
-        final = len(layers) == len(sizes) - 2
-        activation = None if final else Sign() if kind.get("signs") else FixedPoint(
-            kind.get("bits", 6), 3 + len(layers), kind.get("signed", False))
-        rounding = kind.get("rounding", "FLOOR") if isinstance(activation, FixedPoint) else "FLOOR"
-        layers.append(Layer(weight, lsb, bias, unit / kind.get("finer", 1), activation, rounding))
-        before = activation or before
-    return IntegerNetwork(network_input, tuple(layers))  # type: ignore[arg-type]
+from hls4rl.network import IntegerNetwork
 
 
 def observations_for(network: IntegerNetwork, count: int = 150) -> IntArray:
@@ -64,7 +36,7 @@ def observations_for(network: IntegerNetwork, count: int = 150) -> IntArray:
 
 CASES: dict[str, tuple[IntegerNetwork, int, int, bool]] = {
     # network, units, how its weights are stored, whether zeros are skipped
-    "numbers, one unit": (chain([5, 9, 7, 3], seed=2), 1, BOOKS, False),
+    "numbers, one unit": (chain([5, 9, 7, 3], seed=2), 1, NUMBERS, False),
     "numbers, many weights": (chain([20, 31, 4]), 4, NUMBERS, False),
     "one layer": (chain([9, 5], 4), 2, NUMBERS, False),
     "signs": (chain([7, 9, 3], [-1, 1], signs=True), 4, SIGNS, False),
@@ -73,7 +45,7 @@ CASES: dict[str, tuple[IntegerNetwork, int, int, bool]] = {
     "two shared weights": (chain([6, 9, 3], [-3, 5]), 1, BOOKS, False),
     "shared weights": (chain([6, 9, 5, 3], [-17, -3, 2, 60]), 3, BOOKS, False),
     "pruned": (chain([12, 20, 10, 3], 3, zeros=0.8), 1, NUMBERS, True),
-    "pruned, four units": (chain([17, 30, 20, 4], zeros=0.85), 4, BOOKS, True),
+    "pruned, four units": (chain([17, 30, 20, 4], zeros=0.85), 4, NUMBERS, True),
     "pruned and shared": (chain([12, 20, 10, 3], [-9, 3, 4], zeros=0.8), 2, BOOKS, True),
     "pruned to ternary": (chain([12, 20, 3], [-1, 1], zeros=0.8), 2, TERNARY, True),
     "half to even, signed": (chain([5, 9, 9, 3], 4, signed=True, rounding="ROUND"), 2, NUMBERS, False),
@@ -84,6 +56,55 @@ CASES: dict[str, tuple[IntegerNetwork, int, int, bool]] = {
     "one of everything": (chain([1, 1, 1], 4), 1, BOOKS, False),
     "appended bits": (chain([5, 9, 3], [-4, -2, 2, 6], bits=12), 2, BOOKS, False),
 }
+
+
+def multiplied(network: IntegerNetwork, seed: int = 5) -> IntegerNetwork:
+    """The same with learned scales, another one for each hidden unit, and limits that no type has."""
+    rng = np.random.default_rng(seed)
+    layers = []
+    for layer in network.layers:
+        kind = layer.activation
+        if isinstance(kind, FixedPoint):
+            count = len(layer.weight)
+            shift = round(np.log2(kind.lsb / layer.sum_lsb(kind.lsb))) + 8
+            kind = MultiplyShift(
+                tuple(rng.integers(100, 400, count).tolist()), tuple(rng.integers(-999, 999, count).tolist()), shift,
+                kind, kind.minimum + 3, kind.maximum - 2,
+            )
+        layers.append(dataclasses.replace(layer, activation=kind))
+    return dataclasses.replace(network, layers=tuple(layers))
+
+
+CASES["learned scales"] = multiplied(chain([5, 9, 9, 3], 4, signed=True)), 1, NUMBERS, False
+CASES["learned scales, ternary, four units"] = (
+    multiplied(chain([6, 9, 5, 3], [-1, -1, -1, 0, 1, 1, 1, 1])), 4, TERNARY, False)
+
+
+def continuous(network: IntegerNetwork, kind: ResultType) -> IntegerNetwork:
+    *hidden, last = network.layers
+    return dataclasses.replace(
+        network, layers=(*hidden, dataclasses.replace(last, activation=kind)), output=CONTINUOUS)
+
+
+def tabled(network: IntegerNetwork) -> IntegerNetwork:
+    """The same with tables of two kinds for its hidden layers."""
+    layers = []
+    for place, layer in enumerate(network.layers):
+        kind = layer.activation
+        if isinstance(kind, FixedPoint):
+            input_type = FixedPoint(4 + place, kind.integer_bits)
+            kind = Table.of(np.tanh if place else np.sin, input_type, FixedPoint(6 - place, 1))
+        layers.append(dataclasses.replace(layer, activation=kind))
+    return dataclasses.replace(network, layers=tuple(layers))
+
+
+CASES["groups"] = dataclasses.replace(chain([5, 9, 9], 4), output=Argmax((2, 5, 1, 1))), 2, NUMBERS, False
+CASES["one yes or no"] = dataclasses.replace(chain([5, 9, 1], 4), output=Argmax()), 1, NUMBERS, False
+CASES["continuous"] = continuous(chain([5, 9, 4], 4), FixedPoint(7, 3)), 2, NUMBERS, False
+CASES["continuous, learned scales"] = multiplied(continuous(chain([5, 9, 4], 4), FixedPoint(7, 3))), 4, NUMBERS, False
+CASES["tables"] = tabled(chain([5, 9, 8, 3], 4)), 2, NUMBERS, False
+CASES["continuous, tables"] = (
+    tabled(continuous(chain([5, 9, 8, 3], 4), FixedPoint(5, 3))), 4, NUMBERS, False)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -97,7 +118,7 @@ def test_verilog_gives_the_network_s_integers(name: str, tmp_path: Path) -> None
     observations = observations_for(network)
     answer, expected = FoldedRtlBackend(tmp_path).infer(observations), network.infer(observations)
     assert np.array_equal(answer.logits, expected)  # type: ignore[arg-type]
-    assert np.array_equal(answer.actions, np.argmax(expected, axis=1))
+    assert np.array_equal(answer.actions, network.output.decide(expected))
     assert info.interval <= info.cycles + (network.features == 1)
 
 
@@ -173,7 +194,7 @@ def test_the_netlist_gives_the_network_s_actions(name: str, tmp_path: Path) -> N
     assert len(np.unique(expected)) > 1
     models = part.tools.models
     build_netlist_model(tmp_path, tmp_path / NETLIST, models)
-    assert np.array_equal(FoldedNetlistBackend(tmp_path).infer(observations).actions, expected)
+    assert np.array_equal(FoldedNetlistBackend(tmp_path).infer(observations).actions[:, 0], expected)
 
     design = json.loads((tmp_path / NETLIST).read_text(encoding="utf-8"))
     for cell_name, cell in design["modules"][CORE]["cells"].items():
@@ -183,7 +204,7 @@ def test_the_netlist_gives_the_network_s_actions(name: str, tmp_path: Path) -> N
                     cell["parameters"][key] = text.translate(str.maketrans("01", "10"))
     (tmp_path / "wrong.json").write_text(json.dumps(design), encoding="utf-8")
     build_netlist_model(tmp_path, tmp_path / "wrong.json", models)
-    assert not np.array_equal(FoldedNetlistBackend(tmp_path).infer(observations).actions, expected)
+    assert not np.array_equal(FoldedNetlistBackend(tmp_path).infer(observations).actions[:, 0], expected)
 
 
 MEMORY = """

@@ -357,7 +357,7 @@ def test_an_executor_that_fails_ends_the_proof(monkeypatch: pytest.MonkeyPatch) 
 def info_of(network: IntegerNetwork) -> RtlInfo:
     types = network.action_types
     widths = tuple(kind.bits for kind in types)
-    return RtlInfo(network.features, network.input.bits, network.outputs, widths, types[0].signed, network.choices, 1)
+    return RtlInfo(network.features, network.input.bits, network.outputs, widths, types[0].signed, 1)
 
 
 NETWORKS = [
@@ -422,7 +422,7 @@ def test_what_is_no_pipeline_is_refused(name: str, tmp_path: Path) -> None:
 
 def test_a_pipeline_with_a_constant_register_is_a_function(tmp_path: Path) -> None:
     logic = pipeline("a <= observation; b <= a ^ {2{started}}; action <= b;", "valid[2]", tmp_path)
-    gates = Gates(logic, RtlInfo(1, 2, 4, (2,), False, (4,), 1))
+    gates = Gates(logic, RtlInfo(1, 2, 4, (2,), False, 1))
     answer = gates.answer(chunk_of(np.array([[-1], [-2], [0], [1]]), FixedPoint(2, 2)))
     assert answer.actions[:, 0].tolist() == [0, 1, 3, 2]
 

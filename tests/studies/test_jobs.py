@@ -58,7 +58,7 @@ def test_the_papers_recipe_is_the_papers() -> None:
             assert (training.advantage, training.entropy, training.unit_signs) == ("trajectory", 0.0, True)
             assert training.episodes >= 3000, "Fig. 4 speaks of 500 to 3,000"
         assert training.learning_rate == {
-            "small-step": 0.01, "small-step-late": 0.01, "paper-literal": 1e-4,
+            "small-step": 0.01, "small-step-late": 0.01,
         }.get(job.variant, training.learning_rate)
 
 

@@ -75,7 +75,8 @@ def test_a_run_stopped_often_ends_as_one_that_was_not(
 def test_a_killed_process_goes_on_from_its_checkpoint(task: Task, undisturbed: TrainingState, tmp_path: Path) -> None:
     place = tmp_path / "compression"
     script = (
-        "import sys\nfrom pathlib import Path\nfrom train import PolicySpec, pixel_trainer as t, task\n"
+        "import sys\nfrom pathlib import Path\nfrom hls4rl import task\nfrom hls4rl.policy import PolicySpec\n"
+        "from hls4rl.train.pixels import trainer as t\n"
         "t.CHECKPOINT_SECONDS = 0.0\n"
         f"changed, _ = task.change(task.load_task('pong'), '{SMALL}')\n"
         f"spec = PolicySpec('pong', 'compression', {HIDDEN}, 3, clusters=3)\n"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -176,7 +177,7 @@ class World(NamedTuple):
     """The environment's own stream."""
 
 
-def run(task: Task, spec: PolicySpec) -> Iterator[TrainingState]:
+def run(task: Task, spec: PolicySpec, _directory: Path | None = None) -> Iterator[TrainingState]:
     """Train one policy; yields its state after every few episodes, and the last one is the result.
 
     Raises:

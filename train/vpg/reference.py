@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 
@@ -21,7 +22,7 @@ from hls4rl.train.vpg.objective import parameters_of, quantised, update
 from hls4rl.train.vpg.rollout import play_episode
 
 
-def run(task: Task, spec: PolicySpec) -> Iterator[TrainingState]:
+def run(task: Task, spec: PolicySpec, _directory: Path | None = None) -> Iterator[TrainingState]:
     """Train one policy; yields its state after every episode, and the last one is the result.
 
     Raises:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from hls4rl.contract import FixedPoint, FloatArray, IntArray
@@ -22,6 +23,7 @@ from hls4rl.export.imported.judge.interval import UnknownError
 from hls4rl.export.imported.judge.program import Program
 from hls4rl.export.model_file import load_model
 
+_EXACT_FEATURES = 6400
 UNDECIDED_SHARE = 1e-3
 """Of the observations: more that neither float64 nor fractions can decide are an error."""
 
@@ -47,12 +49,21 @@ class Defendant(Protocol):
         """Real observations that the host makes ``observations`` of."""
         ...
 
+    def given(self, observations: FloatArray) -> FloatArray:
+        """What the graph is executed on for real observations."""
+        ...
+
     def infer(self, observations: IntArray) -> IntArray:
         """Integer results, shape (rows, outputs)."""
         ...
 
-    def value(self) -> tuple[Fraction, Fraction] | None:
-        """What one unit of a result is worth, and a result of 0; None if only the actions are the graph's."""
+    @property
+    def continuous(self) -> bool:
+        """Whether the results themselves are the action, and not the choice of the largest."""
+        ...
+
+    def value(self) -> list[tuple[Fraction, Fraction]] | None:
+        """Of each output: what one unit is worth, and a result of 0; None if only the actions are the graph's."""
         ...
 
 
@@ -87,7 +98,9 @@ def judge(path: Path, defendant: Defendant, rows: int, seed: int = 0) -> Verdict
     integers = _integers(defendant, court, rows, rng)
     reals = _reals(defendant, rows, rng)
     first = court.compare(defendant.reals(integers), integers, "integers")
-    second = court.compare(reals, defendant.host(reals), "real observations, through the host's conversion")
+    second = court.compare(
+        defendant.given(reals), defendant.host(reals), "real observations, through the host's conversion"
+    )
     rounded, undecided = (a + b for a, b in zip(first, second, strict=True))
     if undecided > UNDECIDED_SHARE * (len(integers) + len(reals)):
         raise MismatchError(
@@ -99,9 +112,10 @@ def judge(path: Path, defendant: Defendant, rows: int, seed: int = 0) -> Verdict
 
 class _Court:
     def __init__(self, path: Path, defendant: Defendant, rows: int) -> None:
-        self._exact_rows = max(16, rows // 50)
         self._name, self._defendant = path.name, defendant
-        model = load_model(path)
+        # Those that fractions look at besides where float64 differs: fewer of networks that take long.
+        self._exact_rows = max(8, min(rows // 50, _EXACT_FEATURES // defendant.features))
+        model = _logits(load_model(path))
         try:
             self._program = Program(model)
         except UnknownError as error:
@@ -123,7 +137,7 @@ class _Court:
             MismatchError: a row is wrong.
         """
         results = self._defendant.infer(integers)
-        actions = np.argmax(results, axis=1)
+        actions = np.argmax(_choices(results), axis=1)
         low, high, _ = self.bounds(reals)
         floats, chosen = self._run(reals)
         if floats.shape[1:] != results.shape[1:] or low.shape != results.shape:
@@ -135,10 +149,14 @@ class _Court:
                 f"{reals[chosen[outside][0]].tolist()}; this is a bug in hls4rl or in a tool that it calls: please "
                 "report it with the model"
             )
-        possible = _possible(actions, low, high) & self._values_possible(results, low, high)
+        possible = self._values_possible(results, low, high)
+        if not self._defendant.continuous:
+            possible &= _possible(actions, _choices(low), _choices(high))
         self._accuse(np.flatnonzero(~possible), reals, what)
-        surely = _certain(actions, low, high)
-        differs = chosen[np.argmax(floats, axis=1) != actions[chosen]]
+        if self._defendant.continuous:
+            return 0, 0
+        surely = _certain(actions, _choices(low), _choices(high))
+        differs = chosen[np.argmax(_choices(floats), axis=1) != actions[chosen]]
         # Fractions settle what floats cannot: all rows that differ, and some of those that only might.
         both = dict.fromkeys([*differs.tolist(), *np.flatnonzero(~surely).tolist()])
         doubtful = np.array(list(both)[:max(self._exact_rows, len(differs))], dtype=np.int64)
@@ -153,11 +171,11 @@ class _Court:
                 found, _ = self._program.run(reals[part], exact=True)
             except UnknownError as error:
                 raise ProjectError(f"{self._name}: the check of the import cannot run it: {error}") from error
-            actions = np.argmax(results[part], axis=1)
-            possible = _possible(actions, found.low, found.high)
+            actions, low, high = np.argmax(_choices(results[part]), axis=1), _choices(found.low), _choices(found.high)
+            possible = _possible(actions, low, high)
             possible &= self._values_possible(results[part], found.low, found.high)
             self._accuse(part[~possible], reals, what)
-            undecided += part[~_certain(actions, found.low, found.high)].tolist()
+            undecided += part[~_certain(actions, low, high)].tolist()
         return np.array(undecided, dtype=np.int64)
 
     def _values_possible(self, results: IntArray, low: NDArray[Any], high: NDArray[Any]) -> NDArray[np.bool_]:
@@ -165,12 +183,13 @@ class _Court:
         worth = self._defendant.value()
         if worth is None:
             return np.ones(len(results), dtype=bool)
-        unit, base = worth
+        exact = np.array(worth, dtype=object).T
         if low.dtype == object:
-            values = results.astype(object) * unit + base
+            values = results.astype(object) * exact[0] + exact[1]
             return np.asarray(((values >= low) & (values <= high)).all(axis=1), dtype=bool)
-        values = results * float(unit) + float(base)
-        slack = 8 * np.finfo(np.float64).eps * (np.abs(results * float(unit)) + abs(float(base)))
+        unit, base = exact.astype(np.float64)
+        values = results * unit + base
+        slack = 8 * np.finfo(np.float64).eps * (np.abs(results * unit) + np.abs(base))
         return np.asarray(((values + slack >= low) & (values - slack <= high)).all(axis=1), dtype=bool)
 
     def _accuse(self, rows: IntArray, reals: FloatArray, what: str) -> None:
@@ -179,6 +198,21 @@ class _Court:
                 f"{self._name}: the integers differ from the model on {len(rows)} of {len(reals)} {what}, first on "
                 f"observation {reals[rows[0]].tolist()}; this is a bug in hls4rl: please report it with the model"
             )
+
+
+def _logits(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph without a Softmax over all logits at its end: it changes no order, but where floats are too coarse."""
+    graph = model.graph
+    for node in list(graph.node):
+        if node.op_type in ("Softmax", "LogSoftmax") and list(node.output) == [graph.output[0].name]:
+            graph.output[0].name = node.input[0]
+            graph.node.remove(node)
+    return model
+
+
+def _choices(results: NDArray[Any]) -> NDArray[Any]:
+    """What an action is chosen from: a single result is a yes or no, 1 where it is larger than 0."""
+    return results if results.shape[1] > 1 else np.concatenate([results * 0, results], axis=1)
 
 
 def _possible(actions: IntArray, low: NDArray[Any], high: NDArray[Any]) -> NDArray[np.bool_]:
@@ -195,6 +229,10 @@ def _certain(actions: IntArray, low: NDArray[Any], high: NDArray[Any]) -> NDArra
     rows = np.arange(len(actions))
     own, columns = low[rows, actions], np.arange(low.shape[1])
     beats = np.where(columns < actions[:, None], high < own[:, None], high <= own[:, None])
+    # Fractions whose bounds agree to the last digit were made alike, whatever root they share: a tie.
+    if low.dtype == object:
+        top = high[rows, actions]
+        beats |= (columns > actions[:, None]) & (low == own[:, None]) & (high == top[:, None])
     beats[rows, actions] = True
     return np.asarray(beats.all(axis=1), dtype=bool)
 

@@ -12,6 +12,7 @@ from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 from qonnx.custom_op.general.bipolar_quant import binary_quant
 from qonnx.custom_op.general.quant import quant
+from qonnx.custom_op.general.trunc import trunc_v1, trunc_v2
 
 from hls4rl.contract import FloatArray, IntArray
 from hls4rl.errors import ProjectError
@@ -22,6 +23,15 @@ def _quant(self: Any, x: Any, scale: Any, zero: Any, bits: Any, signed: Any = No
            rounding_mode: Any = None) -> tuple[Any]:
     signed = 1 if signed is None else signed
     return (np.asarray(quant(x, scale, zero, np.float64(bits.item()), signed, narrow or 0, rounding_mode or "ROUND")),)
+
+
+def _trunc(self: Any, x: Any, scale: Any, zero: Any, bits: Any, *more: Any, rounding_mode: Any = None,
+           signed: Any = None, narrow: Any = None) -> tuple[Any]:
+    rounding_mode = rounding_mode or "FLOOR"
+    if len(more) == 1:
+        return (np.asarray(trunc_v1(x, scale, zero, bits, more[0], rounding_mode)),)
+    signed = 1 if signed is None else signed
+    return (np.asarray(trunc_v2(x, scale, zero, bits, narrow or 0, signed, more[0], more[1], rounding_mode)),)
 
 
 def _bipolar(self: Any, x: Any, scale: Any) -> tuple[Any]:
@@ -72,7 +82,7 @@ def _laid(value: Any, rank: int, axis: int | None) -> Any:
 def _operators() -> list[Any]:
     plain = {"BatchNormalization": _normalise, "Cast": _cast, "QuantizeLinear": _quantize,
              "DequantizeLinear": _dequantize}
-    ours = {"Quant": _quant, "IntQuant": _quant, "BipolarQuant": _bipolar}
+    ours = {"Quant": _quant, "IntQuant": _quant, "BipolarQuant": _bipolar, "Trunc": _trunc}
     found = [type(name, (OpRun,), {"op_domain": "", "_run": how}) for name, how in plain.items()]
     return found + [
         type(name, (OpRun,), {"op_domain": domain, "_run": how}) for domain in DOMAINS for name, how in ours.items()

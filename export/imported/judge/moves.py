@@ -17,7 +17,8 @@ def _moved(how: Callable[[Call, Array, int], Array]) -> Callable[[Call], Interva
         if value is None:
             raise ValueError("has no input")
         rank = value.low.ndim - (0 if value.constant else 1)
-        return Interval(how(call, value.low, rank), how(call, value.high, rank), value.constant, value.kind)
+        low, high = (np.asarray(how(call, item, rank)) for item in (value.low, value.high))
+        return Interval(low, high, value.constant, value.kind)
     return apply
 
 

@@ -216,6 +216,24 @@ def _bounded(value: Interval, low: int, high: int, call: Call) -> Interval:
     )
 
 
+def _trunc(call: Call) -> Interval:
+    if call.node.domain not in ("qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas"):
+        raise ValueError(f"is of the domain '{call.node.domain}'")
+    scale, zero = call.operand(1), call.operand(2)
+    text = call.attributes.get("rounding_mode", b"FLOOR").decode().upper()
+    steps = _round(add(div(call.operand(0), scale, call), zero, call), "ROUND", call)
+    if len(call.values) == 5:
+        by = number(2.0 ** int(call.plain(3).low.flat[0] - call.plain(4).low.flat[0]), steps)
+        return mul(sub(_round(div(steps, by, call), text, call), zero, call), scale, call)
+    unit, bits = call.operand(4), int(call.plain(5).low.flat[0])
+    by = number(2.0 ** round(math.log2(float(unit.low.flat[0]) / float(scale.low.flat[0]))), steps)
+    signed, narrow = int(call.attributes.get("signed", 1)), int(call.attributes.get("narrow", 0))
+    low = narrow - 2 ** (bits - 1) if signed else 0
+    high = 2 ** (bits - 1) - 1 if signed else 2**bits - 1 - narrow
+    cut = _bounded(_round(_bounded(div(steps, by, call), low, high, call), text, call), low, high, call)
+    return mul(sub(cut, div(zero, by, call), call), unit, call)
+
+
 def _bipolar(call: Call) -> Interval:
     if call.node.domain not in ("qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas"):
         raise ValueError(f"is of the domain '{call.node.domain}'")
@@ -287,7 +305,7 @@ OPERATORS: dict[str, Callable[[Call], Interval]] = {
     "Floor": lambda call: _round(call.operand(0), "FLOOR", call),
     "Ceil": lambda call: _round(call.operand(0), "CEIL", call),
     "Round": lambda call: _round(call.operand(0), "ROUND", call),
-    "Quant": _quant, "IntQuant": _quant, "BipolarQuant": _bipolar,
+    "Quant": _quant, "IntQuant": _quant, "BipolarQuant": _bipolar, "Trunc": _trunc,
     "QuantizeLinear": _quantize, "DequantizeLinear": _dequantize, "Cast": _cast,
     **MOVES,
 }

@@ -1,0 +1,7 @@
+"""The readable reference: for any task."""
+
+from __future__ import annotations
+
+from hls4rl.train.trainers import Trainer
+
+TRAINER = Trainer(2, "vpg.reference", lambda task, spec: None)
