@@ -192,6 +192,7 @@ class _Reader:
                 "quantise it, or export the logits"
             ) from error
         alike = len(set(tensor.gain)) == len(set(tensor.offset)) == 1 and tensor.gain[0] > 0
+        alike = alike and (len(tensor) > 1 or not tensor.offset[0])  # a single result is compared with 0
         last = tuple(range(len(self._graph.ranges) - len(tensor), len(self._graph.ranges)))
         if tensor.is_summed or tensor.picks != last or not alike or last[0] < self._features:
             self._graph.add(tensor, tensor.curves, None)

@@ -120,6 +120,9 @@ BRANCHES = {
         dense(start()).quant(0.5, 6.0).node("Trunc", 0.5, 0.0, 6.0, 2.0, 4.0, rounding_mode="ROUND", signed=1, narrow=0,
                                             domain="qonnx.custom_op.general")
     ),
+    "a single result with a zero point": lambda: dense(dense(start()).quant(0.5, 4.0), ((1,), (-1,))).quant(
+        0.5, 4.0, signed=0, zero=-2.0
+    ),
     "a Softmax at the end": lambda: dense(start()).node("Softmax", axis=1),
     "QuantizeLinear and DequantizeLinear": lambda: qdq(),
 }
