@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hls4rl.errors import ProjectError
+from hls4rl.firmware.protocol import MAXIMUM_ACTION_BITS, ActionFormat
 from hls4rl.hls_projects.fpga.parts import Part, load_part
 from hls4rl.hls_projects.fpga.place import RESULT
 from hls4rl.hls_projects.fpga.synthesis import NETLIST
@@ -19,7 +20,6 @@ from hls4rl.run import Run
 from hls4rl.stage import digest
 
 VERILOG = Path(__file__).resolve().parent / "verilog"
-MAXIMUM_ACTIONS = 256
 
 _TOP = """// Generated: policy {policy_hash:016x} behind a serial port.
 module board (
@@ -31,7 +31,7 @@ module board (
     wire link_led;
     assign led = {led};
     policy_link #(
-        .FEATURES({features}), .BITS({bits}), .ACTIONS({actions}), .WORDS({words}), .WORD_BITS({word_bits}),
+        .FEATURES({features}), .BITS({bits}), .ACTION_BITS({action_bits}), .WORDS({words}), .WORD_BITS({word_bits}),
         .HANDSHAKE({handshake}),
         .POLICY_HASH(64'h{policy_hash:016x}), .CLOCKS_PER_BIT({clocks_per_bit})
     ) link (.clk(clk), .reset({reset}), .rx(rx), .tx(tx), .led(link_led));
@@ -58,7 +58,7 @@ class Design:
     features: int
     bits: int
     """Width of one feature."""
-    actions: int
+    action: ActionFormat
     policy_hash: int
     """First 64 bits of the SHA-256 of the policy's file."""
     inputs_per_clock: int = 0
@@ -93,7 +93,7 @@ class Design:
     ) -> str:
         """Verilog of the module ``board``: ports ``clk rx tx led`` and, with a reset button, ``button``."""
         return _TOP.format(
-            policy_hash=self.policy_hash, features=self.features, bits=self.bits, actions=self.actions,
+            policy_hash=self.policy_hash, features=self.features, bits=self.bits, action_bits=self.action.bits,
             words=self.words, word_bits=max(1, self.inputs_per_clock * self.bits), handshake=int(self.folded),
             clocks_per_bit=clocks_per_bit, led="!link_led" if led_active_low else "link_led",
             button_port=",\n    input  wire button" if button else "",
@@ -108,21 +108,33 @@ def load_design(run: Run, part: str) -> Design:
         ProjectError: it isn't built, or a file of it isn't the one that was made.
     """
     rtl, policy = run.verified(run.part(part)), run.policy
-    run.load_policy()
+    network = run.load_policy().network
     if is_stream(rtl):
         stream = read_stream_info(rtl)
+        format = ActionFormat((stream.action_bits,), choices=(stream.actions,))
         return Design(
-            rtl / f"{CORE}.v", stream.features, stream.observation_bits, stream.actions, policy_hash(policy),
-            stream.pixels, tuple(sorted(rtl.glob("*.hex"))),
+            rtl / f"{CORE}.v", stream.features, stream.observation_bits, format, policy_hash(policy), stream.pixels,
+            tuple(sorted(rtl.glob("*.hex"))),
         )
     if is_folded(rtl):
         folded = read_folded_info(rtl)
         return Design(
-            rtl / f"{CORE}.v", folded.features, folded.observation_bits, folded.outputs, policy_hash(policy),
-            1, memories=tuple(sorted(rtl.glob("*.hex"))), folded=True,
+            rtl / f"{CORE}.v", folded.features, folded.observation_bits,
+            _checked(ActionFormat(folded.action_widths, folded.action_signed, network.choices), rtl),
+            policy_hash(policy), 1, memories=tuple(sorted(rtl.glob("*.hex"))), folded=True,
         )
     info = read_info(rtl)
-    return Design(rtl / f"{CORE}.v", info.features, info.observation_bits, info.outputs, policy_hash(policy))
+    format = _checked(ActionFormat(info.action_widths, info.action_signed, network.choices), rtl)
+    return Design(rtl / f"{CORE}.v", info.features, info.observation_bits, format, policy_hash(policy))
+
+
+def _checked(format: ActionFormat, rtl: Path) -> ActionFormat:
+    if format.bits > MAXIMUM_ACTION_BITS:
+        raise ProjectError(
+            f"{rtl}: an action of {format.bits} bits is more than the {MAXIMUM_ACTION_BITS} that an answer of the link "
+            "holds; take fewer action.bits"
+        )
+    return format
 
 
 def load_netlist(run: Run, part: str) -> Netlist:

@@ -70,7 +70,8 @@ def fuzz(design: Design, library: Path, reference: Backend, frames: int, seed: i
                 continue
             damaged = _DAMAGES[kind](rng, _random_request(rng, design))
             result.wrong += sum(1 for _ in _answers(exchange(model, damaged, 400)))
-        expected = dict(zip(numbers, reference.infer(observations).actions[:, 0].tolist(), strict=True))
+        answers = reference.infer(observations).actions.tolist()
+        expected = dict(zip(numbers, map(design.action.pack, answers), strict=True))
         for sequence, answer in _answers(exchange(model, protocol.DELIMITER + sound)):
             right = isinstance(answer, Action) and expected.pop(sequence, None) == answer.action
             result.wrong += not right

@@ -65,7 +65,7 @@ class Session:
     def expected(self) -> Expected:
         """What the board must say of itself."""
         design = self.design
-        return Expected(design.features, design.bits, design.actions, design.policy_hash, design.inputs_per_clock)
+        return Expected(design.features, design.bits, design.action, design.policy_hash, design.inputs_per_clock)
 
 
 class TimedBackend:
@@ -127,7 +127,7 @@ def run_hil(session: Session, episodes: int, faults: float = 0.0, seed: int = 0)
             hardware = play(task, backend, episodes, first_seed=0, watch=watch)
             identity = link.identify()
         injected = json.loads(report.read_text(encoding="utf-8")) if session.port == SIMULATED else None
-    request, answer = sent / int(software.lengths.sum()), protocol.ANSWER_BYTES
+    request, answer = sent / int(software.lengths.sum()), expected.action.answer_bytes
     return {
         "task": session.task.name, "run": session.run.spec.directory_name, "board": session.board.name,
         "port": session.port, "policy_hash": f"{identity.policy_hash:016x}",

@@ -26,7 +26,7 @@ from hls4rl.contract import IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.firmware import protocol
 from hls4rl.firmware.patience import Counters, Patience, port_error
-from hls4rl.firmware.protocol import Action, EchoError, FrameError, Identity
+from hls4rl.firmware.protocol import Action, ActionFormat, EchoError, FrameError, Identity
 
 _MAXIMUM_FRAME = 1 << 10
 """No answer is as long as this; a flood without a delimiter is dropped at this length."""
@@ -44,7 +44,7 @@ class Expected:
 
     features: int
     bits: int
-    actions: int
+    action: ActionFormat
     policy_hash: int
     inputs_per_clock: int = 0
     """Features that a streaming core takes per clock; 0: all at once."""
@@ -166,7 +166,7 @@ class Link:
                 holds another policy now.
         """
         packed = self._expected.pack(observations)
-        actions = np.full(len(packed), -1, dtype=np.int64)
+        actions = np.full((len(packed), len(self._expected.action.widths)), -1, dtype=np.int64)
         waiting = deque(range(len(packed)))
         flight: dict[int, int] = {}  # sequence number: row, oldest first
         tries = [0] * len(packed)
@@ -185,7 +185,7 @@ class Link:
             else:
                 self._give_back(lost, waiting, tries)
         self._pace(0.7)
-        return Answer(actions[:, None], None)
+        return Answer(actions, None)
 
     def _send(self, waiting: deque[int], flight: dict[int, int], packed: list[bytes], tries: list[int]) -> None:
         room = min(self._window - len(flight), len(waiting))
@@ -216,12 +216,12 @@ class Link:
             if not isinstance(content, Action) or number not in flight:
                 self.counters.surplus_answers += 1
                 continue
-            self._judge_action(content.action)
+            integers = self._integers(content.action)
             for older in list(flight):  # answers come in the order of the requests
                 if older == number:
                     break
                 lost.append(flight.pop(older))
-            actions[flight.pop(number)] = content.action
+            actions[flight.pop(number)] = integers
             self.counters.answers += 1
             self._patience.renew()
         self._check_patience()
@@ -252,12 +252,13 @@ class Link:
                 return None
         return None
 
-    def _judge_action(self, action: int) -> None:
-        if action >= self._expected.actions:
+    def _integers(self, action: int) -> list[int]:
+        try:
+            return self._expected.action.unpack(action)
+        except ValueError as error:
             raise ProjectError(
-                f"{self._port}: the board answered action {action}, and its policy has {self._expected.actions}; load "
-                "its bitstream anew (make bitstream)"
-            )
+                f"{self._port}: the board answered {error}; load its bitstream anew (make bitstream)"
+            ) from error
 
     def _judge(self, identity: Identity) -> None:
         if identity.version != protocol.VERSION:
@@ -271,11 +272,12 @@ class Link:
                 f"{self._port}: the board holds policy {identity.policy_hash:016x}, not {wanted.policy_hash:016x}; "
                 "load that policy's bitstream (make bitstream), or choose the run that is on the board"
             )
-        shape = (identity.features, identity.bits, identity.actions)
-        if shape != (wanted.features, wanted.bits, wanted.actions):
+        shape = (identity.features, identity.bits, identity.action_bits)
+        if shape != (wanted.features, wanted.bits, wanted.action.bits):
             raise ProjectError(
-                f"{self._port}: the board takes {shape[0]} features of {shape[1]} bits and gives {shape[2]} actions, "
-                f"not {wanted.features}, {wanted.bits} and {wanted.actions}; load the right bitstream (make bitstream)"
+                f"{self._port}: the board takes {shape[0]} features of {shape[1]} bits and gives actions of {shape[2]} "
+                f"bits, not {wanted.features}, {wanted.bits} and {wanted.action.bits}; load the right bitstream "
+                "(make bitstream)"
             )
 
     def _account(self, identity: Identity) -> None:

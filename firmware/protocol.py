@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from cobs import cobs
 
 from hls4rl.contract import IntArray
 
-VERSION = 1
+VERSION = 2
 WINDOW = 63
 """Requests that may wait for their answers at once: the length of the board's queue."""
 
@@ -21,8 +22,8 @@ BITS_PER_BYTE = 10
 
 _IDENTIFY, _INFER, _INFER_CODED, _IDENTITY, _ACTION = 0x01, 0x02, 0x03, 0x81, 0x82
 _LONGEST_RUN = 255
-ANSWER_BYTES = 10
-"""On the wire, of the answer to an inference request."""
+MAXIMUM_ACTION_BITS = 256
+"""Of one answer."""
 _HEADER = struct.Struct("<BH")
 _CHECK = struct.Struct("<I")
 _IDENTITY_BODY = struct.Struct("<BHBBQHHIHH")
@@ -37,7 +38,8 @@ class Identity:
     features: int
     bits: int
     """Width of one feature."""
-    actions: int
+    action_bits: int
+    """Width of one action, all its integers together."""
     policy_hash: int
     """First 64 bits of the SHA-256 of the policy's file."""
     shortest_cycles: int
@@ -56,6 +58,54 @@ class Action:
     """The answer to one inference request."""
 
     action: int
+    """The bits of the core's action port, read as one number; :meth:`ActionFormat.unpack` takes them apart."""
+
+
+@dataclass(frozen=True)
+class ActionFormat:
+    """How an action's integers lie in the core's action port: side by side, the first one lowest."""
+
+    widths: tuple[int, ...]
+    """Bits of each integer."""
+    signed: bool = False
+    """Whether they are two's complement: of continuous actions."""
+    choices: tuple[int, ...] = ()
+    """How many each may choose from; empty: each of its numbers is one."""
+
+    @property
+    def bits(self) -> int:
+        """Of the whole action."""
+        return sum(self.widths)
+
+    @property
+    def answer_bytes(self) -> int:
+        """On the wire, of the answer to an inference request: header, action, check, code byte and delimiter."""
+        return _HEADER.size + -(-self.bits // 8) + _CHECK.size + 2
+
+    def unpack(self, action: int) -> list[int]:
+        """The integers of an :class:`Action`'s bits.
+
+        Raises:
+            ValueError: one is none of its choices.
+        """
+        integers = []
+        for place, width in enumerate(self.widths):
+            value = action & ((1 << width) - 1)
+            action >>= width
+            if self.choices and value >= self.choices[place]:
+                raise ValueError(f"action {value}, and its policy has {self.choices[place]}")
+            integers.append(value - (1 << width) if self.signed and value >> (width - 1) else value)
+        if action:
+            raise ValueError(f"an action of more than {self.bits} bits")
+        return integers
+
+    def pack(self, integers: Iterable[int]) -> int:
+        """The inverse of :meth:`unpack`."""
+        action = place = 0
+        for value, width in zip(integers, self.widths, strict=True):
+            action |= (value & ((1 << width) - 1)) << place
+            place += width
+        return action
 
 
 class FrameError(ValueError):
@@ -162,11 +212,11 @@ def read_answer(frame: bytes) -> tuple[int, Identity | Action]:
         raise FrameError("too short")
     kind, sequence = _HEADER.unpack_from(payload)
     body = payload[_HEADER.size:]
-    if kind == _ACTION and len(body) == 1:
-        return sequence, Action(body[0])
+    if kind == _ACTION and 1 <= len(body) <= MAXIMUM_ACTION_BITS // 8:
+        return sequence, Action(int.from_bytes(body, "little"))
     if kind == _IDENTITY and len(body) == _IDENTITY_BODY.size:
-        version, features, bits, last_action, *rest = _IDENTITY_BODY.unpack(body)
-        return sequence, Identity(version, features, bits, last_action + 1, *rest)
+        version, features, bits, last_bit, *rest = _IDENTITY_BODY.unpack(body)
+        return sequence, Identity(version, features, bits, last_bit + 1, *rest)
     if kind in (_IDENTIFY, _INFER, _INFER_CODED):
         raise EchoError("a request, not an answer")
     raise FrameError("unknown kind or length")

@@ -109,6 +109,13 @@ class IntegerNetwork:
         return lsb
 
     @property
+    def choices(self) -> tuple[int, ...]:
+        """How many each integer of the action chooses from; empty where the action is continuous."""
+        if not isinstance(self.output, Argmax):
+            return ()
+        return tuple(max(size, 2) for size in self.output.sizes(self.outputs))
+
+    @property
     def action_types(self) -> tuple[FixedPoint, ...]:
         """The type of each integer of the action, in units of 1; the hardware's port has the first one lowest."""
         if isinstance(self.output, Argmax):

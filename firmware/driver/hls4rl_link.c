@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-enum { VERSION = 1, IDENTIFY = 0x01, INFER = 0x02, IDENTITY = 0x81, ACTION = 0x82 };
-enum { HEADER = 3, CHECK = 4, IDENTITY_BODY = 25, ACTION_BODY = 1 };
+enum { VERSION = 2, IDENTIFY = 0x01, INFER = 0x02, IDENTITY = 0x81, ACTION = 0x82 };
+enum { HEADER = 3, CHECK = 4, IDENTITY_BODY = 25 };
 
 uint32_t hls4rl_crc32(const uint8_t *bytes, size_t count) {
     uint32_t crc = 0xffffffffu;
@@ -64,10 +64,21 @@ static uint32_t wait_ms(hls4rl_link *link) {
     return left < link->silence_ms ? left : link->silence_ms;
 }
 
+/* Width of an action, all its integers together; 0 if it's out of range. */
+static uint16_t action_bits(const hls4rl_link *link) {
+    uint16_t bits = 0;
+    if (!link->dimensions || !link->action_widths) return 0;
+    for (uint8_t place = 0; place < link->dimensions; place++) {
+        if (!link->action_widths[place] || link->action_widths[place] > 32) return 0;
+        bits = (uint16_t)(bits + link->action_widths[place]);
+    }
+    return bits <= 256 ? bits : 0;
+}
+
 static hls4rl_status begin(hls4rl_link *link) {
     if (!link->write || !link->read || !link->clock_ms || !link->silence_ms || !link->attempts || !link->patience_ms ||
-        link->patience_ms >> 31 || !link->features || !link->bits || link->bits > 32 || !link->actions ||
-        link->actions > 256)
+        link->patience_ms >> 31 || !link->features || !link->bits || link->bits > 32 ||
+        !action_bits(link))
         return HLS4RL_SETUP;
     link->began_ms = link->clock_ms(link->port);
     link->surplus_before = link->surplus;
@@ -149,7 +160,7 @@ static hls4rl_status identify(hls4rl_link *link, hls4rl_identity *identity) {
     found.version = body[0];
     found.features = (uint16_t)number(body + 1, 2);
     found.bits = body[3];
-    found.actions = (uint16_t)(body[4] + 1);
+    found.action_bits = (uint16_t)(body[4] + 1);
     found.policy_hash = number(body + 5, 8);
     found.shortest_cycles = (uint16_t)number(body + 13, 2);
     found.longest_cycles = (uint16_t)number(body + 15, 2);
@@ -158,7 +169,7 @@ static hls4rl_status identify(hls4rl_link *link, hls4rl_identity *identity) {
     found.dropped = (uint16_t)number(body + 23, 2);
     if (identity) *identity = found;
     if (found.version != VERSION || found.policy_hash != link->policy_hash || found.features != link->features ||
-        found.bits != link->bits || found.actions != link->actions)
+        found.bits != link->bits || found.action_bits != action_bits(link))
         return HLS4RL_WRONG_POLICY;
     return HLS4RL_OK;
 }
@@ -168,7 +179,24 @@ hls4rl_status hls4rl_identify(hls4rl_link *link, hls4rl_identity *identity) {
     return status ? status : identify(link, identity);
 }
 
-hls4rl_status hls4rl_infer(hls4rl_link *link, const int32_t *observation, uint8_t *action) {
+/* The integers of an answer, whose bits lie side by side. */
+static hls4rl_status unpack(const hls4rl_link *link, const uint8_t *packed, int32_t *action) {
+    size_t place = 0;
+    for (uint8_t dimension = 0; dimension < link->dimensions; dimension++) {
+        uint8_t width = link->action_widths[dimension];
+        uint32_t value = 0;
+        for (uint8_t bit = 0; bit < width; bit++, place++)
+            value |= (((uint32_t)packed[place / 8] >> (place % 8)) & 1u) << bit;
+        if (link->choices && value >= link->choices[dimension]) return HLS4RL_BAD_ACTION;
+        if (link->action_signed && width < 32 && value >> (width - 1)) value |= ~0u << width;
+        action[dimension] = (int32_t)value;
+    }
+    for (; place % 8; place++)
+        if (((uint32_t)packed[place / 8] >> (place % 8)) & 1u) return HLS4RL_BAD_ACTION;
+    return HLS4RL_OK;
+}
+
+hls4rl_status hls4rl_infer(hls4rl_link *link, const int32_t *observation, int32_t *action) {
     uint8_t payload[HLS4RL_PAYLOAD_BYTES];
     size_t bytes = ((size_t)link->features * link->bits + 7) / 8;
     hls4rl_status status = begin(link);
@@ -183,12 +211,8 @@ hls4rl_status hls4rl_infer(hls4rl_link *link, const int32_t *observation, uint8_
             for (uint8_t bit = 0; bit < link->bits; bit++, place++)
                 packed[place / 8] |= (uint8_t)((((uint32_t)observation[feature] >> bit) & 1u) << (place % 8));
         if (send(link, payload, HEADER + bytes)) return HLS4RL_PORT;
-        status = await(link, ACTION, ACTION_BODY);
-        if (status == HLS4RL_OK) {
-            if (link->frame[HEADER] >= link->actions) return HLS4RL_BAD_ACTION;
-            *action = link->frame[HEADER];
-            return HLS4RL_OK;
-        }
+        status = await(link, ACTION, (action_bits(link) + 7u) / 8u);
+        if (status == HLS4RL_OK) return unpack(link, link->frame + HEADER, action);
         if (status == HLS4RL_PORT) return status;
         if (!remaining(link)) break;
         link->retries++;

@@ -22,10 +22,10 @@ extern "C" {
 #endif
 
 #ifndef HLS4RL_WAIT_BYTES
-#define HLS4RL_WAIT_BYTES 4096 /* read in wait of one answer, which takes 10 or 34; the rest is late, noise or a flood */
+#define HLS4RL_WAIT_BYTES 4096 /* read in wait of one answer, which takes 10 to 41; the rest is late, noise or a flood */
 #endif
 
-#define HLS4RL_PAYLOAD_BYTES (3 + (HLS4RL_OBSERVATION_BYTES > 25 ? HLS4RL_OBSERVATION_BYTES : 25) + 4)
+#define HLS4RL_PAYLOAD_BYTES (3 + (HLS4RL_OBSERVATION_BYTES > 32 ? HLS4RL_OBSERVATION_BYTES : 32) + 4)
 #define HLS4RL_FRAME_BYTES (HLS4RL_PAYLOAD_BYTES + HLS4RL_PAYLOAD_BYTES / 254 + 3)
 
 typedef enum {
@@ -46,7 +46,7 @@ typedef struct {
     uint8_t version;
     uint16_t features;
     uint8_t bits; /* of one feature */
-    uint16_t actions;
+    uint16_t action_bits; /* of one action, all its integers together */
     uint64_t policy_hash;
     uint16_t shortest_cycles, longest_cycles; /* of the core, measured on the chip */
     uint32_t accepted;
@@ -63,7 +63,10 @@ typedef struct {
     void *port;
     uint16_t features;
     uint8_t bits;     /* 1 to 32 */
-    uint16_t actions; /* 1 to 256 */
+    uint8_t dimensions; /* integers of an action: 1 if it is one choice of several */
+    const uint8_t *action_widths; /* bits of each; 256 together at most */
+    const uint32_t *choices;      /* how many each chooses from; NULL where the action is continuous */
+    uint8_t action_signed;        /* 1 where the action is continuous */
     uint64_t policy_hash;
     uint32_t silence_ms;  /* after which an answer counts as lost, for instance 100 */
     uint32_t patience_ms; /* after which a call gives the board up, for instance 3000; below 2^31 */
@@ -86,8 +89,10 @@ typedef struct {
  * `identity` may be NULL. */
 hls4rl_status hls4rl_identify(hls4rl_link *link, hls4rl_identity *identity);
 
-/* Asks for the action of one observation: `features` integers in units of the input type, feature 0 first. */
-hls4rl_status hls4rl_infer(hls4rl_link *link, const int32_t *observation, uint8_t *action);
+/* Asks for the action of one observation: `features` integers in units of the input type, feature 0 first.
+ * `action` gets `dimensions` integers: of each choice its number (from 0), or of each continuous dimension an integer of
+ * b bits, which stands for (low + high) / 2 + (high - low) / 2 * integer / (2^(b-1) - 1), cut to low ... high. */
+hls4rl_status hls4rl_infer(hls4rl_link *link, const int32_t *observation, int32_t *action);
 
 /* CRC-32/ISO-HDLC of `count` bytes. */
 uint32_t hls4rl_crc32(const uint8_t *bytes, size_t count);

@@ -2,7 +2,7 @@
 
     from zynq_policy import ZynqPolicy
     policy = ZynqPolicy("policy.bit", "project.json")
-    action = policy.action(observation_integers)
+    integers = policy.action(observation_integers)
 """
 
 from __future__ import annotations
@@ -24,18 +24,25 @@ class ZynqPolicy:
         with open(description, encoding="utf-8") as file:
             project = json.load(file)
         self._lsb, self._logit_lsb = project["observation_lsb"], project["logit_lsb"]
+        self._output = project["output"]
         if overlay is None:
             from axi_stream_driver import NeuralNetworkOverlay  # type: ignore[import-not-found]
 
-            overlay = NeuralNetworkOverlay(bitstream, (1, project["features"]), (1, project["actions"]))
+            overlay = NeuralNetworkOverlay(bitstream, (1, project["features"]), (1, project["outputs"]))
         self._overlay = overlay
 
     def logits(self, observation: Any) -> Any:
-        """Integer logits, shape (actions,), of an integer observation, shape (features,)."""
+        """The network's integer outputs, shape (outputs,), of an integer observation, shape (features,)."""
         values = np.asarray(observation, dtype=np.float32)[None] * np.float32(self._lsb)
         logits = np.asarray(self._overlay.predict(values), dtype=np.float64).reshape(-1)
         return np.rint(logits / self._logit_lsb).astype(np.int64)
 
-    def action(self, observation: Any) -> int:
-        """Argmax of the logits, ties to the lowest index."""
-        return int(np.argmax(self.logits(observation)))
+    def action(self, observation: Any) -> list[int]:
+        """The action's integers: of each choice the argmax of its logits (ties to the lowest index; a single logit is
+        held against 0), of a continuous action the outputs."""
+        outputs = self.logits(observation)
+        if self._output["type"] == "Values":
+            return [int(value) for value in outputs]
+        groups = self._output["groups"] or [len(outputs)]
+        parts = np.split(outputs, np.cumsum(groups)[:-1])
+        return [int(np.argmax(part)) if len(part) > 1 else int(part[0] > 0) for part in parts]

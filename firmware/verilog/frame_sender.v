@@ -2,12 +2,13 @@
 //
 // The owner shows one payload byte at a time: `index` asks for it, `payload` and `length` answer at once.
 module frame_sender #(
-    parameter CLOCKS_PER_BIT = 8
+    parameter CLOCKS_PER_BIT = 8,
+    parameter DEEP = 0              // 1: payloads of up to 59 bytes, else of up to 28
 ) (
     input  wire       clk,
     input  wire       reset,
     input  wire       start,        // send a frame; taken in a clock where `ready` is high too
-    input  wire [5:0] length,       // payload bytes, CRC not counted: 1 to 28; stable until `ready`
+    input  wire [5:0] length,       // payload bytes, CRC not counted; stable until `ready`
     input  wire [7:0] payload,      // byte number `index`
     output wire [5:0] index,
     output wire       ready,
@@ -16,7 +17,8 @@ module frame_sender #(
     localparam IDLE = 3'd0, COMPOSE = 3'd1, CHECK = 3'd2, FETCH = 3'd3, SCAN = 3'd4, CODE = 3'd5, LITERAL = 3'd6,
                DELIMITER = 3'd7;
 
-    reg [7:0] memory [0:31];        // payload and CRC
+    localparam PLACE_BITS = DEEP ? 6 : 5;
+    reg [7:0] memory [0:(1 << PLACE_BITS)-1];   // payload and CRC
     reg [7:0] read = 0;             // memory[address] of the clock before
     reg [2:0] state = IDLE;
     reg [5:0] address = 0;
@@ -47,8 +49,8 @@ module frame_sender #(
     );
 
     always @(posedge clk) begin
-        if (composing || checking) memory[address[4:0]] <= composing ? payload : inverted[7:0];
-        read <= memory[address[4:0]];
+        if (composing || checking) memory[address[PLACE_BITS-1:0]] <= composing ? payload : inverted[7:0];
+        read <= memory[address[PLACE_BITS-1:0]];
         settled <= 1;
         case (state)
             IDLE: begin

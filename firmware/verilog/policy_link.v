@@ -2,7 +2,7 @@
 module policy_link #(
     parameter FEATURES = 4,
     parameter BITS = 8,                         // of one feature
-    parameter ACTIONS = 2,                      // 2 to 256
+    parameter ACTION_BITS = 1,                  // of an answer: 1 to 256
     parameter WORDS = 0,                        // of a frame, for a streaming core; 0: all features come at once
     parameter WORD_BITS = 8,
     parameter HANDSHAKE = 0,                    // the streaming core has ready signals; it is ready whenever it is idle
@@ -15,15 +15,16 @@ module policy_link #(
     output wire tx,
     output wire led                             // blinks slowly when idle, glows while requests are answered
 );
-    localparam VERSION = 8'd1;
+    localparam VERSION = 8'd2;
     localparam OBSERVATION_BITS = FEATURES * BITS;
     localparam CODED = WORDS != 0;
     localparam OBSERVATION_BYTES = CODED ? WORDS * (1 + (WORD_BITS + 7) / 8) : (OBSERVATION_BITS + 7) / 8;
     localparam KEPT_BYTES = CODED ? 1 : OBSERVATION_BYTES;
     localparam PLACE_BITS = $clog2(OBSERVATION_BYTES + 9);
-    localparam ACTION_BITS = ACTIONS > 2 ? $clog2(ACTIONS) : 1;
+    localparam ACTION_BYTES = (ACTION_BITS + 7) / 8;
+    localparam ENTRY_BITS = 17 + 8 * ACTION_BYTES;
     localparam QUEUE_BITS = 6;                  // the host keeps at most 2^QUEUE_BITS - 1 requests in flight
-    localparam ANSWER_LENGTH = 6'd4, IDENTITY_LENGTH = 6'd28;
+    localparam [5:0] ANSWER_LENGTH = 3 + ACTION_BYTES, IDENTITY_LENGTH = 28;
 
     // Switched on: a reset of a few clocks, with the button's, if there is one.
     reg [3:0] awake = 0;
@@ -107,9 +108,10 @@ module policy_link #(
         end
     end
 
-    // The queue of answers: {is it an identity, sequence, action}.
-    reg  [24:0] queue [0:(1 << QUEUE_BITS)-1];
-    reg  [24:0] head = 0;
+    // The queue of answers: {action, is it an identity, sequence}.
+    reg  [ENTRY_BITS-1:0] queue [0:(1 << QUEUE_BITS)-1];
+    reg  [ENTRY_BITS-1:0] head = 0;
+    wire [8*ACTION_BYTES-1:0] whole = action;
     reg  [QUEUE_BITS-1:0] write = 0, read = 0;
     reg         fetched = 0;                    // `head` is the queue's first entry
     wire        full = write + 1'b1 == read;
@@ -117,7 +119,7 @@ module policy_link #(
     wire        sender_ready;
     reg         sending = 0;
     always @(posedge clk) begin
-        if (push) queue[write] <= answered ? {1'b0, tag, 8'd0 | action} : {1'b1, sequence, 8'd0};
+        if (push) queue[write] <= answered ? {whole, 1'b0, tag} : {{8 * ACTION_BYTES{1'b0}}, 1'b1, sequence};
         if (push) write <= write + 1'b1;
         if (!sending && !fetched) begin
             head <= queue[read];
@@ -156,43 +158,46 @@ module policy_link #(
 
     // Answers.
     localparam [15:0] FEATURES_16 = FEATURES;
-    localparam [7:0] BITS_8 = BITS, ACTIONS_8 = ACTIONS - 1;
+    localparam [7:0] BITS_8 = BITS, ACTION_8 = ACTION_BITS - 1;
     wire [5:0] index;
-    reg  [7:0] payload;
+    wire       is_identity = head[16];
+    wire [8*ACTION_BYTES-1:0] rest = head[ENTRY_BITS-1:17] >> {index - 6'd3, 3'b000};
+    reg  [7:0] told;
+    wire [7:0] payload = is_identity || index < 6'd3 ? told : rest[7:0];
     always @* begin
         case (index)
-            6'd0: payload = head[24] ? 8'h81 : 8'h82;
-            6'd1: payload = head[15:8];
-            6'd2: payload = head[23:16];
-            6'd3: payload = head[24] ? VERSION : head[7:0];
-            6'd4: payload = FEATURES_16[7:0];
-            6'd5: payload = FEATURES_16[15:8];
-            6'd6: payload = BITS_8;
-            6'd7: payload = ACTIONS_8;
-            6'd8: payload = POLICY_HASH[7:0];
-            6'd9: payload = POLICY_HASH[15:8];
-            6'd10: payload = POLICY_HASH[23:16];
-            6'd11: payload = POLICY_HASH[31:24];
-            6'd12: payload = POLICY_HASH[39:32];
-            6'd13: payload = POLICY_HASH[47:40];
-            6'd14: payload = POLICY_HASH[55:48];
-            6'd15: payload = POLICY_HASH[63:56];
-            6'd16: payload = shortest[7:0];
-            6'd17: payload = shortest[15:8];
-            6'd18: payload = longest[7:0];
-            6'd19: payload = longest[15:8];
-            6'd20: payload = counters[7:0];
-            6'd21: payload = counters[15:8];
-            6'd22: payload = counters[23:16];
-            6'd23: payload = counters[31:24];
-            6'd24: payload = counters[39:32];
-            6'd25: payload = counters[47:40];
-            6'd26: payload = counters[55:48];
-            default: payload = counters[63:56];
+            6'd0: told = is_identity ? 8'h81 : 8'h82;
+            6'd1: told = head[7:0];
+            6'd2: told = head[15:8];
+            6'd3: told = VERSION;
+            6'd4: told = FEATURES_16[7:0];
+            6'd5: told = FEATURES_16[15:8];
+            6'd6: told = BITS_8;
+            6'd7: told = ACTION_8;
+            6'd8: told = POLICY_HASH[7:0];
+            6'd9: told = POLICY_HASH[15:8];
+            6'd10: told = POLICY_HASH[23:16];
+            6'd11: told = POLICY_HASH[31:24];
+            6'd12: told = POLICY_HASH[39:32];
+            6'd13: told = POLICY_HASH[47:40];
+            6'd14: told = POLICY_HASH[55:48];
+            6'd15: told = POLICY_HASH[63:56];
+            6'd16: told = shortest[7:0];
+            6'd17: told = shortest[15:8];
+            6'd18: told = longest[7:0];
+            6'd19: told = longest[15:8];
+            6'd20: told = counters[7:0];
+            6'd21: told = counters[15:8];
+            6'd22: told = counters[23:16];
+            6'd23: told = counters[31:24];
+            6'd24: told = counters[39:32];
+            6'd25: told = counters[47:40];
+            6'd26: told = counters[55:48];
+            default: told = counters[63:56];
         endcase
     end
-    frame_sender #(.CLOCKS_PER_BIT(CLOCKS_PER_BIT)) sender (
-        .clk(clk), .reset(quiet), .start(fetched), .length(head[24] ? IDENTITY_LENGTH : ANSWER_LENGTH),
+    frame_sender #(.CLOCKS_PER_BIT(CLOCKS_PER_BIT), .DEEP(ACTION_BYTES > 25)) sender (
+        .clk(clk), .reset(quiet), .start(fetched), .length(is_identity ? IDENTITY_LENGTH : ANSWER_LENGTH),
         .payload(payload), .index(index), .ready(sender_ready), .tx(tx)
     );
 

@@ -83,6 +83,10 @@ def test_a_requantiser_that_is_wrong_at_one_sum_is_seen() -> None:
     good = MultiplyShift((1,), (0,), 0, FixedPoint(2, 2), -2, 1)
     with pytest.raises(AssertionError, match="output 0 has another level than the graph"):
         _prove(good, steps, np.array([-10]), np.array([10]))
+    wide, last = np.array([[-(1 << 39), 0, 1 << 39]]), np.array([1 << 40])
+    _prove(MultiplyShift((1,), (0,), 39, FixedPoint(2, 2), -2, 1), wide, -last, last)
+    with pytest.raises(AssertionError, match="output 0 has another level than the graph"):
+        _prove(MultiplyShift((1,), (1,), 39, FixedPoint(2, 2), -2, 1), wide, -last, last)
 
 
 def test_hard_tanh_at_eight_bits(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 /* Asks a board for the actions of the observations on standard input:
- * c_host PORT POLICY_HASH FEATURES BITS ACTIONS [PATIENCE_MS [SILENCE_MS]] */
+ * c_host PORT POLICY_HASH FEATURES BITS CHOICES|-WIDTH:DIMENSIONS [PATIENCE_MS [SILENCE_MS]] */
 #include "hls4rl_link.h"
 
 #include <fcntl.h>
@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -49,7 +50,20 @@ int main(int count, char **arguments) {
     link.policy_hash = strtoull(arguments[2], NULL, 16);
     link.features = (uint16_t)atoi(arguments[3]);
     link.bits = (uint8_t)atoi(arguments[4]);
-    link.actions = (uint16_t)atoi(arguments[5]);
+    uint8_t widths[32];
+    uint32_t choices = (uint32_t)atoi(arguments[5]);
+    const char *dimensions = strchr(arguments[5], ':');
+    link.action_widths = widths;
+    link.dimensions = 1;
+    if (dimensions) { /* continuous */
+        link.action_signed = 1;
+        link.dimensions = (uint8_t)atoi(dimensions + 1);
+        memset(widths, -atoi(arguments[5]), sizeof widths);
+    } else {
+        link.choices = &choices;
+        widths[0] = 1;
+        while (choices > 1u << widths[0]) widths[0]++;
+    }
     link.patience_ms = count > 6 ? (uint32_t)atoi(arguments[6]) : 10000;
     link.silence_ms = count > 7 ? (uint32_t)atoi(arguments[7]) : 100;
     link.attempts = 100;
@@ -61,7 +75,7 @@ int main(int count, char **arguments) {
     if (status) return 0;
     for (;;) {
         int32_t observation[64];
-        uint8_t action;
+        int32_t action[32];
         for (int i = 0; i < link.features; i++)
             if (scanf("%" SCNd32, &observation[i]) != 1) {
                 hls4rl_identify(&link, &identity);
@@ -69,10 +83,11 @@ int main(int count, char **arguments) {
                 return 0;
             }
         began = clock_ms(&port);
-        if ((status = hls4rl_infer(&link, observation, &action))) {
+        if ((status = hls4rl_infer(&link, observation, action))) {
             printf("status %d after %" PRIu32 " ms\n", status, clock_ms(&port) - began);
             return 0;
         }
-        printf("%d\n", action);
+        for (uint8_t place = 0; place < link.dimensions; place++) printf(place ? " %" PRId32 : "%" PRId32, action[place]);
+        printf("\n");
     }
 }

@@ -24,15 +24,18 @@ static int read_port(void *port, uint8_t *bytes, size_t capacity, uint32_t wait_
     return 1;
 }
 
+static const uint8_t widths[] = {2}, wide[] = {33}, many[] = {32, 32, 32, 32, 32, 32, 32, 32, 32};
+static const uint32_t choices[] = {3};
+
 static hls4rl_link good(void) {
     hls4rl_link link = {.write = write_port, .read = read_port, .clock_ms = clock_ms, .features = 4, .bits = 6,
-                        .actions = 3, .silence_ms = 10, .patience_ms = 100, .attempts = 5};
+                        .dimensions = 1, .action_widths = widths, .choices = choices, .silence_ms = 10, .patience_ms = 100, .attempts = 5};
     return link;
 }
 
 static void show(const char *name, hls4rl_link link) {
     static const int32_t observation[64];
-    uint8_t action = 77;
+    int32_t action = 77;
     reads = 0;
     hls4rl_status identified = hls4rl_identify(&link, NULL), inferred = hls4rl_infer(&link, observation, &action);
     printf("%s %d %d %u %u\n", name, identified, inferred, (unsigned)reads, (unsigned)action);
@@ -47,8 +50,10 @@ int main(void) {
     WITHOUT(features, 0);
     WITHOUT(bits, 0);
     WITHOUT(bits, 33);
-    WITHOUT(actions, 0);
-    WITHOUT(actions, 257);
+    WITHOUT(dimensions, 0);
+    WITHOUT(action_widths, NULL);
+    WITHOUT(action_widths, wide);
+    link = good(), link.dimensions = 9, link.action_widths = many, show("many", link);
     WITHOUT(silence_ms, 0);
     WITHOUT(patience_ms, 0);
     WITHOUT(patience_ms, 0x80000000u);

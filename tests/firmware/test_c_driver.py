@@ -59,7 +59,7 @@ def test_the_c_driver_ends_without_a_clock_and_refuses_a_bad_setup(tmp_path: Pat
     done = subprocess.run([tmp_path / "limits"], capture_output=True, text=True, check=True, timeout=60)
     lines = [line.split() for line in done.stdout.splitlines()]
     setups = [line for line in lines if line[0] not in ("large", "frozen", "wrapping")]
-    assert len(setups) == 12
+    assert len(setups) == 14
     assert all(line[1:] == ["-9", "-9", "0", "77"] for line in setups)
     (large,) = (line for line in lines if line[0] == "large")
     assert large[1:3] == ["-1", "-4"]

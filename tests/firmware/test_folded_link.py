@@ -10,7 +10,7 @@ from hls4rl.contract import FixedPoint
 from hls4rl.firmware import protocol
 from hls4rl.firmware.design import Design
 from hls4rl.firmware.model import BoardModel, build_board_model, exchange
-from hls4rl.firmware.protocol import Action
+from hls4rl.firmware.protocol import Action, ActionFormat
 from hls4rl.hls_projects.rtl.folded import write_folded
 from hls4rl.hls_projects.rtl.pipelined import CORE
 from hls4rl.network import IntegerNetwork, Layer
@@ -31,7 +31,8 @@ def test_a_folded_core_answers_behind_the_serial_port(tmp_path: Path) -> None:
     policy = network()
     write_folded(policy, tmp_path, 2)
     design = Design(
-        tmp_path / f"{CORE}.v", 5, 6, 3, 0x1234, 1, tuple(sorted(tmp_path.glob("*.hex"))), folded=True,
+        tmp_path / f"{CORE}.v", 5, 6, ActionFormat((2,), choices=(3,)), 0x1234, 1,
+        tuple(sorted(tmp_path.glob("*.hex"))), folded=True,
     )
     board = BoardModel(build_board_model(design, tmp_path / "model"))
     exchange(board, protocol.DELIMITER, 3000)  # it listens some clocks after it was switched on

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import zlib
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hls4rl.firmware import protocol
-from hls4rl.firmware.protocol import Action, FrameError, Identity
+from hls4rl.firmware.protocol import Action, ActionFormat, FrameError, Identity
 
 
 def test_the_crc_is_the_catalogue_s_crc_32_iso_hdlc() -> None:
@@ -43,7 +44,7 @@ def test_frames_have_the_documented_length() -> None:
     (packed,) = protocol.pack_observations(np.array([[1, 2, 3, 4]]), 6)
     assert (len(protocol.infer_requests([7], [packed])), len(protocol.seal(bytes(4)))) == (12, 10)
     assert len(protocol.infer_requests([7], protocol.pack_observations(np.ones((1, 4), dtype=np.int64), 6))) == 12
-    assert len(protocol.seal(b"\x82\x07\x00\x01")) == protocol.ANSWER_BYTES == 10
+    assert len(protocol.seal(b"\x82\x07\x00\x01")) == ActionFormat((2,)).answer_bytes == 10
 
 
 @settings(deadline=None)
@@ -81,3 +82,25 @@ def test_an_identity_is_read_field_by_field() -> None:
     assert protocol.read_answer(protocol.seal(body)[:-1]) == (
         0x1234, Identity(1, 4, 6, 2, 0x1122334455667788, 3, 5, 0x12345678, 7, 9)
     )
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 32), min_size=1, max_size=8), st.booleans(), st.randoms(use_true_random=False))
+def test_an_action_s_integers_come_back(widths: list[int], signed: bool, rng: random.Random) -> None:
+    format = ActionFormat(tuple(widths), signed)
+    low = [-(1 << (width - 1)) if signed else 0 for width in widths]
+    integers = [rng.randrange(least, least + (1 << width)) for least, width in zip(low, widths, strict=True)]
+    packed = format.pack(integers)
+    assert packed < 1 << format.bits
+    assert format.unpack(packed) == integers
+    body = b"\x82\x07\x00" + packed.to_bytes(-(-format.bits // 8), "little")
+    frame = protocol.seal(body)
+    assert len(frame) == format.answer_bytes
+    assert protocol.read_answer(frame[:-1]) == (7, Action(packed))
+
+
+def test_a_choice_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValueError, match="action 3, and its policy has 3"):
+        ActionFormat((2,), choices=(3,)).unpack(3)
+    with pytest.raises(ValueError, match="more than 3 bits"):
+        ActionFormat((2, 1)).unpack(8)

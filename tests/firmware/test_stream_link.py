@@ -9,7 +9,7 @@ from hls4rl.contract import FixedPoint, IntArray
 from hls4rl.firmware import protocol
 from hls4rl.firmware.design import Design
 from hls4rl.firmware.model import BoardModel, build_board_model, exchange
-from hls4rl.firmware.protocol import Action, Identity
+from hls4rl.firmware.protocol import Action, ActionFormat, Identity
 from hls4rl.hls_projects.rtl.pipelined import CORE
 from hls4rl.hls_projects.rtl.streaming import write_stream
 from hls4rl.network import IntegerNetwork, Layer
@@ -44,7 +44,8 @@ def board(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     directory: Path = tmp_path_factory.mktemp("stream-board")
     write_stream(network(), directory, inputs_per_clock)
     design = Design(
-        directory / f"{CORE}.v", FEATURES, 2, 3, 0x1234, inputs_per_clock, tuple(sorted(directory.glob("*.hex")))
+        directory / f"{CORE}.v", FEATURES, 2, ActionFormat((2,), choices=(3,)), 0x1234, inputs_per_clock,
+        tuple(sorted(directory.glob("*.hex"))),
     )
     return BoardModel(build_board_model(design, directory / "model")), inputs_per_clock
 
@@ -74,7 +75,7 @@ def test_every_action_is_the_network_s(board: tuple[BoardModel, int]) -> None:
     for number, request in enumerate(coded(observations, inputs_per_clock)):
         assert ask(model, request) == [(number, Action(int(expected[number])))]
     identity = counted(model)
-    assert (identity.features, identity.bits, identity.actions) == (FEATURES, 2, 3)
+    assert (identity.features, identity.bits, identity.action_bits) == (FEATURES, 2, 2)
     words = -(-FEATURES // inputs_per_clock)
     assert words < identity.shortest_cycles < identity.longest_cycles < 6 * words + 60
 

@@ -16,7 +16,7 @@ from hls4rl.firmware.design import Design
 from hls4rl.firmware.endurance import fuzz
 from hls4rl.firmware.hil import Session
 from hls4rl.firmware.model import BoardModel, build_board_model, exchange
-from hls4rl.firmware.protocol import Action, Identity
+from hls4rl.firmware.protocol import Action, ActionFormat, Identity
 
 pytestmark = pytest.mark.xdist_group("firmware")
 
@@ -51,7 +51,7 @@ def identify(board: BoardModel) -> Identity:
 
 def test_a_board_says_who_it_is(board: BoardModel, session: Session) -> None:
     design = session.design
-    assert identify(board) == Identity(1, 4, BITS, 2, design.policy_hash, 0xFFFF, 0, 1, 0, 0)
+    assert identify(board) == Identity(2, 4, BITS, 1, design.policy_hash, 0xFFFF, 0, 1, 0, 0)
     assert identify(board).accepted == 2
 
 
@@ -136,7 +136,8 @@ def test_long_observations_and_every_cobs_group(tmp_path: Path) -> None:
     features, bits = 150, 16
     core = tmp_path / "core.v"
     core.write_text(PARITY.format(high=features * bits - 1), encoding="utf-8")
-    board = BoardModel(build_board_model(Design(core, features, bits, 2, 1), tmp_path / "model"))
+    design = Design(core, features, bits, ActionFormat((1,), choices=(2,)), 1)
+    board = BoardModel(build_board_model(design, tmp_path / "model"))
     exchange(board, protocol.DELIMITER)
     kind = FixedPoint(bits, 1)
     noise = np.random.default_rng(0).integers(kind.minimum, kind.maximum + 1, (40, features))

@@ -30,9 +30,13 @@ from hls4rl.contract import IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.firmware import protocol
 from hls4rl.firmware.link import Expected, Link
+from hls4rl.firmware.protocol import ActionFormat
 
 DRIVER = Path(firmware.__file__).parent / "driver"
-EXPECTED = Expected(features=4, bits=6, actions=3, policy_hash=0x0123_4567_89AB_CDEF)
+ACTIONS = 3
+EXPECTED = Expected(
+    features=4, bits=6, action=ActionFormat((2,), choices=(ACTIONS,)), policy_hash=0x0123_4567_89AB_CDEF
+)
 PATIENCE, TIMEOUT = 0.4, 0.06
 """Of both drivers, in seconds."""
 SLACK = 1.0
@@ -67,13 +71,13 @@ Reply = Iterator[bytes | float]
 
 def honest_action(body: bytes) -> int:
     """The action for a packed observation."""
-    return sum(body) % EXPECTED.actions
+    return sum(body) % ACTIONS
 
 
 def identity(sequence: int, **changes: int) -> bytes:
     """The frame of an honest identity, but for ``changes``."""
     fields = {"version": protocol.VERSION, "features": EXPECTED.features, "bits": EXPECTED.bits,
-              "last_action": EXPECTED.actions - 1, "policy_hash": EXPECTED.policy_hash, "shortest": 3, "longest": 3,
+              "last_action": EXPECTED.action.bits - 1, "policy_hash": EXPECTED.policy_hash, "shortest": 3, "longest": 3,
               "accepted": 9, "damaged": 0, "dropped": 0} | changes
     body = protocol._IDENTITY_BODY.pack(*fields.values())
     return protocol.seal(protocol._HEADER.pack(_IDENTITY, sequence & 0xFFFF) + body)
@@ -192,7 +196,7 @@ def _out_of_range(value: int) -> Callable[[Request, np.random.Generator], Reply]
 
 def _to_wrong_number(offset: int) -> Callable[[Request], bytes]:
     def frame(request: Request) -> bytes:
-        lie = (honest_action(request.body) + 1) % EXPECTED.actions
+        lie = (honest_action(request.body) + 1) % ACTIONS
         number = request.sequence + offset
         return identity(number, policy_hash=1) if request.kind == _IDENTIFY else action(number, lie)
 
@@ -213,7 +217,7 @@ def _non_zeros(rng: np.random.Generator) -> bytes:
 
 def _unasked_actions(rng: np.random.Generator) -> bytes:
     # No driver here has asked under a number with these low bits by the time that it gives up: see `Board.run`.
-    return b"".join(action(int(number), int(rng.integers(EXPECTED.actions))) for number in rng.integers(0, 1 << 16, 20))
+    return b"".join(action(int(number), int(rng.integers(ACTIONS))) for number in rng.integers(0, 1 << 16, 20))
 
 
 def _unasked_identities(rng: np.random.Generator) -> bytes:
@@ -253,11 +257,11 @@ MALICES = (
     Malice("never ends a frame", _sent(lambda r: honest(r)[:-1]), _GARBAGE, frozenset({-5})),
     Malice("echoes", _sent(lambda r: protocol.seal(protocol._HEADER.pack(r.kind, r.sequence) + r.body)),
            "gives back what it is sent", frozenset({-6})),
-    Malice("answers an action beyond the last", _out_of_range(EXPECTED.actions), "answered action 3", frozenset({-8})),
+    Malice("answers an action beyond the last", _out_of_range(ACTIONS), "answered action 3", frozenset({-8})),
     Malice("answers action 255", _out_of_range(255), "answered action 255", frozenset({-8})),
     Malice("holds another policy", _changed_identity(policy_hash=1), "holds policy", frozenset({-2})),
     Malice("takes other observations", _changed_identity(features=5), "takes 5 features", frozenset({-2})),
-    Malice("has more actions", _changed_identity(last_action=7), "8 actions", frozenset({-2})),
+    Malice("has more actions", _changed_identity(last_action=7), "actions of 8 bits", frozenset({-2})),
     Malice("speaks another version", _changed_identity(version=9), "speaks version 9", frozenset({-2})),
     Malice("hangs up", _nothing, "no such port", frozenset({-3}), hang_up="stay"),
     Malice("hangs up in the middle of an answer", _sent(lambda r: honest(r)[:4]), "no such port", frozenset({-3}),
@@ -477,7 +481,7 @@ def try_c(board: Board, host: Path, seed: int = 0) -> str:
 def _ask_c(host: Path, port: str, rows: IntArray) -> Outcome:
     limits = (str(round(PATIENCE * 1000)), str(round(TIMEOUT * 1000)))
     done = subprocess.run(
-        [host, port, f"{EXPECTED.policy_hash:x}", str(EXPECTED.features), str(EXPECTED.bits), str(EXPECTED.actions),
+        [host, port, f"{EXPECTED.policy_hash:x}", str(EXPECTED.features), str(EXPECTED.bits), str(ACTIONS),
          *limits], input="\n".join(" ".join(map(str, row)) for row in rows.tolist()), capture_output=True, text=True,
         timeout=HANG, check=False,
     )
