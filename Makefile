@@ -24,7 +24,7 @@ PIP    := $(RUN) -m pip --disable-pip-version-check --quiet
 asked  = $(strip $(foreach word,$(1),$(findstring $(word),$(value PART) $(value BOARD) $(value SET))))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv $(VERBS) fuzz kill-test reproduce audit licences lock test coverage lint clean
+.PHONY: help venv $(VERBS) fuzz kill-test reproduce audit licences lock test coverage lint api clean
 .SUFFIXES:
 # A command that make started ends with it, however make ends.
 export HLS4RL_MAKE := $(shell echo $$PPID)
@@ -98,6 +98,9 @@ test: $(DEV) ## run the tests (pytest)
 coverage: $(DEV) ## the tests, and which lines of our own code they ran, in subprocesses too; fails below 90 %
 	@mkdir -p build/coverage
 	@$(RUN) -m pytest --cov --cov-report=term-missing
+
+api: $(DEV) ## pages of every module, class and function, from the docstrings, in build/api
+	@$(RUN) -m tools.api
 
 lint: $(DEV) ## ruff, mypy, and which package may import which
 	@$(VENV)/bin/ruff check .

@@ -8,9 +8,9 @@ from typing import Any
 
 from hls4rl.hls_projects.flow.estimate import AUTO, Estimate, estimate, require_patience, resolved
 from hls4rl.hls_projects.flow.folded import build_folded
+from hls4rl.hls_projects.flow.pipelined import build_for_clock
 from hls4rl.hls_projects.flow.streaming import build_stream
 from hls4rl.hls_projects.fpga.parts import load_part
-from hls4rl.hls_projects.fpga.place import build_for_clock
 from hls4rl.network import IntegerNetwork, plain
 from hls4rl.task import Hardware
 

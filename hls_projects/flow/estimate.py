@@ -12,8 +12,8 @@ import numpy as np
 
 from hls4rl.contract import IntArray, Sign
 from hls4rl.errors import ProjectError
+from hls4rl.hls_projects.flow.pipelined import pipeline_for
 from hls4rl.hls_projects.fpga.parts import Part, load_part
-from hls4rl.hls_projects.fpga.place import pipeline_for
 from hls4rl.hls_projects.rtl.fold_plan import UNITS, Plan, plan
 from hls4rl.hls_projects.rtl.fold_storage import BOOKS, NUMBERS
 from hls4rl.network import IntegerNetwork, plain

@@ -1,4 +1,4 @@
-"""From the integer network to a placed folded core: the road of networks too large, or too slow to build, as logic."""
+"""From the integer network to a placed folded core: the flow of networks too large, or too slow to build, as logic."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def build_stream(
 
     Returns:
         The content of ``ooc_synth_and_timing.json``: what
-        :func:`hls4rl.hls_projects.fpga.place.build_for_clock` gives, and
+        :func:`hls4rl.hls_projects.flow.pipelined.build_for_clock` gives, and
         ``interval`` (clocks between two observations), ``inputs_per_clock``, ``weight_bits`` and ``memory_bits``.
 
     Raises:

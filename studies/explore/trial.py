@@ -16,8 +16,8 @@ from typing import Any
 from hls4rl.contract import FixedPoint
 from hls4rl.gym_loop import play
 from hls4rl.hls_projects.cost import cost
+from hls4rl.hls_projects.flow.pipelined import build_for_clock
 from hls4rl.hls_projects.fpga.parts import Part, load_part
-from hls4rl.hls_projects.fpga.place import build_for_clock
 from hls4rl.hls_projects.fpga.synthesis import synthesise
 from hls4rl.hls_projects.rtl.pipelined import CORE, write_rtl
 from hls4rl.hls_projects.simulation.pipelined import NetlistBackend

@@ -10,10 +10,11 @@ from random_policies import random_policy
 
 from hls4rl.errors import ProjectError
 from hls4rl.export.check import check_observations
+from hls4rl.hls_projects.flow.pipelined import MAXIMUM_STAGES, build_for_clock, pipeline_for
 from hls4rl.hls_projects.fpga import parts
 from hls4rl.hls_projects.fpga.family import load_family
 from hls4rl.hls_projects.fpga.parts import load_part
-from hls4rl.hls_projects.fpga.place import MAXIMUM_STAGES, RESULT, build_for_clock, pipeline_for
+from hls4rl.hls_projects.fpga.place import RESULT
 from hls4rl.hls_projects.simulation.pipelined import NetlistBackend, RtlBackend
 
 
