@@ -13,7 +13,7 @@ from hls4rl.studies.paper.statistics import FEWEST, LEVEL, NOT_SHOWN, REFUTED, S
 
 MARGIN = 0.05
 """Two returns are as good as equal if they differ by less than this part of the way from the worst return."""
-WORST = {"cartpole": 0.0, "cartpole-v1": 0.0, "acrobot": -500.0}
+WORST = {"cartpole": 0.0, "cartpole1": 0.0, "acrobot": -500.0}
 REFERENCE_WIDTH = 128
 """Hidden units of the full-precision policy that the paper's figures compare with."""
 

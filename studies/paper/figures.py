@@ -25,7 +25,7 @@ from hls4rl.train.methods import PAPER_METHODS
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 """Okabe and Ito's palette, told apart by the colour-blind too."""
 LABELS = {"fp": "FP", "binaryconnect": "BC", "binarynet": "BN", "compression": "Comp", "pruning": "Prune"}
-TITLES = {"cartpole": "CartPole-v0", "cartpole-v1": "CartPole-v1", "acrobot": "Acrobot-v1", "pong": "Pong"}
+TITLES = {"cartpole": "CartPole-v0", "cartpole1": "CartPole-v1", "acrobot": "Acrobot-v1", "pong": "Pong"}
 BASELINE_WIDTH = 128
 """Hidden units of the full-precision policy that the paper compares with."""
 STYLE: Any = {

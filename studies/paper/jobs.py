@@ -90,7 +90,7 @@ def paper_jobs() -> list[Job]:
         for late in (False, True)
         for variant in variants
         for task in variant.tasks
-        if (task == "cartpole-v1") == late
+        if (task == "cartpole1") == late
         for method in variant.methods
         for hidden in variant.widths
         for seed in range(POLICIES)

@@ -9,7 +9,7 @@ from typing import Any
 
 FILE = Path(__file__).with_name("rates.json")
 """Written by ``make tune``."""
-SAME = {"cartpole-v1": "cartpole"}
+SAME = {"cartpole1": "cartpole"}
 """Tasks that take the rates of another."""
 
 
