@@ -82,7 +82,8 @@ def ranges_of(task: Task, observations: FloatArray) -> Ranges:
     rounded = np.array([round(float(value), -int(place)) for value, place in zip(middle, digits, strict=True)])
     offset = np.where(np.abs(middle) > half / 2, rounded, 0.0)
     reach = np.maximum(np.abs(low - offset), np.abs(high - offset))
-    top = 2.0 ** (task.observation.integer_bits - 1)
+    kind = task.observation.type
+    top = (kind.maximum + 0.499) * kind.lsb  # what still rounds to the largest integer
     exponent = np.floor(np.log2(top / np.maximum(reach, 1e-300)))
     scale = np.where(reach > 0, np.clip(2.0**exponent, SMALLEST_SCALE, LARGEST_SCALE), 1.0)
     return Ranges(observations, low, high, scale, offset)

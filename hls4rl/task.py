@@ -35,13 +35,14 @@ OPTIMISERS = ("adam", "sgd")
 
 @dataclass(frozen=True)
 class Network:
-    """Number formats of the policies that are not binary, and of the biases."""
+    """Number formats of the policies that are not binary, and of the biases; None: what the data ask for, layer by
+    layer (:mod:`hls4rl.train.calibration`), and 3 while training."""
 
     activation: str = "relu"
     """Activation of hidden layers where it isn't a sign; one of :data:`hls4rl.contract.CURVES`."""
-    weight_integer_bits: int = 3
-    activation_integer_bits: int = 3
-    bias_integer_bits: int = 3
+    weight_integer_bits: int | None = None
+    activation_integer_bits: int | None = None
+    bias_integer_bits: int | None = None
 
 
 @dataclass(frozen=True)

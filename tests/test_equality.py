@@ -76,11 +76,11 @@ def test_one_flipped_weight_is_caught(design: Design) -> None:
 def flipped(policy: Policy, observations: IntArray) -> Answer:
     """What the policy would answer with one weight's sign flipped: the first flip that changes an action."""
     original = TorchBackend(policy).infer(observations)
-    for name in ("output_weight", "hidden_weight"):
-        for index in np.ndindex(getattr(policy, name).shape):
-            weight = getattr(policy, name).copy()
-            weight[index] = -weight[index] if weight[index] > 0 else -weight[index] + 0.5
-            answer = TorchBackend(dataclasses.replace(policy, **{name: weight})).infer(observations)
+    for layer in (1, 0):
+        for index in np.ndindex(policy.weights[layer].shape):
+            weights = [weight.copy() for weight in policy.weights]
+            weights[layer][index] = -weights[layer][index] if weights[layer][index] > 0 else 0.5 - weights[layer][index]
+            answer = TorchBackend(dataclasses.replace(policy, weights=tuple(weights))).infer(observations)
             if (answer.actions != original.actions).any():
                 return answer
     raise AssertionError("no single flipped weight changes an action: choose another policy for this test")

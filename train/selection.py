@@ -17,10 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from hls4rl.backend import Backend
 from hls4rl.contract import Argmax
 from hls4rl.journal import SECONDS, note
 from hls4rl.policy import Policy, PolicySpec, load_policy
 from hls4rl.processes import worker_pool
+from hls4rl.ranges import ranges_of, visited
 from hls4rl.run import RUNS
 from hls4rl.stage import Stage, exclusive, verified, write_json
 from hls4rl.task import Task
@@ -189,6 +191,19 @@ def _report(task: Task, result: TrainingResult) -> dict[str, Any]:
         "steps_per_second": round(result.steps_per_second, 1),
         "training_returns": result.returns.tolist(),
         **({"training_steps": result.ends.tolist()} if len(result.ends) else {}),
+        **({} if result.saturated is None else {"saturated": result.saturated}),
+        **({} if not isinstance(task.observation.scale, str) else {"observation": _measured(task, backend)}),
+    }
+
+
+def _measured(task: Task, backend: Backend) -> dict[str, Any]:
+    """The scales and offsets that were measured, and what of the trained policy's own episodes they cut off."""
+    seen = visited(task, lambda floats: backend.infer(task.integers(floats)).actions)
+    proposed = ranges_of(task, seen)
+    return {
+        "scale": task.converter.scale.tolist(), "offset": task.converter.offset.tolist(),
+        "saturated": task.converter.saturated(seen).tolist(),
+        "proposed_scale": proposed.scale.tolist(), "proposed_offset": proposed.offset.tolist(),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from hls4rl.contract import FloatArray, IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.policy import Policy, PolicySpec
 from hls4rl.task import Task
+from hls4rl.train.calibration import calibrated, is_calibrated
 from hls4rl.train.methods import method
 from hls4rl.train.state import TrainingState
 from hls4rl.train.trainers import load_trainer
@@ -49,6 +51,9 @@ class TrainingResult:
     steps_per_second: float
     ends: IntArray
     """Steps up to the end of each training episode, shape (episodes,); empty from trainers that play one at a time."""
+    saturated: list[dict[str, Any]] | None = None
+    """Of each layer, what its calibrated formats cut off (:mod:`hls4rl.train.calibration`); None where the task file
+    gives the formats."""
 
 
 def train_policy(
@@ -73,9 +78,12 @@ def train_policy(
             "cannot be deployed behind the host's converter; leave it out (`make paper` measures such policies)"
         )
     state = train_state(task, spec, progress, trainer, directory)
-    policy = state.parameters.policy(spec, method(spec).deployed_contract(task))
+    contract, saturated = method(spec).deployed_contract(task), None
+    if is_calibrated(task):
+        contract, saturated = calibrated(task, spec, state.parameters)
+    policy = state.parameters.policy(spec, contract)
     ends = np.array(state.ends, dtype=np.int64)
-    return TrainingResult(policy, np.array(state.returns), state.steps, state.steps_per_second, ends)
+    return TrainingResult(policy, np.array(state.returns), state.steps, state.steps_per_second, ends, saturated)
 
 
 def train_state(

@@ -142,7 +142,7 @@ class Plan:
         place_in_group = (self.network.outputs - 1) % self.units
         last_step = features + 1 + run - final.period + final.steps - 1
         drained = last_step + self.storage.value_delay + 2 + (self.units > 1) + place_in_group
-        answered = drained + 2 * (self.multiplier_bits > 0) + (3 if self.raw else 4 + 2 * self.tabled)
+        answered = drained + 3 * (self.multiplier_bits > 0) + (3 if self.raw else 4 + 2 * self.tabled)
         return answered - 1, max(features + 1 + run, answered + 1 - features)
 
 
@@ -196,7 +196,7 @@ def folded_layers(network: IntegerNetwork) -> tuple[FoldedLayer, ...]:
 
 def _later(layers: Sequence[FoldedLayer], multiplier_bits: int) -> int:
     """Clocks that a result takes for a multiplication and a table."""
-    return 2 * (multiplier_bits > 0) + 2 * any(layer.format and layer.format.table for layer in layers)
+    return 3 * (multiplier_bits > 0) + 2 * any(layer.format and layer.format.table for layer in layers)
 
 
 def _folded_layer(layer: Layer, kind: ResultType) -> FoldedLayer:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hls4rl.contract import Argmax
-from hls4rl.hls_projects.rtl.fold_plan import FoldedLayer, Plan, plan
+from hls4rl.hls_projects.rtl.fold_plan import Entry, FoldedLayer, Plan, plan
 from hls4rl.hls_projects.rtl.fold_storage import BOOKS, bits
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGITS
 from hls4rl.network import IntegerNetwork
@@ -92,6 +92,17 @@ def write_folded(network: IntegerNetwork, directory: Path, units: int) -> Folded
     )
     write_json(directory / INFO, asdict(info))
     return info
+
+
+def sequencer_parameters(network: IntegerNetwork, units: int) -> tuple[dict[str, int], tuple[Entry, ...]]:
+    """The parameters of ``folded_sequencer`` that say how wide its counters are, and the layer program."""
+    core = plan(network, units)
+    step_bits, repeat_bits, book_bits = _program_bits(core)
+    parameters = {
+        "FEATURES": network.features, "PLACE_BITS": core.place_bits, "STEP_BITS": step_bits,
+        "REPEAT_BITS": repeat_bits, "BOOK_BITS": book_bits,
+    }
+    return parameters, core.program
 
 
 def is_folded(directory: Path) -> bool:

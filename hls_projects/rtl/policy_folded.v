@@ -39,7 +39,7 @@
 // `head` fills a group up.
 //
 // Pipeline, from the clock of an address: memory, its output register, (gap, memory, register,) (table,) product,
-// sum, (chain,) (multiplier twice,) constant, cut, (table twice,) memory. No handshake inside: the sequencer counts.
+// sum, (chain,) (multiplier three times,) constant, cut, (table twice,) memory. No handshake inside: the sequencer counts.
 module policy_folded #(
     parameter UNITS = 1,
     parameter FEATURES = 4,
@@ -251,32 +251,53 @@ module policy_folded #(
     always @(posedge clk) fetching <= restart ? 0 : {fetching[0], fetch};
 
     // The scaled sum.
-    wire signed [SCALED_BITS-1:0] scaled_from;
-    wire signed [CONSTANT_BITS-1:0] constant;
+    wire signed [SCALED_BITS-1:0] product, addend;
     wire [FORMAT_BITS+4:0] neuron;                         // what the constant's word says beside numbers
     wire here;
+    wire signed [CONSTANT_BITS-1:0] constant = constant_word[CONSTANT_BITS-1:0];
+    wire [FORMAT_BITS+4:0] marks = constant_word[CONSTANT_WORD_BITS-1 -: FORMAT_BITS+5];
     generate
         if (MULTIPLIER_BITS > 0) begin : multiplied
-            wire signed [MULTIPLIER_BITS-1:0] multiplier = constant_word[CONSTANT_BITS +: MULTIPLIER_BITS];
+            // In pieces of 17 bits, as the multipliers of ECP5 parts have 18 with a sign: a register behind each.
+            localparam WIDE_SUM = SUM_BITS > 18, WIDE_FACTOR = MULTIPLIER_BITS > 18;
+            localparam LOW_SUM = WIDE_SUM ? 18 : SUM_BITS, LOW_FACTOR = WIDE_FACTOR ? 18 : MULTIPLIER_BITS;
             reg signed [SUM_BITS-1:0] left;
             reg signed [MULTIPLIER_BITS-1:0] right;
-            reg signed [SUM_BITS+MULTIPLIER_BITS-1:0] product;
-            reg [2*(FORMAT_BITS+5+CONSTANT_BITS)-1:0] beside;
-            reg [1:0] valid = 0;
+            wire signed [LOW_SUM-1:0] left_low = WIDE_SUM ? {1'b0, left[LOW_SUM-2:0]} : left;
+            wire signed [LOW_FACTOR-1:0] right_low = WIDE_FACTOR ? {1'b0, right[LOW_FACTOR-2:0]} : right;
+            wire signed [SUM_BITS-1:0] left_high = WIDE_SUM ? left >>> 17 : 0;
+            wire signed [MULTIPLIER_BITS-1:0] right_high = WIDE_FACTOR ? right >>> 17 : 0;
+            reg signed [LOW_SUM+LOW_FACTOR-1:0] low_low;
+            reg signed [LOW_SUM+MULTIPLIER_BITS-1:0] low_high;
+            reg signed [SUM_BITS+LOW_FACTOR-1:0] high_low;
+            reg signed [SUM_BITS+MULTIPLIER_BITS-1:0] high_high;
+            reg signed [CONSTANT_BITS-1:0] constant_1, constant_2;
+            reg signed [SCALED_BITS-1:0] low, high;
+            wire signed [SCALED_BITS-1:0] crossed = low_high + high_low, highest = high_high;
+            reg [3*(FORMAT_BITS+5)-1:0] beside;
+            reg [2:0] valid = 0;
             always @(posedge clk) begin
                 left <= sum;
-                right <= multiplier;
-                product <= left * right;
-                beside <= {beside[FORMAT_BITS+5+CONSTANT_BITS-1:0],
-                    constant_word[CONSTANT_WORD_BITS-1 -: FORMAT_BITS+5], constant_word[CONSTANT_BITS-1:0]};
-                valid <= restart ? 0 : {valid[0], fetching[1]};
+                right <= constant_word[CONSTANT_BITS +: MULTIPLIER_BITS];
+                low_low <= left_low * right_low;
+                low_high <= left_low * right_high;
+                high_low <= left_high * right_low;
+                high_high <= left_high * right_high;
+                constant_1 <= constant;
+                constant_2 <= constant_1;
+                low <= low_low + constant_2;
+                high <= (crossed <<< 17) + (highest <<< 34);
+                beside <= {beside[2*(FORMAT_BITS+5)-1:0], marks};
+                valid <= restart ? 0 : {valid[1:0], fetching[1]};
             end
-            assign scaled_from = product;
-            assign {neuron, constant} = beside[2*(FORMAT_BITS+5+CONSTANT_BITS)-1 -: FORMAT_BITS+5+CONSTANT_BITS];
-            assign here = valid[1];
+            assign product = high;
+            assign addend = low;
+            assign neuron = beside[3*(FORMAT_BITS+5)-1 -: FORMAT_BITS+5];
+            assign here = valid[2];
         end else begin : plain
-            assign scaled_from = sum;
-            assign {neuron, constant} = constant_word;
+            assign product = sum;
+            assign addend = constant;
+            assign neuron = marks;
             assign here = fetching[1];
         end
     endgenerate
@@ -284,7 +305,7 @@ module policy_folded #(
     reg [FORMAT_BITS-1:0] format;
     reg scaled_here = 0, scaled_store, scaled_head, scaled_first, scaled_last, scaled_end;
     always @(posedge clk) begin
-        scaled <= scaled_from + constant;
+        scaled <= product + addend;
         scaled_here <= here && !restart;
         {scaled_end, scaled_last, scaled_first, scaled_head, scaled_store, format} <= neuron;
     end

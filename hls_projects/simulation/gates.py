@@ -21,6 +21,7 @@ from hls4rl.checked import read_checked, write_checked
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.read_only import KINDS, Rom, clocks_of, roms_of
 from hls4rl.hls_projects.fpga.yosys import run_yosys
+from hls4rl.hls_projects.simulation.kernel import runs_of, settle
 from hls4rl.hls_projects.simulation.ram import PINS, Ram, exchange, is_written, ram_of, ram_tables
 from hls4rl.library import digests_from, require_sources
 
@@ -106,8 +107,8 @@ class Circuit:
         held = {int(net) for net in self.flip_flops[:, 0]}
         held |= {net for rom in self.roms for net in rom.outputs} | {net for ram in self.rams for net in ram.outputs}
         _clock(
-            state, self.gates, self.flip_flops, *_tables(self.roms), *ram_tables(self.rams), driven, stimulus, watched,
-            record, not held.issuperset(int(net) for net in watched),
+            state, *runs_of(self.gates, self.nets), self.flip_flops, *_tables(self.roms), *ram_tables(self.rams),
+            driven, stimulus, watched, record, not held.issuperset(int(net) for net in watched),
         )
         ends = np.cumsum([len(self.ports[name]) for name in outputs])
         return dict(zip(outputs, np.split(record, ends[:-1], axis=1), strict=True))
@@ -167,9 +168,10 @@ def fields_of(words: Words, widths: Sequence[int], signed: bool) -> NDArray[np.i
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def _clock(
-    state: Words, gates: NDArray[np.int64], flip_flops: NDArray[np.int64], roms: NDArray[np.int64],
-    rom_nets: NDArray[np.int64], contents: NDArray[np.uint8], rams: NDArray[np.int64], ram_nets: NDArray[np.int64],
-    kept: Words, driven: NDArray[np.int64], stimulus: Words, watched: NDArray[np.int64], record: Words, settle: bool,
+    state: Words, gates: NDArray[np.int32], runs: NDArray[np.int64], flip_flops: NDArray[np.int64],
+    roms: NDArray[np.int64], rom_nets: NDArray[np.int64], contents: NDArray[np.uint8],
+    rams: NDArray[np.int64], ram_nets: NDArray[np.int64], kept: Words,
+    driven: NDArray[np.int64], stimulus: Words, watched: NDArray[np.int64], record: Words, again: bool,
 ) -> None:
     # Settled again after the edge only where an output is more than a register.
     held = np.zeros(len(flip_flops), dtype=np.uint64)
@@ -178,7 +180,7 @@ def _clock(
     for clock in range(len(record)):
         for index in range(len(driven)):
             state[driven[index]] = stimulus[clock, index]
-        _settle(state, gates)
+        settle(state, gates, runs)
         for index in range(len(flip_flops)):
             held[index] = state[flip_flops[index, 1]]
         _read(state, roms, rom_nets, contents, words)
@@ -191,8 +193,8 @@ def _clock(
         for ram in range(len(rams)):
             for index in range(rams[ram, 1], rams[ram, 2]):
                 state[ram_nets[index]] = seen[index]
-        if settle:
-            _settle(state, gates)
+        if again:
+            settle(state, gates, runs)
         for index in range(len(watched)):
             record[clock, index] = state[watched[index]]
 
@@ -218,27 +220,6 @@ def _read(
             for index in range(last - middle):
                 if contents[row + index]:
                     words[middle + index] |= mask
-
-
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _settle(state: Words, gates: NDArray[np.int64]) -> None:
-    for index in range(len(gates)):
-        operation, out, a, b = gates[index, 0], gates[index, 1], gates[index, 2], gates[index, 3]
-        if operation == 0:
-            state[out] = state[a]
-        elif operation == 1:
-            state[out] = ~state[a]
-        elif operation == 2:
-            state[out] = state[a] & state[b]
-        elif operation == 3:
-            state[out] = state[a] | state[b]
-        elif operation == 4:
-            state[out] = state[a] ^ state[b]
-        elif operation == 5:
-            state[out] = ~(state[a] ^ state[b])
-        else:
-            select = state[gates[index, 4]]
-            state[out] = (state[a] & ~select) | (state[b] & select)
 
 
 def _levelled(module: dict[str, Any]) -> dict[str, Any]:

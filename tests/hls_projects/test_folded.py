@@ -58,7 +58,7 @@ CASES: dict[str, tuple[IntegerNetwork, int, int, bool]] = {
 }
 
 
-def multiplied(network: IntegerNetwork, seed: int = 5) -> IntegerNetwork:
+def multiplied(network: IntegerNetwork, bits: int = 8, seed: int = 5) -> IntegerNetwork:
     """The same with learned scales, another one for each hidden unit, and limits that no type has."""
     rng = np.random.default_rng(seed)
     layers = []
@@ -66,9 +66,10 @@ def multiplied(network: IntegerNetwork, seed: int = 5) -> IntegerNetwork:
         kind = layer.activation
         if isinstance(kind, FixedPoint):
             count = len(layer.weight)
-            shift = round(np.log2(kind.lsb / layer.sum_lsb(kind.lsb))) + 8
+            shift = round(np.log2(kind.lsb / layer.sum_lsb(kind.lsb))) + bits
             kind = MultiplyShift(
-                tuple(rng.integers(100, 400, count).tolist()), tuple(rng.integers(-999, 999, count).tolist()), shift,
+                tuple(rng.integers(1 << bits - 1, 3 << bits - 1, count).tolist()),
+                tuple(rng.integers(-4 << bits, 4 << bits, count).tolist()), shift,
                 kind, kind.minimum + 3, kind.maximum - 2,
             )
         layers.append(dataclasses.replace(layer, activation=kind))
@@ -98,6 +99,8 @@ def tabled(network: IntegerNetwork) -> IntegerNetwork:
     return dataclasses.replace(network, layers=tuple(layers))
 
 
+CASES["wide learned scales"] = (
+    multiplied(chain([40, 31, 4], 10, input_bits=10, signed=True), bits=22), 4, NUMBERS, False)
 CASES["groups"] = dataclasses.replace(chain([5, 9, 9], 4), output=Argmax((2, 5, 1, 1))), 2, NUMBERS, False
 CASES["one yes or no"] = dataclasses.replace(chain([5, 9, 1], 4), output=Argmax()), 1, NUMBERS, False
 CASES["continuous"] = continuous(chain([5, 9, 4], 4), FixedPoint(7, 3)), 2, NUMBERS, False

@@ -27,6 +27,8 @@ from hls4rl.policy import PolicySpec
 from hls4rl.task import Task
 from hls4rl.train.parameters import Parameters
 
+USUAL_INTEGER_BITS = 3
+"""Bits before the point where the task file leaves them to the data, until there are data."""
 LARGEST_UNSCALED = 32
 """Up to this many hidden units the signs of the first layer stay ±1; wider ones, and deeper layers, scale them too."""
 
@@ -143,7 +145,7 @@ def without_rounding(task: Task, spec: PolicySpec, contract: Contract) -> Contra
 
 def fixed_point_contract(task: Task, spec: PolicySpec) -> Contract:
     """Weights of ``spec.bits`` bits, and activations as the task has them."""
-    weight = FixedPoint(spec.bits, task.network.weight_integer_bits)
+    weight = FixedPoint(spec.bits, _or_usual(task.network.weight_integer_bits))
     return _contract(task, (weight,) * (len(spec.hidden) + 1), hidden_type(task, spec))
 
 
@@ -161,8 +163,12 @@ def ternary_contract(task: Task, limits: Sequence[float]) -> Contract:
 def hidden_type(task: Task, spec: PolicySpec) -> CutType:
     """Activations of ``spec.activation_bits`` bits, or ``spec.bits`` if that is 0."""
     return activation_type(
-        task.network.activation, spec.activation_bits or spec.bits, task.network.activation_integer_bits
+        task.network.activation, spec.activation_bits or spec.bits, _or_usual(task.network.activation_integer_bits)
     )
+
+
+def _or_usual(integer_bits: int | None) -> int:
+    return USUAL_INTEGER_BITS if integer_bits is None else integer_bits
 
 
 def _sign_scale(task: Task, spec: PolicySpec, layer: int) -> float:
@@ -179,6 +185,6 @@ def _contract(task: Task, weights: Sequence[FixedPoint | Binary], activation: Cu
     for index, weight in enumerate(weights):
         last = index == len(weights) - 1
         kind = task.actions.activation if last else activation
-        layers.append(LayerType(weight, bias_type(lsb * weight.lsb, task.network.bias_integer_bits), kind))
+        layers.append(LayerType(weight, bias_type(lsb * weight.lsb, _or_usual(task.network.bias_integer_bits)), kind))
         lsb = activation.lsb
     return Contract(task.observation.type, tuple(layers), task.actions.output)
