@@ -25,6 +25,7 @@ from hls4rl.errors import ProjectError
 from hls4rl.guard import examine, make_guarded
 from hls4rl.observations import AUTO, Converter, Observation, feature_names, features_of, flatten
 from hls4rl.plain import build, read_toml
+from hls4rl.wrappers import check_wrappers
 
 TASK_DIRECTORY = Path(__file__).resolve().parent / "hls_projects" / "tasks"
 """Where the shipped tasks' TOML files lie, and where runs are written."""
@@ -459,12 +460,17 @@ _WORDS = {
 }
 """Texts: what they may be, and how to say so. They end in names of files, and in the input of tools."""
 _SMALLEST_SCALE, _LARGEST_SCALE = 2.0**-64, 2.0**64
+_LARGEST_OFFSET = 1e12
+_LARGEST_BOUND = 1e12
+"""Of what an action may be."""
 
 
 def _check(task: Task, where: str) -> None:
     _check_scale(task.observation, where)
     _check_options(task.environment_options, where, "environment_options")
     _check_options(list(task.wrappers), where, "wrappers")
+    check_wrappers(task.wrappers, where)
+    _check_bounds(task.action.range, where)
     for key, (low, high) in _RANGES.items():
         value = _setting(task, key)
         if value is not None and not low <= value <= high:
@@ -502,6 +508,8 @@ def _check_scale(observation: Observation, where: str) -> None:
     for key, values in (("scale", scale), ("offset", observation.offset)):
         if not values:
             raise ProjectError(f"{where}: observation.{key} is empty; give a number for each feature, or one for all")
+    if any(abs(value) > _LARGEST_OFFSET for value in observation.offset):
+        raise ProjectError(f"{where}: observation.offset has a number beyond ±{_LARGEST_OFFSET:g}")
     for value in scale:
         if not is_power_of_two(value):
             raise ProjectError(
@@ -510,6 +518,15 @@ def _check_scale(observation: Observation, where: str) -> None:
             )
         if not _SMALLEST_SCALE <= value <= _LARGEST_SCALE:
             raise ProjectError(f"{where}: observation.scale has {value}; it must lie in 2^-64 … 2^64")
+
+
+def _check_bounds(bounds: tuple[float, ...], where: str) -> None:
+    pairs = list(zip(bounds[::2], bounds[1::2], strict=False))
+    if len(bounds) % 2 or any(not -_LARGEST_BOUND <= low < high <= _LARGEST_BOUND for low, high in pairs):
+        raise ProjectError(
+            f"{where}: action.range is {list(bounds)}; give low and high, for all dimensions or for each in turn, "
+            "each low below its high"
+        )
 
 
 def _check_options(value: Any, where: str, key: str) -> None:

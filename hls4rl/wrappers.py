@@ -25,24 +25,43 @@ def wrapped(env: gym.Env[Any, Any], names: Sequence[Any], where: str) -> gym.Env
     """``env`` inside the wrappers ``names``: each a name, or a table of ``name`` and the wrapper's arguments.
 
     Raises:
-        ProjectError: Gymnasium has no such wrapper, it refuses its arguments, or it has statistics of its own.
+        ProjectError: as :func:`check_wrappers`, or a wrapper refuses its arguments.
     """
+    for kind, settings in _kinds(names, where):
+        try:
+            env = kind(env, **settings)
+        except (TypeError, ValueError, AssertionError) as error:
+            raise ProjectError(
+                f"{where}: wrapper {kind.__name__} refuses its arguments {settings}: {' '.join(str(error).split())}; "
+                "correct 'wrappers' in its TOML file"
+            ) from error
+    return env
+
+
+def check_wrappers(names: Sequence[Any], where: str) -> None:
+    """Insist that Gymnasium has all of ``names``, and that none keeps statistics of its own.
+
+    Raises:
+        ProjectError: not so; the message names the wrapper.
+    """
+    _kinds(names, where)
+
+
+def _kinds(names: Sequence[Any], where: str) -> list[tuple[Any, dict[str, Any]]]:
+    found = []
     for item in names:
         settings = dict(item) if isinstance(item, dict) else {"name": item}
         name = settings.pop("name", None)
         kind = getattr(gym_wrappers, name, None) if isinstance(name, str) else None
         if not (isinstance(kind, type) and issubclass(kind, gym.Wrapper)):
             known = sorted(key for key in gym_wrappers.__all__ if key not in _STATISTICS and key != "vector")
-            raise ProjectError(f"{where}: Gymnasium has no wrapper {name!r}; it has {', '.join(known)}")
+            raise ProjectError(
+                f"{where}: wrappers has {str(name)[:80]!r}, which Gymnasium has not; it has {', '.join(known)}"
+            )
         if name in _STATISTICS:
             raise ProjectError(f"{where}: wrapper {name} keeps statistics while it runs; {_STATISTICS[name]}")
-        try:
-            env = kind(env, **settings)
-        except (TypeError, ValueError, AssertionError) as error:
-            raise ProjectError(
-                f"{where}: wrapper {name} refuses its arguments {settings}: {' '.join(str(error).split())}"
-            ) from error
-    return env
+        found.append((kind, settings))
+    return found
 
 
 def missing_extra(message: str) -> str | None:

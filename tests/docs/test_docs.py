@@ -83,7 +83,7 @@ def test_the_tutorials_environment_is_one(monkeypatch: pytest.MonkeyPatch) -> No
         name = "switch"
 
         def infer(self, observations: IntArray) -> Answer:
-            return Answer((2 * observations[:, 0] + observations[:, 1] < 0).astype(np.int64), None)
+            return Answer((2 * observations[:, :1] + observations[:, 1:] < 0).astype(np.int64), None)
 
     played = play(task, Switch(), 20, 0)
     assert (played.lengths == 100).all()

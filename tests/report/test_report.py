@@ -159,9 +159,9 @@ def test_the_critical_path_adds_up(content: dict[str, Any]) -> None:
 
 
 def test_the_picture_of_the_weights_holds_the_hardwares_values(content: dict[str, Any]) -> None:
-    weights = content["policies"][0]["weights"]
-    assert np.shape(weights["hidden"]["weight"]) == (2, 4)
-    assert {abs(value) for row in weights["hidden"]["weight"] for value in row} == {1.0}
+    hidden, output = content["policies"][0]["weights"]["layers"]
+    assert (np.shape(hidden["weight"]), np.shape(output["weight"])) == ((2, 4), (2, 2))
+    assert {abs(value) for row in hidden["weight"] for value in row} == {1.0}
 
 
 def test_the_front_is_that_of_the_search_and_the_runs(content: dict[str, Any]) -> None:
@@ -232,7 +232,7 @@ def test_equal_runs_give_equal_pages(root: Path) -> None:
 
 def test_commands_say_every_setting_that_differs(task: Task) -> None:
     changed, _ = change(load_task("cartpole"), "observation.bits=2 hardware.clock_mhz=80")
-    spec = {"method": "pruning", "hidden": 4, "seed": 7, "bits": 4, "percentile": 75.0, "clusters": 8}
+    spec = {"method": "pruning", "hidden": [4], "seed": 7, "bits": 4, "percentile": 75.0, "clusters": 8}
     lines = {item["figure"]: item["command"] for item in commands(spec, changed, "cartpole", board_tried=True)}
     assert lines["all of them"] == (
         "make synth ENV=cartpole METHOD=pruning HIDDEN=4 BITS=4 PERCENTILE=75 SEED=7 SET=observation.bits=2 "

@@ -167,7 +167,8 @@ class Here(Executor):
         future.set_result(dict.fromkeys(KEYS) | {
             "command": job.candidate.command, "status": "placed",
             "validation_return": 200.0, "validation_robust": 500.0, "return": 200.0, "solved": True, "seconds": 0.0,
-            "hidden": spec.hidden, "method": spec.method, "lut": 10 * spec.hidden, "latency_ns": 5.0, "energy_pj": 1.0,
+            "hidden": spec.shape, "method": spec.method, "lut": 10 * spec.hidden[0],
+            "latency_ns": 5.0, "energy_pj": 1.0,
         })
         return future
 
@@ -193,10 +194,10 @@ def test_a_search_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.M
 def test_a_core_that_ignores_the_cart_solves_and_is_not_robust() -> None:
     """It balances the pole for 200 steps and has left the track by 500, so that it isn't the smallest robust one."""
     policy = train_policy(TASK, PolicySpec("cartpole", "ternary", 2, 0)).policy
-    blind = replace(policy, hidden_weight=policy.hidden_weight * np.array([0, 0, 1, 1], dtype=np.float32))
+    blind = replace(policy, weights=(policy.weights[0] * np.array([0, 0, 1, 1], dtype=np.float32), policy.weights[1]))
     check = robustness(TASK)
     assert (check.task.environment, check.bar) == ("CartPole-v1", 475.0)
-    assert check.passes(check.mean(IntegerBackend(blind), 20, 0)) is False
+    assert check.passes(check.mean(IntegerBackend(blind.network), 20, 0)) is False
     trials = [
         {"status": "placed", "validation_return": 200.0, "validation_robust": robust, "lut": lut, "latency_ns": 2.0,
          "energy_pj": 1.0} for lut, robust in ((2, 284.0), (9, 500.0), (10, 499.0))
