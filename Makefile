@@ -4,7 +4,7 @@
 VARIABLES := ENV METHOD HIDDEN SEED BITS CLUSTERS PERCENTILE ACTIVATION_BITS SET PART CLOCK_MHZ TOOL BACKEND EPISODES \
              ROOT ONNX INPUT BOARD PORT FAULTS MINUTES MUTATIONS STEPS QUICK PUBLISHED CSIM TASK SCHEDULER BUDGET WORKERS
 # The verbs of the command hls4rl, which the targets of these names call
-VERBS := train synth evaluate curves prove equality matrix report parts hil watch bitstream boards endure paper tune explore \
+VERBS := train observe synth evaluate curves prove equality matrix report parts hil watch bitstream boards endure paper tune explore \
          bench-train
 
 PYTHON ?= python3
@@ -60,6 +60,7 @@ $(EXTRAS:%=$(VENV)/.ready-%): $(VENV)/.ready-%: | $(READY)
 	@$(PIP) install --no-deps --require-hashes -r requirements-$*.lock
 	@touch $@
 
+observe: ## what the features of ENV are like, beside the range that the converter keeps: a table and histograms
 train: ## train policies: one SEED, or several of which the best by validation is chosen
 synth: ## train, export, convert, C-simulate, place and route, and verify in the Gym loop: the whole pipeline
 evaluate: ## drive Gymnasium by BACKEND=torch|qonnx|onnxruntime|csim|rtl|netlist|all and compare every step

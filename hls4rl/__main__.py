@@ -45,6 +45,7 @@ SECTIONS: dict[str, dict[str, Verb]] = {
         "bench-train": Verb("studies.benchmark", "training speed against a plain loop and stable-baselines3"),
     },
     "What there is": {
+        "observe": Verb("studies.observe", "an environment's features, beside the range that the converter keeps"),
         "parts": Verb("hls_projects.verbs", "list the FPGAs that can be built for"),
         "boards": Verb("firmware.verbs", "list the boards"),
     },

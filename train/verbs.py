@@ -40,7 +40,7 @@ def train(
     from hls4rl.train.progress import TrainingProgress
     from hls4rl.train.selection import train_seed, train_seeds
 
-    with TrainingProgress(f"{task.name} {spec.method}-h{spec.hidden}") as progress:
+    with TrainingProgress(f"{task.name} {spec.method}-h{spec.shape}") as progress:
         if policy.seed is None:
             path = train_seeds(task, spec, policy.root, progress, trainer).path
         else:
