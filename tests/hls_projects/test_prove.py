@@ -26,6 +26,7 @@ from hls4rl.export import export_policy
 from hls4rl.export.check import check_observations
 from hls4rl.export.graph import read_network
 from hls4rl.hls_projects.fpga.parts import load_part
+from hls4rl.hls_projects.fpga.place import RESULT
 from hls4rl.hls_projects.fpga.synthesis import NETLIST, synthesise
 from hls4rl.hls_projects.fpga.yosys import verilog_commands
 from hls4rl.hls_projects.hls.convert import write_project
@@ -44,7 +45,7 @@ from hls4rl.hls_projects.simulation.gates import Circuit, elaborate
 from hls4rl.hls_projects.simulation.pipelined import build_netlist_model, build_rtl_model
 from hls4rl.network import IntegerNetwork
 from hls4rl.run import Run
-from hls4rl.stage import digest
+from hls4rl.stage import digest, write_json
 from hls4rl.task import load_task
 from hls4rl.train.selection import policy_inputs
 
@@ -66,7 +67,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     built = run.part(part.name)
     write_rtl(read_network(run.qonnx), built, 2)
     family = part.tools
-    synthesise([built / f"{CORE}.v"], CORE, part, built, next(iter(family.recipes)))
+    recipe = next(iter(family.recipes))
+    synthesise([built / f"{CORE}.v"], CORE, part, built, recipe)
+    write_json(built / RESULT, {"recipe": recipe})
     build_rtl_model(built)
     build_netlist_model(built, built / NETLIST, family.models)
     for folder in (run.qonnx.parent, run.project, built):

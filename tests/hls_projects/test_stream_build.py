@@ -135,7 +135,7 @@ def test_the_page_shows_pictures_and_counts(built: tuple[Result, Run]) -> None:
     root = built[1].root
     write_reports(root)
     page = json.loads((root / "stripes" / "report.json").read_text(encoding="utf-8"))["policies"][0]
-    assert np.shape(page["weights"]["hidden"]["weight"]) == (UNITS_SHOWN, stripes.FEATURES)
+    assert np.shape(page["weights"]["layers"][0]["weight"]) == (UNITS_SHOWN, stripes.FEATURES)
     assert np.shape(page["episode"]["observations"]) == (stripes.STEPS, 2)
     assert page["episode"]["observations"][0][0] >= 32  # the stripe
     rtl = next(item for item in page["verification"] if item["backend"] == "rtl")
