@@ -15,7 +15,7 @@ from fuzz.networks import imported_graphs, integer_networks, observations
 from hypothesis import strategies as st
 from imported_models import QonnxGraph
 
-from hls4rl.contract import FixedPoint, IntArray, Sign, Table, Values
+from hls4rl.contract import FixedPoint, IntArray, MultiplyShift, Sign, Table, Values
 from hls4rl.errors import ProjectError
 from hls4rl.export.graph import read_network
 from hls4rl.export.imported.original import Original
@@ -149,7 +149,9 @@ def _called(infer: Callable[..., None], rows: IntArray, actions: int) -> IntArra
 def _by_fractions(network: IntegerNetwork, row: IntArray) -> list[int]:
     """The network's definition in fractions: no integer tricks shared with the code under test."""
     values = [Fraction(int(item)) * Fraction(network.input.lsb) for item in row]
+    lsb = network.input.lsb
     for layer in network.layers:
+        unit, lsb = Fraction(layer.sum_lsb(lsb)), layer.result_lsb(lsb)
         sums = [
             sum((int(w) * Fraction(layer.weight_lsb) * x for w, x in zip(weights, values, strict=True)), Fraction(0))
             + int(bias) * Fraction(layer.bias_lsb)
@@ -166,6 +168,12 @@ def _by_fractions(network: IntegerNetwork, row: IntArray) -> list[int]:
             if isinstance(kind, Table):
                 whole = [kind.values[item - cut.minimum] for item in whole]
             values = [item * Fraction(kind.lsb) for item in whole]
+        elif isinstance(kind, MultiplyShift):
+            scaled = [
+                ((item / unit * factor + more) / 2**kind.shift).__floor__()
+                for item, factor, more in zip(sums, kind.multiplier, kind.addend, strict=True)
+            ]
+            values = [min(max(item, kind.low), kind.high) * Fraction(kind.lsb) for item in scaled]
         else:
             values = sums
     logits = [item / Fraction(network.logit_lsb) for item in values]

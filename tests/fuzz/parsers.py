@@ -26,6 +26,7 @@ from hls4rl.export.network_writer import network_model
 from hls4rl.firmware import protocol
 from hls4rl.firmware.boards import BOARD_DIRECTORY, load_board
 from hls4rl.firmware.link import Expected, Link
+from hls4rl.firmware.protocol import ActionFormat
 from hls4rl.hls_projects.fpga.parts import PART_DIRECTORY, load_part
 from hls4rl.hls_projects.hls.convert import DESCRIPTION, read_description
 from hls4rl.hls_projects.hls.vitis import read_report
@@ -300,9 +301,9 @@ class _Wire:
 
 
 def _answers(data: bytes) -> object:
-    link: Any = Link("none", 115200, Expected(4, 3, 2, 77))
+    link: Any = Link("none", 115200, Expected(4, 3, ActionFormat((1,), choices=(2,)), 77))
     link._serial = _Wire(data)
-    actions = np.full(4, -1, dtype=np.int64)
+    actions = np.full((4, 1), -1, dtype=np.int64)
     link._patience.renew()
     flight = {1: 0, 2: 1}
     while link._serial.in_waiting:
