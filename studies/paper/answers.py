@@ -93,20 +93,6 @@ class Answers:
                          f"| {self._survival(claim)} |")
         return "\n".join(lines)
 
-    def rows(self, recipe: str, instead: str) -> list[str]:
-        """One short row a claim, in Markdown: its answer in ``recipe``, or ``instead`` where that has none."""
-        found = []
-        for claim in CLAIMS:
-            name = recipe if self.answer(claim, recipe) else instead
-            answer, control = self.answer(claim, name), self.answer(claim, name, control=True)
-            if answer is None:
-                continue
-            survived = SURVIVED.get(control, control) if control else "–" if claim.control is nothing else "not trained"
-            where = "" if name == recipe else f" (`{name}`)"
-            head = f"| {claim.title} | {claim.source} | **{answer}**{where}"
-            found.append(f"{head} | {claim.control_name} | {survived} |")
-        return found
-
     def document(self, figures: str) -> str:
         """The whole page; ``figures`` is the relative path of the figures' directory."""
         parts = [_RULES, f"Figures: [`{figures}/`]({figures}/).\n", self.table()]

@@ -21,7 +21,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 ROWS = Path(__file__).with_name("results.jsonl.gz")
 """The rows that the documentation's figures were made of, one JSON object a line."""
 _NONE = "(not trained to its end for this revision: `make paper`)"
-DOCUMENTS = ("README.md", "docs/results.md", "docs/departures.md")
+DOCUMENTS = ("docs/results.md", "docs/departures.md")
 PICTURES = {"capacity.png": "docs/paper.png", "step.png": "docs/step.png", "cost.png": "docs/cost.png"}
 
 
@@ -62,14 +62,6 @@ def _answers(results: Results) -> str:
     return Answers(results).table() if results.recipes else _NONE
 
 
-def _short_answers(results: Results) -> str:
-    if "paper" not in results.recipes:
-        return _NONE
-    answers = Answers(results)
-    lines = ["| claim | source | answer | control | survived |", "|---|---|---|---|---|"]
-    return "\n".join([*lines, *answers.rows("paper", "steady")])
-
-
 def _summary(results: Results) -> str:
     """Means over the policies and widths of each method."""
     if not results.recipes:
@@ -93,7 +85,6 @@ def _without_heading(table: str) -> str:
 
 TABLES: dict[str, Callable[[Results], str]] = {
     "answers": _answers,
-    "short-answers": _short_answers,
     "summary": _summary,
     "step": lambda results: _without_heading(tables.step_sizes(results)),
     "departures": lambda results: _without_heading(departures.table(results)),
