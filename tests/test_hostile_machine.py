@@ -20,9 +20,9 @@ from safetensors.numpy import save_file
 from test_bad_input import assert_one_line
 
 from hls4rl.errors import LONGEST, ProjectError
-from hls4rl.journal import LOG
 from hls4rl.export.graph import read_network
 from hls4rl.export.imported.original import Original
+from hls4rl.journal import LOG
 from hls4rl.plain import read_json
 from hls4rl.policy import FORMAT, load_policy
 from hls4rl.stage import METADATA
