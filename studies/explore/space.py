@@ -106,21 +106,14 @@ def suggest(
 
 def first_guesses(task: Task, parts: tuple[str, ...]) -> list[dict[str, Any]]:
     """Parameters of trials to begin with: small networks of few bits, and the task's own formats."""
-    bits = task.observation.bits
     common = {"part": parts[0], "stages": 1, "group": 0, **{name: 0 for name in _shift_names(task)}}
-    guesses = [
-        {"method": method, "hidden": hidden, "input_bits": width}
-        for method, hidden in (("binarynet", 2), ("ternary", 2), ("binarynet", 4), ("ternary", 1))
-        for width in sorted({max(2, bits - 1), max(2, bits)}, reverse=True)
+    bits = max(2, task.observation.bits)
+    guesses: list[dict[str, Any]] = [
+        {"method": name, "input_bits": width, **guess}
+        for name, kind in METHODS.items() for guess in kind.first_guesses
+        for width in ((bits, bits - 1) if kind.signs and bits > 2 else (bits,))
     ]
-    few = {"bits": 3, "weight_integer_bits": 1, "activation_bits": 3, "activation_integer_bits": 1}
-    guesses += [
-        {"method": "binaryconnect", "hidden": 2, "input_bits": max(2, bits), "activation_bits": 3,
-         "activation_integer_bits": 1},
-        {"method": "pruning", "hidden": 4, "input_bits": max(2, bits), "percentile": 50, **few},
-        {"method": "compression", "hidden": 4, "input_bits": max(2, bits), "clusters": 3, **few},
-        {"method": "binarynet", "hidden": 16, "input_bits": max(2, bits)},
-    ]
+    guesses.sort(key=lambda guess: int(guess["hidden"]))
     return [{**common, **guess} for guess in guesses]
 
 
