@@ -126,6 +126,43 @@ class Pixels:
 
 
 @dataclass(frozen=True)
+class PPO:
+    """Proximal policy optimisation (:mod:`hls4rl.train.ppo.trainer`), by CleanRL's names.
+
+    ``training.learning_rate``, ``training.discount`` (their ``gamma``), ``training.entropy`` (their ``ent_coef``) and
+    ``action.deviation`` (the first standard deviation) count too; ``training.episodes`` means nothing.
+    """
+
+    total_timesteps: int = 1_000_000
+    """Steps of all environments together."""
+    num_envs: int = 8
+    """Environments that are played side by side."""
+    num_steps: int = 256
+    """Steps of each environment between two updates."""
+    num_minibatches: int = 32
+    """Updates that a batch of num_envs × num_steps is divided among, in each epoch."""
+    update_epochs: int = 10
+    """Times that a batch is learnt from."""
+    gae_lambda: float = 0.95
+    clip_coef: float = 0.2
+    """How far an action's probability may move in one direction while a batch lasts, as a part of it."""
+    vf_coef: float = 0.5
+    """Weight of the critic's squared error."""
+    max_grad_norm: float = 0.5
+    """Gradients are shortened to this Euclidean length."""
+    anneal_lr: bool = True
+    """The learning rate falls in a straight line to 0."""
+    norm_adv: bool = True
+    """Advantages are normalised in each minibatch."""
+    norm_reward: bool = True
+    """Rewards are divided by the running deviation of their discounted sums."""
+    critic_hidden: tuple[int, ...] = (64, 64)
+    """Units of the critic's hidden layers; it is a float network and never deployed."""
+    quantise_at: float = 0.0
+    """Part of the time steps that the actor is trained in real numbers, before it has the deployed formats."""
+
+
+@dataclass(frozen=True)
 class Search:
     """Random search on the deployed integers (:mod:`hls4rl.train.search.trainer`).
 
@@ -216,6 +253,8 @@ class Task:
     """Settings of training from pixels; None for the tasks that see a few numbers."""
     search: Search | None = None
     """Settings of a random search on integers; None for the tasks that are trained by policy gradient."""
+    ppo: PPO | None = None
+    """Settings of proximal policy optimisation; None for the tasks that are trained otherwise."""
     environment_options: dict[str, Any] = field(default_factory=dict)
     wrappers: tuple[Any, ...] = ()
     """Gymnasium's own wrappers, from the inside out: names, or tables of a name and its arguments."""
@@ -420,7 +459,7 @@ def change(task: Task, text: str | None) -> tuple[Task, str]:
     return new, digits if differing else ""
 
 
-_SECTIONS = ("observation", "action", "network", "training", "pixels", "search", "hardware")
+_SECTIONS = ("observation", "action", "network", "training", "pixels", "search", "ppo", "hardware")
 
 
 def _plain(section: Any) -> dict[str, Any]:
@@ -475,6 +514,16 @@ _RANGES: dict[str, tuple[float, float]] = {
     "pixels.midpoint": (0.0, 1.0),
     "pixels.annealing": (0.0, 1.0),
     "pixels.shared_learning_rate": (0.0, 1.0),
+    "ppo.total_timesteps": (1, 10**11),
+    "ppo.num_envs": (1, 1024),
+    "ppo.num_steps": (1, 10**6),
+    "ppo.num_minibatches": (1, 10**5),
+    "ppo.update_epochs": (1, 1000),
+    "ppo.gae_lambda": (0.0, 1.0),
+    "ppo.clip_coef": (1e-3, 10.0),
+    "ppo.vf_coef": (0.0, 1e3),
+    "ppo.max_grad_norm": (1e-6, 1e6),
+    "ppo.quantise_at": (0.0, 1.0),
     "search.directions": (1, 10**4),
     "search.top": (1, 10**4),
     "search.noise": (1e-6, 1e3),

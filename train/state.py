@@ -41,6 +41,8 @@ class TrainingState:
     """Time so far."""
     ends: list[int] = field(default_factory=list)
     """Environment steps up to the end of each episode, from trainers that play several at once."""
+    total_steps: int | None = None
+    """Environment steps of the whole run, from trainers that end by these and not by episodes."""
 
     @property
     def steps_per_second(self) -> float:

@@ -31,11 +31,15 @@ class Standing:
     mean_return: float
     """Mean over the last :data:`WINDOW` episodes."""
     steps_per_second: float
+    steps: int = 0
+    total_steps: int | None = None
+    """Of the whole run, where these and not its episodes are counted."""
 
     def __str__(self) -> str:
         """As one line says it."""
-        return f"{self.episode}/{self.episodes} episodes, return {self.mean_return:.1f}, " \
-               f"{self.steps_per_second:,.0f} steps/s"
+        done = f"{self.episode}/{self.episodes} episodes" if self.total_steps is None else \
+            f"{self.steps:,}/{self.total_steps:,} steps"
+        return f"{done}, return {self.mean_return:.1f}, {self.steps_per_second:,.0f} steps/s"
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,5 +98,7 @@ def train_state(
     for state in load_trainer(task, spec, trainer)(task, spec, directory):
         if progress is not None and state.returns:
             mean = float(np.mean(state.returns[-WINDOW:]))
-            progress(Standing(len(state.returns), task.training.episodes, mean, state.steps_per_second))
+            progress(Standing(
+                len(state.returns), task.training.episodes, mean, state.steps_per_second, state.steps, state.total_steps
+            ))
     return state

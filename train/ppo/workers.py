@@ -1,0 +1,230 @@
+"""Environments in processes, one for each processor; what they bring lies in memory that the learner sees.
+
+Each process acts by itself for a whole rollout, with the actor's numbers that the learner has written before: nothing
+is sent for a step. Every environment has its own stream of random numbers and of seeds, so that the number of processes
+changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import multiprocessing
+import os
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from hls4rl.contract import FloatArray
+from hls4rl.errors import ProjectError
+from hls4rl.processes import follow_owner
+from hls4rl.task import Task
+from hls4rl.train.compiled import compiled
+from hls4rl.train.ppo.layout import Layout, Numbers
+from hls4rl.train.ppo.objective import Head, draw
+from hls4rl.train.ppo.passes import forward
+
+_START = multiprocessing.get_context("forkserver")  # quick, and no thread of ours is copied in mid-air
+_START.set_forkserver_preload([__name__])
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a rollout holds."""
+
+    num_steps: int
+    num_envs: int
+    features: int
+    dimensions: int
+    """Of an action."""
+    numbers: int
+    """The actor's, and the logarithms of its deviations."""
+
+
+class Shared:
+    """A rollout's arrays, in memory that all processes see."""
+
+    def __init__(self, shape: Shape, memory: dict[str, Any] | None = None) -> None:
+        grid = (shape.num_steps, shape.num_envs)
+        shapes = {
+            "observations": (*grid, shape.features), "after": (*grid, shape.features), "rewards": grid,
+            "actions": (*grid, shape.dimensions), "ends": grid, "last": (shape.num_envs, shape.features),
+            "numbers": (shape.numbers,),
+        }
+        self.memory = memory or {
+            name: _START.RawArray(ctypes.c_double, int(np.prod(size))) for name, size in shapes.items()
+        }
+        arrays = {name: np.frombuffer(self.memory[name]).reshape(size) for name, size in shapes.items()}
+        self.observations: FloatArray = arrays["observations"]
+        """Flattened, as the environment gave them, shape (steps, environments, features)."""
+        self.after: FloatArray = arrays["after"]
+        """Where an episode was truncated, the observation that the step led to."""
+        self.last: FloatArray = arrays["last"]
+        """After the last step, shape (environments, features)."""
+        self.actions: FloatArray = arrays["actions"]
+        """As drawn, shape (steps, environments, action dimensions)."""
+        self.rewards: FloatArray = arrays["rewards"]
+        self.ends: FloatArray = arrays["ends"]
+        """1 where an episode terminated with the step, 2 where it was truncated, else 0."""
+        self.numbers: FloatArray = arrays["numbers"]
+        """The actor's, rounded, and the logarithms of its deviations; to be written before a rollout."""
+
+
+class RolloutWorkers:
+    """Copies of a task's environment that play side by side."""
+
+    def __init__(self, task: Task, shape: Shape, head: Head, seed: int) -> None:
+        """Start the environments.
+
+        Raises:
+            ProjectError: the task's environment cannot be made.
+        """
+        self.shared = Shared(shape)
+        shares = np.array_split(np.arange(shape.num_envs), min(shape.num_envs, len(os.sched_getaffinity(0))))
+        self._lines: list[Connection] = []
+        for share in shares:
+            ours, theirs = _START.Pipe()
+            arguments = (theirs, task, shape, self.shared.memory, head, seed, share.tolist())
+            _START.Process(target=_serve, args=arguments, daemon=True).start()
+            theirs.close()  # so that the end of the process ends the line
+            self._lines.append(ours)
+        self._answers()
+
+    def play(self, layout: Layout, fresh: int | None) -> list[tuple[int, float]]:
+        """Play one rollout.
+
+        Args:
+            layout: of the actor.
+            fresh: where not None, every environment begins a new episode first, with random numbers of this number.
+
+        Returns:
+            The step (counted in the rollout) and the return of each episode that ended, in the order of the steps.
+        """
+        for line in self._lines:
+            try:
+                line.send((layout, fresh))
+            except (BrokenPipeError, ConnectionResetError) as error:
+                raise _ended() from error
+        return sorted(episode for answer in self._answers() for episode in answer)
+
+    def close(self) -> None:
+        """End the processes."""
+        for line in self._lines:
+            line.close()
+
+    def _answers(self) -> list[Any]:
+        try:
+            answers = [line.recv() for line in self._lines]
+        except (EOFError, OSError) as error:
+            raise _ended() from error
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
+
+
+def _ended() -> ProjectError:
+    return ProjectError(
+        "a process that plays episodes has ended (killed, or out of memory); say the same again, and training goes on "
+        "from its last checkpoint"
+    )
+
+
+def _serve(
+    line: Connection, task: Task, shape: Shape, memory: dict[str, Any], head: Head, seed: int, share: list[int]
+) -> None:
+    """Play the environments of ``share`` until the line is closed; a failure is told, and is the end."""
+    follow_owner()
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        try:
+            shared = Shared(shape, memory)
+            players = [_Player(task, shared, head, seed, place) for place in share]
+            line.send(None)
+            while True:
+                layout, fresh = line.recv()
+                episodes: list[tuple[int, float]] = []
+                for player in players:
+                    episodes += player.play(layout, fresh)
+                line.send(episodes)
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            raise
+        except Exception as error:  # whatever it is, the one at the other end has to know
+            line.send(error)
+
+
+class _Player:
+    """One environment, and its column of the rollout."""
+
+    def __init__(self, task: Task, shared: Shared, head: Head, seed: int, place: int) -> None:
+        self._task, self._shared, self._head, self._seed, self._place = task, shared, head, seed, place
+        self._env, self._decode = task.make(), _decoder(task)
+        self._converter = task.converter
+        lsb = self._converter.type.lsb
+        self._view = (
+            self._converter.offset, self._converter.scale / lsb, self._converter.type.minimum,
+            self._converter.type.maximum, lsb,
+        )
+        self._total = 0.0
+
+    def play(self, layout: Layout, fresh: int | None) -> list[tuple[int, float]]:
+        """One rollout's steps; see :meth:`RolloutWorkers.play`."""
+        shared, place, env, flatten = self._shared, self._place, self._env, self._task.flatten
+        if fresh is not None:
+            self._rng = np.random.default_rng([self._seed, fresh, place])
+            shared.last[place] = self._reset()
+        numbers = shared.numbers.astype(np.float32)
+        action, episodes = np.empty(shared.actions.shape[2], dtype=np.float32), []
+        observation = shared.last[place].copy()
+        for step in range(len(shared.rewards)):
+            shared.observations[step, place] = observation
+            act(layout, self._head, numbers, self._view, observation, self._rng, action)
+            shared.actions[step, place] = action
+            found, reward, terminated, truncated, _ = env.step(self._decode(action))
+            observation = flatten(found)
+            self._total += float(reward)
+            shared.rewards[step, place] = reward
+            shared.ends[step, place] = 1 if terminated else 2 if truncated else 0
+            if terminated or truncated:
+                shared.after[step, place] = observation
+                episodes.append((step, self._total))
+                observation = self._reset()
+        shared.last[place] = observation
+        return episodes
+
+    def _reset(self) -> FloatArray:
+        self._total = 0.0
+        observation, _ = self._env.reset(seed=int(self._rng.integers(2**31)))
+        return self._task.flatten(observation)
+
+
+def _decoder(task: Task) -> Any:
+    """What turns a drawn action into what ``env.step`` takes; of a flat Box of floats by the affine rule at once."""
+    actions = task.actions
+    if not actions.is_continuous:
+        return lambda action: actions.decode(action.astype(np.int64))
+    if not np.issubdtype(actions.dtype, np.floating):  # type: ignore[attr-defined]
+        return actions.real  # type: ignore[attr-defined]
+    low, high, dtype = actions.low, actions.high, actions.dtype  # type: ignore[attr-defined]
+    middle, half = (low + high) / 2, (high - low) / 2
+    return lambda action: (middle + half * action.clip(-1.0, 1.0).reshape(low.shape)).astype(dtype)
+
+
+@compiled
+def act(
+    layout: Layout, head: Head, numbers: Numbers, view: tuple[FloatArray, FloatArray, int, int, float],
+    observation: FloatArray, rng: np.random.Generator, action: Numbers,
+) -> None:
+    """Draw an action for one observation of floats, shape (features,), as the converter sees it."""
+    offset, scale, low, high, lsb = view
+    memory = np.empty(layout.sizes.sum(), dtype=np.float32)
+    slopes = np.empty(layout.sizes.sum(), dtype=np.float32)
+    for feature in range(len(observation)):
+        value = np.rint((observation[feature] - offset[feature]) * scale[feature])
+        memory[feature] = min(max(value, low), high) * lsb
+    forward(layout, numbers, memory, slopes, 1)
+    outputs = memory[layout.units[-1] : layout.units[-1] + head.outputs]
+    draw(head, outputs, numbers[len(numbers) - head.outputs :], rng, action)
+
+
