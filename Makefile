@@ -18,7 +18,7 @@ UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix 
             cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse cusparselt-cu13 nccl-cu13 nvjitlink \
             nvshmem-cu13 nvtx)
 # What comes with the targets that use it, beyond requirements.lock: $(VENV)/.ready-NAME from requirements-NAME.lock
-EXTRAS := dev ice40 gowin bench
+EXTRAS := dev ice40 gowin box2d mujoco bench
 PIP    := $(RUN) -m pip --disable-pip-version-check --quiet
 # $(call asked,word …): whether a part or board of such a name is asked for
 asked  = $(strip $(foreach word,$(1),$(findstring $(word),$(value PART) $(value BOARD) $(value SET))))
@@ -103,10 +103,11 @@ coverage: $(DEV) ## the tests, and which lines of our own code they ran, in subp
 api: $(DEV) ## pages of every module, class and function, from the docstrings, in build/api
 	@$(RUN) -m tools.api
 
-lint: $(DEV) ## ruff, mypy, and which package may import which
+lint: $(DEV) ## ruff, mypy, which package may import which, and Verilator over all Verilog
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-cache
+	@$(RUN) -m tools.verilog_lint
 
 $(TOOLS)/bin/pip-audit: constraints.txt
 	@$(PYTHON) -m venv $(TOOLS)
