@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from hls4rl.policy import PolicySpec, read_hidden
 from hls4rl.task import Task, change
 from hls4rl.train.methods import METHODS
+from hls4rl.train.methods.base import FEW_BITS
 from hls4rl.train.trainers.kernel import is_compiled
 
 WIDTHS = (1, 2, 3, 4, 6, 8, 12, 16, 32)
@@ -116,24 +117,17 @@ def shapes(task: Task) -> tuple[int | str, ...]:
 
 def first_guesses(task: Task, parts: tuple[str, ...]) -> list[dict[str, Any]]:
     """Parameters of trials to begin with: small networks of few bits, and the task's own formats."""
-    bits = task.observation.bits
     common = {"part": parts[0], "stages": 1, "group": 0, **{name: 0 for name in _shift_names(task)}}
-    guesses = [
-        {"method": method, "hidden": hidden, "input_bits": width}
-        for method, hidden in (("binarynet", 2), ("ternary", 2), ("binarynet", 4), ("ternary", 1))
-        for width in sorted({max(2, bits - 1), max(2, bits)}, reverse=True)
-    ]
-    few = {"bits": 3, "weight_integer_bits": 1, "activation_bits": 3, "activation_integer_bits": 1}
-    guesses += [
-        {"method": "binaryconnect", "hidden": 2, "input_bits": max(2, bits), "activation_bits": 3,
-         "activation_integer_bits": 1},
-        {"method": "pruning", "hidden": 4, "input_bits": max(2, bits), "percentile": 50, **few},
-        {"method": "compression", "hidden": 4, "input_bits": max(2, bits), "clusters": 3, **few},
-        {"method": "binarynet", "hidden": 16, "input_bits": max(2, bits)},
+    bits = max(2, task.observation.bits)
+    guesses: list[dict[str, Any]] = [
+        {"method": name, "input_bits": width, **guess}
+        for name, kind in METHODS.items() for guess in kind.first_guesses
+        for width in ((bits, bits - 1) if kind.signs and bits > 2 else (bits,))
     ]
     if 0 in shapes(task):
-        guesses[:0] = [{"method": "fp", "hidden": 0, "input_bits": max(2, bits), **few},
-                       {"method": "ternary", "hidden": 0, "input_bits": max(2, bits)}]
+        guesses += [{"method": name, "input_bits": bits, **(kind.first_guesses or (FEW_BITS,))[0], "hidden": 0}
+                    for name, kind in METHODS.items()]
+    guesses.sort(key=lambda guess: int(guess["hidden"]))
     if task.actions.is_continuous:
         common["action_bits"] = task.action.bits
     return [{**common, **guess} for guess in guesses]
