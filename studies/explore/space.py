@@ -14,7 +14,7 @@ from hls4rl.train.methods.base import FEW_BITS
 from hls4rl.train.trainers.kernel import is_compiled
 
 WIDTHS = (1, 2, 3, 4, 6, 8, 12, 16, 32)
-"""Units of the one hidden layer, where the kernel trains: it knows no other networks, and a search lives on its speed."""
+"""Units of the one hidden layer, where the kernel trains: it knows no other networks, and a search needs its speed."""
 SHAPES = (0, *WIDTHS, "4x4", "8x8", "16x16")
 """Hidden layers where another trainer does."""
 SHIFTS = 2
