@@ -1,4 +1,4 @@
-"""Equality at full length for every form of policy: each executor and the simulated board on 100,000 visited observations.
+"""Equality at full length for policies of every form: each executor and the simulated board on visited observations.
 
     python -m tools.crown [NAME …] [--steps 100000] [--output build/crown]
 

@@ -15,7 +15,7 @@ STEPS = 96
 class Greenhouse(gym.Env[dict[str, Any], NDArray[Any]]):
     """Keep a greenhouse near 22 °C and its soil near 60 % moist, a quarter of an hour a step, for a day.
 
-    Observation: ``air`` (°C inside and outside), ``moisture`` (%), ``rain`` (is it raining?) and ``quarter`` of the day.
+    Observation: ``air`` (°C inside and outside), ``moisture`` (%), ``rain`` (does it?) and ``quarter`` of the day.
     Actions: heating of -1 (a fan that cools) … 3 kW and watering of 0 … 10 litres; with ``switches`` five steps of
     the one and three of the other. Reward: 1 a step, less what temperature and moisture are off.
     """
@@ -55,7 +55,7 @@ class Greenhouse(gym.Env[dict[str, Any], NDArray[Any]]):
         reward = 1.0 - abs(self._inside - WARM) / 10 - abs(self._moisture - MOIST) / 50
         return self._seen(), reward, False, self._step >= STEPS, {}
 
-    def render(self) -> NDArray[np.uint8]:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8]:
         """A bar each for the temperatures inside and outside and for the moisture, white lines where they should be."""
         picture = np.full((120, 180, 3), 40, dtype=np.uint8)
         bars = ((self._inside / 40, (220, 80, 60)), (self._outside / 40, (90, 130, 200)),

@@ -1,4 +1,4 @@
-"""An environment of somebody's own, a Dict to see and a Box of uneven bounds to act in, on the board by one task file."""
+"""An environment of one's own, a Dict to see and a Box of uneven bounds to act in, on the board by a task file."""
 
 from __future__ import annotations
 
