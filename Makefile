@@ -18,7 +18,7 @@ UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix 
             cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse cusparselt-cu13 nccl-cu13 nvjitlink \
             nvshmem-cu13 nvtx)
 # What comes with the targets that use it, beyond requirements.lock: $(VENV)/.ready-NAME from requirements-NAME.lock
-EXTRAS := dev ice40 gowin bench
+EXTRAS := dev ice40 gowin box2d mujoco bench
 PIP    := $(RUN) -m pip --disable-pip-version-check --quiet
 # $(call asked,word …): whether a part or board of such a name is asked for
 asked  = $(strip $(foreach word,$(1),$(findstring $(word),$(value PART) $(value BOARD) $(value SET))))

@@ -32,6 +32,7 @@ TASK_DIRECTORY = Path(__file__).resolve().parent / "hls_projects" / "tasks"
 
 ADVANTAGES = ("time-step", "trajectory", "return")
 OPTIMISERS = ("adam", "sgd")
+ALGORITHMS = ("ars", "es")
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,39 @@ class Pixels:
 
 
 @dataclass(frozen=True)
+class Search:
+    """Random search on the deployed integers (:mod:`hls4rl.train.search.trainer`).
+
+    ``training.episodes`` counts the rollouts; lengths are in units of a weight's least significant bit.
+    """
+
+    algorithm: str = "ars"
+    """``ars`` or ``es`` (:mod:`hls4rl.train.search.algorithms`)."""
+    directions: int = 16
+    """Directions of a generation; each is tried in both senses, an episode each."""
+    top: int = 8
+    """ars: directions that are learnt from, the best ones."""
+    noise: float = 0.4
+    """Length of a trial step, at the first generation."""
+    step: float = 0.25
+    """Length of a learning step, at the first generation."""
+    annealing: float = 0.3
+    """Noise and step fall in a straight line to this part of themselves."""
+    averaging: float = 0.85
+    """Part of the latents' running mean that a generation leaves."""
+    survival_bonus: float = 0.0
+    """What the environment pays for a step survived: it is left out while searching, as it pays for standing still."""
+    price: float = 0.0
+    """Return that one non-zero digit of a weight has to bring: the search itself minimises adders."""
+    validate_every: int = 8
+    """Generations between two comparisons of candidates."""
+    trial_episodes: int = 10
+    """Episodes that a candidate is judged by first."""
+    validation_episodes: int = 50
+    """Episodes that a promising candidate is judged by; the best one is kept."""
+
+
+@dataclass(frozen=True)
 class Hardware:
     """What is built, for which part and clock."""
 
@@ -180,6 +214,8 @@ class Task:
     hardware: Hardware = field(default_factory=Hardware)
     pixels: Pixels | None = None
     """Settings of training from pixels; None for the tasks that see a few numbers."""
+    search: Search | None = None
+    """Settings of a random search on integers; None for the tasks that are trained by policy gradient."""
     environment_options: dict[str, Any] = field(default_factory=dict)
     wrappers: tuple[Any, ...] = ()
     """Gymnasium's own wrappers, from the inside out: names, or tables of a name and its arguments."""
@@ -384,7 +420,7 @@ def change(task: Task, text: str | None) -> tuple[Task, str]:
     return new, digits if differing else ""
 
 
-_SECTIONS = ("observation", "action", "network", "training", "pixels", "hardware")
+_SECTIONS = ("observation", "action", "network", "training", "pixels", "search", "hardware")
 
 
 def _plain(section: Any) -> dict[str, Any]:
@@ -439,6 +475,17 @@ _RANGES: dict[str, tuple[float, float]] = {
     "pixels.midpoint": (0.0, 1.0),
     "pixels.annealing": (0.0, 1.0),
     "pixels.shared_learning_rate": (0.0, 1.0),
+    "search.directions": (1, 10**4),
+    "search.top": (1, 10**4),
+    "search.noise": (1e-6, 1e3),
+    "search.step": (1e-6, 1e3),
+    "search.annealing": (0.0, 1.0),
+    "search.averaging": (0.0, 0.9999),
+    "search.survival_bonus": (-1e6, 1e6),
+    "search.price": (0.0, 1e6),
+    "search.validate_every": (1, 10**6),
+    "search.trial_episodes": (1, 10**4),
+    "search.validation_episodes": (1, 10**4),
     "hardware.clock_mhz": (1.0, 1000.0),
     "hardware.reuse_factor": (1, 10**7),
     "hardware.place_seeds": (1, 100),
@@ -449,6 +496,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 
 _CHOICES = {"training.advantage": ADVANTAGES, "training.optimiser": OPTIMISERS,
+            "search.algorithm": ALGORITHMS,
             "hardware.strategy": ("Latency", "Resource"), "network.activation": CURVES, "action.squash": SQUASHES}
 _WORDS = {
     "name": (r"\w[\w. -]{0,99}", "letters, digits, spaces, '_', '-' and '.'"),  # a folder of runs has this name
@@ -479,7 +527,7 @@ def _check(task: Task, where: str) -> None:
     if fold != "auto" and not (isinstance(fold, int) and 0 <= fold <= 256):
         raise ProjectError(f"{where}: hardware.fold is {fold!r}; it is 0 … 256, or \"auto\"")
     for key, choices in _CHOICES.items():
-        if (value := _setting(task, key)) not in choices:
+        if (value := _setting(task, key)) is not None and value not in choices:
             raise ProjectError(f"{where}: {key} is {value!r}; choose one of {', '.join(choices)}")
     for key, (pattern, meaning) in _WORDS.items():
         if not re.fullmatch(pattern, value := _setting(task, key)):

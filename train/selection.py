@@ -25,7 +25,7 @@ from hls4rl.processes import worker_pool
 from hls4rl.ranges import ranges_of, visited
 from hls4rl.run import RUNS
 from hls4rl.stage import Stage, exclusive, verified, write_json
-from hls4rl.task import Task
+from hls4rl.task import Search, Task
 from hls4rl.train.trainers import load_trainer, resolve_trainer
 from hls4rl.train.training import Standing, TrainingResult, train_policy
 from hls4rl.verdict import Verdict, interval
@@ -74,6 +74,7 @@ def policy_inputs(task: Task, spec: PolicySpec, trainer: str = "auto") -> dict[s
         "training": {key: value for key, value in asdict(task.training).items() if key != "seeds"},
         "trainer": resolve_trainer(task, spec, trainer),
         **({} if task.pixels is None else {"pixels": asdict(task.pixels)}),
+        **({"search": asdict(task.search or Search())} if resolve_trainer(task, spec, trainer) == "search" else {}),
     }
 
 

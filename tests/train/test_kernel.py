@@ -104,7 +104,7 @@ RECIPE = {
 def test_equal_training_with_the_papers_recipe(method: str) -> None:
     """Plain gradient descent on raw observations in real numbers; a larger step after the midpoint."""
     task = with_settings(load_task("cartpole"), "training", episodes=10, late_rate=8.0, **RECIPE)
-    assert task.training.rate(64, 4) * 8.0 == task.training.rate(64, 5)
+    assert task.training.rate((64,), 4) * 8.0 == task.training.rate((64,), 5)
     spec = PolicySpec("cartpole", method, 16, seed=1)
     *_, slow = reference.run(task, spec)
     *_, fast = kernel.run(task, spec)

@@ -37,10 +37,10 @@ from hls4rl.contract import Binary, Contract, FloatArray, IntArray
 from hls4rl.policy import PolicySpec
 from hls4rl.stage import exclusive
 from hls4rl.task import Task
+from hls4rl.train.checkpoint import below, load_checkpoint, save_checkpoint
 from hls4rl.train.methods import method as create_method
 from hls4rl.train.methods.base import real_contract
 from hls4rl.train.parameters import Parameters
-from hls4rl.train.pixels.checkpoint import below, load_checkpoint, save_checkpoint
 from hls4rl.train.pixels.rallies import RolloutBatch
 from hls4rl.train.pixels.sparse import Frames, columns_first, flat, forward, gradients, quantise_all
 from hls4rl.train.pixels.workers import RolloutWorkers
@@ -109,7 +109,7 @@ def _midpoint(task: Task) -> int:
 def _inputs(task: Task, spec: PolicySpec, shared: bool = False) -> dict[str, Any]:
     """What a training state depends on; the half that methods share depends on fewer of the settings."""
     assert task.pixels is not None
-    later = {"episodes", "midpoint", "cooling", "shared_rate", "latent_limit"} if shared else set()
+    later = {"episodes", "midpoint", "annealing", "shared_learning_rate", "latent_limit"} if shared else set()
     kept = {**asdict(task.training), **asdict(task.pixels)}
     return {
         "environment": [task.environment, task.environment_options],

@@ -22,8 +22,8 @@ from hls4rl.contract import FloatArray
 from hls4rl.errors import ProjectError
 from hls4rl.processes import follow_owner
 from hls4rl.task import Task
+from hls4rl.train.checkpoint import below
 from hls4rl.train.parameters import Parameters
-from hls4rl.train.pixels.checkpoint import below
 from hls4rl.train.pixels.rallies import Game, RolloutBatch, play, together
 from hls4rl.train.pixels.sparse import forward
 from hls4rl.train.vpg.kernel import Formats

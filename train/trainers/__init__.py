@@ -47,9 +47,9 @@ def resolve_trainer(task: Task, spec: PolicySpec, trainer: str = "auto") -> str:
     if trainer not in CHOICES:
         raise ProjectError(f"unknown trainer '{trainer}'; choose one of {', '.join(CHOICES)}")
     if trainer == "auto":
-        trainer = next(
-            name for name, kind in TRAINERS.items() if kind.wanted(task) or kind.refusal(task, spec) is None
-        )
+        wanted = [name for name, kind in TRAINERS.items() if kind.wanted(task)]
+        able = [name for name, kind in TRAINERS.items() if kind.refusal(task, spec) is None]
+        trainer = (wanted or able)[0]
     if reason := TRAINERS[trainer].refusal(task, spec):
         raise ProjectError(f"task '{task.name}': {reason}")
     return trainer

@@ -1,0 +1,243 @@
+"""The trainer by random search: every rollout plays the integer policy itself.
+
+A generation draws directions, plays an episode a step ahead and a step back along each, and moves the latent numbers
+(:mod:`hls4rl.train.search.algorithms`). Rounding makes the landscape rough, so that returns jump from one generation to
+the next: noise and step shrink in a straight line, the latents' running mean is tried beside them, and what is kept is
+the candidate that did best in many fresh validation episodes, never the last one.
+
+A run keeps its state in ``checkpoint.safetensors``; a killed run goes on from there and ends in the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hls4rl.contract import FloatArray, IntArray
+from hls4rl.policy import PolicySpec
+from hls4rl.task import Search, Task
+from hls4rl.train.checkpoint import below, load_checkpoint, save_checkpoint
+from hls4rl.train.methods import method as create_method
+from hls4rl.train.search.algorithms import ALGORITHMS, Generation, Memory, arrays, restored
+from hls4rl.train.search.latents import Latents, digits
+from hls4rl.train.search.player import Player
+from hls4rl.train.state import TrainingState
+
+CHECKPOINT, CURVE = "checkpoint.safetensors", "curve.jsonl"
+CHECKPOINT_SECONDS = 20.0
+_TRIAL_SEED, _CONFIRMATION_SEED = 10_000_000, 20_000_000
+"""First environment seeds of the episodes that candidates are compared by; no other episodes have them."""
+_EPISODES_A_SEED = 100_000
+
+
+def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Iterator[TrainingState]:
+    """Train one policy; yields its state after every generation, and the last one is the result.
+
+    Args:
+        task: with a ``[search]`` section, or its defaults are taken.
+        spec: the policy.
+        directory: the run's folder, for checkpoint and curve; None keeps nothing.
+
+    Raises:
+        ProjectError: the task's environment cannot be made or is of another kind, or the method has other weights.
+    """
+    search = _Search(task, spec)
+    keeper = None if directory is None else _Keeper(directory, _inputs(task, spec))
+    with contextlib.closing(search.player):
+        if keeper is not None:
+            keeper.load(search)
+        started = time.perf_counter() - search.state.seconds
+        while not search.finished:
+            search.generation()
+            search.state.seconds = time.perf_counter() - started
+            if keeper is not None:
+                keeper.keep(search)
+            yield search.state
+        yield search.state
+
+
+def _inputs(task: Task, spec: PolicySpec) -> dict[str, Any]:
+    return {
+        "environment": [task.environment, task.environment_options, list(task.wrappers)],
+        "observation": asdict(task.resolved.observation), "action": asdict(task.action),
+        "network": asdict(task.network), "search": asdict(task.search or Search()),
+        "episodes": task.training.episodes, "spec": spec.to_json(),
+    }
+
+
+@dataclass
+class _Best:
+    """The best candidate so far, by its validation episodes."""
+
+    integers: IntArray
+    fitness: float = -np.inf
+    found: list[dict[str, Any]] = field(default_factory=list)
+    """One entry each time a better one was found: episodes so far, mean return, digits."""
+
+
+class _Search:
+    """One run: latents, their running mean, and the best integers so far."""
+
+    def __init__(self, task: Task, spec: PolicySpec) -> None:
+        self.task, self.spec, self.settings = task, spec, task.search or Search()
+        self.method = create_method(spec)
+        contract = self.method.deployed_contract(task)
+        features, outputs = task.spaces
+        self.latents = Latents(task, contract, (features, *spec.hidden, outputs))
+        self.player = Player(task, contract, spec.hidden)
+        rng = np.random.default_rng([spec.seed, 0])
+        # One matrix may start at zero; with hidden units behind it nothing would ever come through.
+        spread = self.settings.noise if spec.hidden else 0.0
+        self.mean: FloatArray = np.clip(
+            rng.standard_normal(self.latents.length) * 2 * spread, -self.latents.limits, self.latents.limits
+        )
+        self.average = self.mean.copy()
+        self.memory = Memory.of(self.latents.length)
+        self.generations, self.halfway = 0, False
+        self.best = _Best(self.latents.integers(self.mean))
+        self.state = TrainingState(self.latents.parameters(self.best.integers), [])
+
+    @property
+    def finished(self) -> bool:
+        """Whether all episodes are played."""
+        return len(self.state.returns) >= self.task.training.episodes
+
+    def generation(self) -> None:
+        """Play one generation, learn from it, and now and then compare candidates."""
+        self._switch()
+        settings, rng = self.settings, np.random.default_rng([self.spec.seed, 1, self.generations])
+        warmth = 1.0 - (1.0 - settings.annealing) * len(self.state.returns) / self.task.training.episodes
+        directions = rng.standard_normal((settings.directions, self.latents.length)) * self._free()
+        fitness = np.empty((settings.directions, 2))
+        for row, direction in enumerate(directions):
+            seed = int(rng.integers(2**31))
+            for column, sign in enumerate((1.0, -1.0)):
+                fitness[row, column] = self._rollout(self.mean + sign * settings.noise * warmth * direction, seed)
+        generation = Generation(directions, fitness)
+        self.mean += ALGORITHMS[settings.algorithm](settings, generation, settings.step * warmth, self.memory)
+        np.clip(self.mean, -self.latents.limits, self.latents.limits, out=self.mean)
+        self.average += (1.0 - settings.averaging) * (self.mean - self.average)
+        self.generations += 1
+        if self.generations % settings.validate_every == 0 or self.finished:
+            self._validate()
+
+    def _rollout(self, latents: FloatArray, seed: int) -> float:
+        """Fitness of one episode of training."""
+        integers = self.latents.integers(latents)
+        value, steps = self.player.play(integers, seed)
+        self.state.returns.append(value)
+        self.state.steps += steps
+        self.state.ends.append(self.state.steps)
+        return value - self.settings.survival_bonus * steps - self._price(integers)
+
+    def _price(self, integers: IntArray) -> float:
+        return self.settings.price * digits(integers) if self.settings.price else 0.0
+
+    def _validate(self) -> None:
+        """Compare the latents and their running mean with the best so far, first by a few episodes."""
+        few, many = self.settings.trial_episodes, self.settings.validation_episodes
+        for latents in (self.mean, self.average):
+            integers = self.latents.integers(latents)
+            if np.array_equal(integers, self.best.integers) and np.isfinite(self.best.fitness):
+                continue
+            if self._fitness(integers, few, _TRIAL_SEED) <= self.best.fitness:
+                continue
+            fitness = self._fitness(integers, many, _CONFIRMATION_SEED)
+            if fitness > self.best.fitness:
+                self.best.integers, self.best.fitness = integers, fitness
+                mean = fitness + self._price(integers)
+                self.best.found.append(
+                    {"episodes": len(self.state.returns), "validation_return": mean, "digits": digits(integers)}
+                )
+        self.state.parameters = self.latents.parameters(self.best.integers)
+
+    def _fitness(self, integers: IntArray, episodes: int, first_seed: int) -> float:
+        """Mean return of fresh episodes, less the price of the digits."""
+        start = first_seed + self.spec.seed * _EPISODES_A_SEED
+        returns = [self.player.play(integers, start + episode)[0] for episode in range(episodes)]
+        return float(np.mean(returns)) - self._price(integers)
+
+    def _switch(self) -> None:
+        """Half-way, prune as the method has it; what was best before has too many weights and no longer counts."""
+        if self.halfway or not self.method.switches:
+            return
+        if len(self.state.returns) < self.task.training.episodes * self.task.midpoint:
+            return
+        self.halfway = True
+        source = self.best.integers.astype(np.float64)
+        parameters = self.latents.real(np.where(np.abs(self.average) > 0, self.average, 1e-3 * source))
+        self.method.at_midpoint(parameters, np.random.default_rng([self.spec.seed, 2]))
+        self.mean = self.latents.flat(parameters)
+        self.average, self.memory = self.mean.copy(), Memory.of(self.latents.length)
+        self.best = _Best(self.latents.integers(self.mean))
+
+    def _free(self) -> FloatArray:
+        """1 for what may still move, 0 for pruned weights; shape (length,)."""
+        if self.method.kept is None:
+            return np.ones(self.latents.length)
+        free = [
+            array for kept, (_, biases) in zip(self.method.kept, self.latents.parts(), strict=True)
+            for array in (kept.reshape(-1).astype(np.float64), np.ones(biases.stop - biases.start))
+        ]
+        return np.concatenate(free)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The state that is arrays, by name."""
+        return {
+            "mean": self.mean, "average": self.average, "best": self.best.integers,
+            "returns": np.array(self.state.returns), "ends": np.array(self.state.ends, dtype=np.int64),
+            **{f"memory.{name}": array for name, array in arrays(self.memory).items()},
+            **{f"method.{name}": array for name, array in self.method.arrays().items()},
+        }
+
+    def checkpoint(self) -> dict[str, Any]:
+        """The rest of the state, as plain JSON values."""
+        return {
+            "generations": self.generations, "halfway": self.halfway, "seconds": self.state.seconds,
+            "steps": self.state.steps, "found": self.best.found,
+            "fitness": self.best.fitness if np.isfinite(self.best.fitness) else None,
+        }
+
+    def restore(self, kept: Mapping[str, NDArray[Any]], rest: Mapping[str, Any]) -> None:
+        """Go back to what :meth:`arrays` and :meth:`checkpoint` answered."""
+        self.mean, self.average = kept["mean"].copy(), kept["average"].copy()
+        self.memory = restored(below("memory.", kept))
+        self.method.restore(below("method.", kept))
+        fitness = -np.inf if rest["fitness"] is None else rest["fitness"]
+        self.best = _Best(kept["best"].copy(), fitness, list(rest["found"]))
+        self.generations, self.halfway = rest["generations"], rest["halfway"]
+        self.state = TrainingState(
+            self.latents.parameters(self.best.integers), kept["returns"].tolist(), rest["steps"], rest["seconds"],
+            kept["ends"].tolist(),
+        )
+
+
+class _Keeper:
+    """Checkpoint and curve of one run in its folder."""
+
+    def __init__(self, directory: Path, inputs: Mapping[str, Any]) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory, self._inputs, self._kept = directory, inputs, time.perf_counter()
+
+    def load(self, search: _Search) -> None:
+        """Bring ``search`` to where the run was left."""
+        found = load_checkpoint(self._directory / CHECKPOINT, self._inputs)
+        if found is not None:
+            search.restore(*found)
+
+    def keep(self, search: _Search) -> None:
+        """Write the state if it is time, or the run has ended."""
+        if not search.finished and time.perf_counter() - self._kept < CHECKPOINT_SECONDS:
+            return
+        save_checkpoint(self._directory / CHECKPOINT, self._inputs, search.arrays(), search.checkpoint())
+        lines = "".join(f"{json.dumps(item)}\n" for item in search.best.found)
+        (self._directory / CURVE).write_text(lines, encoding="utf-8")
+        self._kept = time.perf_counter()
