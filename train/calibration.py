@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hls4rl.contract import Binary, Contract, FixedPoint, FloatArray, IntArray, LayerType, Values, bias_type
-from hls4rl.policy import PolicySpec
+from hls4rl.policy import Policy, PolicySpec
 from hls4rl.ranges import visited
 from hls4rl.task import Task
 from hls4rl.train.methods import method
@@ -28,6 +28,15 @@ def is_calibrated(task: Task) -> bool:
     """Whether the task file leaves a format to the data."""
     network = task.network
     return None in (network.weight_integer_bits, network.activation_integer_bits, network.bias_integer_bits)
+
+
+def deployed(task: Task, spec: PolicySpec, parameters: Parameters) -> tuple[Policy, list[dict[str, Any]] | None]:
+    """The policy that ``parameters`` leave training as; and of each layer what its formats cut off, if they were
+    chosen by data."""
+    if not is_calibrated(task):
+        return parameters.policy(spec, method(spec).deployed_contract(task)), None
+    contract, saturated = calibrated(task, spec, parameters)
+    return parameters.policy(spec, contract), saturated
 
 
 def calibrated(task: Task, spec: PolicySpec, parameters: Parameters) -> tuple[Contract, list[dict[str, Any]]]:

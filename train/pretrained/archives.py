@@ -10,6 +10,7 @@ import io
 import pickle
 import pickletools
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ MAXIMUM_BYTES = 1 << 28
 MAXIMUM_ENTRIES = 4096
 SAFE_FILE = 'in Python, where it was trained: hls4rl.save_policy(model, "policy.safetensors")'
 """The remedy for whatever cannot be read safely."""
+_FLOATS: dict[str, Any] = {"F64": np.float64, "F32": np.float32, "F16": np.float16}
+"""As safetensors calls them."""
 
 
 def read_bytes(path: Path, what: str) -> bytes:
@@ -100,6 +103,19 @@ def arrays_of(state: Any, where: str) -> dict[str, FloatArray]:
     return found
 
 
+def tensor_arrays(tensors: list[tuple[str, Mapping[str, Any]]]) -> dict[str, FloatArray]:
+    """The floating-point arrays of a safetensors file, as float64."""
+    found = {}
+    for name, tensor in tensors:
+        if tensor["dtype"] == "BF16":
+            whole = np.frombuffer(tensor["data"], dtype="<u2").astype(np.uint32) << 16
+            found[name] = whole.view(np.float32).astype(np.float64).reshape(tensor["shape"])
+        elif tensor["dtype"] in _FLOATS:
+            flat = np.frombuffer(tensor["data"], dtype=_FLOATS[tensor["dtype"]])
+            found[name] = flat.astype(np.float64).reshape(tensor["shape"])
+    return found
+
+
 class Inert:
     """What a pickle made by a name: its arguments, its state and its items, as data."""
 
@@ -110,6 +126,7 @@ class Inert:
     items: dict[Any, Any]
 
     def __new__(cls, *arguments: Any, **_: Any) -> Inert:
+        """Keep what the pickle calls it with."""
         made = object.__new__(cls)
         made.arguments, made.state, made.items = arguments, None, {}
         return made
@@ -118,9 +135,11 @@ class Inert:
         pass
 
     def __setstate__(self, state: Any) -> None:
+        """Keep what the pickle says of it."""
         self.state = state
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        """Keep an item."""
         self.items[key] = value
 
     def extend(self, items: Any) -> None:

@@ -1,4 +1,4 @@
-"""A policy in real numbers, whole: normaliser, layers, squash and bounds, as the library that trained it computes it."""
+"""A policy in real numbers, whole: normaliser, layers, squash and bounds, as the library that trained it has it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class FloatPolicy:
 
     def __post_init__(self) -> None:
         shapes = [weight.shape for weight in self.weights]
-        if not shapes or any(len(shape) != 2 or not 0 < max(shape) or min(shape) < 1 for shape in shapes):
+        if not shapes or any(len(shape) != 2 or min(shape) < 1 for shape in shapes):
             raise ValueError("at least one layer, each with a matrix")
         if any(before[0] != after[1] for before, after in itertools.pairwise(shapes)):
             raise ValueError("each layer takes what the one before it gives")

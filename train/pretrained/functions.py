@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 
 import numpy as np
-from scipy.special import erf, expit
 
 from hls4rl.contract import FloatArray
 from hls4rl.errors import ProjectError
@@ -20,6 +20,14 @@ def _elu(values: FloatArray) -> FloatArray:
     return np.where(values > 0, values, np.expm1(np.minimum(values, 0)))
 
 
+def _expit(values: FloatArray) -> FloatArray:
+    return np.asarray(0.5 + 0.5 * np.tanh(values / 2))
+
+
+def _erf(values: FloatArray) -> FloatArray:
+    return np.array([math.erf(value) for value in values.reshape(-1)]).reshape(values.shape)
+
+
 def _softplus(values: FloatArray) -> FloatArray:
     return np.logaddexp(values, 0.0)
 
@@ -29,13 +37,13 @@ FUNCTIONS: dict[str, Function] = {
     "relu": lambda values: np.maximum(values, 0.0),
     "tanh": np.tanh,
     "hard-tanh": lambda values: np.clip(values, -1.0, 1.0),
-    "sigmoid": lambda values: np.asarray(expit(values)),
+    "sigmoid": _expit,
     "elu": _elu,
     "selu": lambda values: _SELU_SCALE * np.where(values > 0, values, _SELU_ALPHA * np.expm1(np.minimum(values, 0))),
     "leaky-relu": lambda values: np.where(values > 0, values, 0.01 * values),
     "relu6": lambda values: np.clip(values, 0.0, 6.0),
-    "silu": lambda values: values * expit(values),
-    "gelu": lambda values: values * 0.5 * (1.0 + erf(values / np.sqrt(2.0))),
+    "silu": lambda values: values * _expit(values),
+    "gelu": lambda values: values * 0.5 * (1.0 + _erf(values / np.sqrt(2.0))),
     "mish": lambda values: values * np.tanh(_softplus(values)),
     "softplus": _softplus,
     "softsign": lambda values: values / (1.0 + np.abs(values)),

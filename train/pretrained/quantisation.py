@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,6 @@ from hls4rl.contract import (
     Table,
     bias_type,
 )
-from hls4rl.observations import Observation
 from hls4rl.policy import Policy, PolicySpec
 from hls4rl.ranges import ranges_of
 from hls4rl.task import Task
@@ -55,18 +54,16 @@ class Affine:
     """What becomes of the last sums: nothing, or a function whose results are the host's -1 … 1."""
 
 
-def seen_through(task: Task, policy: FloatPolicy, observations: FloatArray, bits: int) -> Task:
+def seen_through(task: Task, policy: FloatPolicy, observations: FloatArray) -> Task:
     """``task`` with the offsets and scales that suit ``policy`` and what it sees, shape (steps, features)."""
-    kind = dataclasses.replace(task.observation, bits=bits, integer_bits=1)
-    task = dataclasses.replace(task, observation=kind)
+    kind = task.observation
     normaliser = policy.normaliser
     offset = ranges_of(task, observations).offset if normaliser is None else normaliser.mean
     reach = np.abs(observations - offset)
     if normaliser is not None:
         reach = np.minimum(reach, normaliser.limit * normaliser.deviation)
     scale = tuple(2.0 ** -_exponent(column, kind.type) for column in reach.T)
-    observation = Observation(scale, tuple(offset.tolist()), bits, 1, kind.active)
-    return dataclasses.replace(task, observation=observation)
+    return dataclasses.replace(task, observation=dataclasses.replace(kind, scale=scale, offset=tuple(offset.tolist())))
 
 
 def quantise(fitted: Fitted, spec: PolicySpec, observations: FloatArray) -> tuple[Policy, list[dict[str, float]]]:
@@ -118,11 +115,11 @@ def hidden_type(name: str, bits: int, sums: FloatArray) -> FixedPoint | Table:
 def table_of(function: Function, bits: int, sums: FloatArray, output: FixedPoint | None = None) -> Table:
     """A table of ``function`` with results of ``bits`` bits, or of the type ``output``, for such ``sums``."""
     width, found = min(bits + 2, TABLE_BITS), []
-    flat = sums.reshape(-1)
+    flat: FloatArray = sums.reshape(-1)
     largest = math.ceil(math.log2(max(float(np.abs(flat).max(initial=0.0)), 2.0 ** _FEWEST))) + 1
     for whole in range(largest, largest - 8, -1):
         kind = FixedPoint(width, whole)
-        points = np.arange(kind.minimum, kind.maximum + 1) * kind.lsb
+        points: FloatArray = np.arange(kind.minimum, kind.maximum + 1, dtype=np.float64) * kind.lsb
         results = function(points)
         type_ = output or _covering(results, bits)
         table = Table(kind, type_, tuple(type_.integers(results).tolist()))
@@ -230,7 +227,3 @@ def _beyond(kind: Any, values: FloatArray) -> float:
     low = -np.inf if not cut.signed else cut.minimum  # a ReLU's zero is no saturation
     return round(float(((whole < low) | (whole > cut.maximum)).mean()), 5)
 
-
-def names_of(kinds: Iterable[ActivationType]) -> list[str]:
-    """Short names of activation types, for messages."""
-    return [type(kind).__name__ for kind in kinds]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from hls4rl.contract import FloatArray
 from hls4rl.errors import ProjectError
-from hls4rl.train.pretrained.archives import SAFE_FILE, arrays_of, read_state
+from hls4rl.train.pretrained.archives import SAFE_FILE, arrays_of, read_state, tensor_arrays
 from hls4rl.train.pretrained.float_policy import CLIP, LOGITS, TANH, FloatPolicy
 from hls4rl.train.pretrained.functions import function_name
 
@@ -36,7 +38,8 @@ def chain(arrays: dict[str, FloatArray], prefixes: Sequence[str], where: str) ->
                 continue
             found = re.fullmatch(r"(?:(\d{1,6})\.)?(weight|bias)", name[len(prefix):])
             if found is None or array.ndim != (2 if found[2] == "weight" else 1):
-                raise ProjectError(f"{where}: '{name[:80]}', shape {array.shape}, is no part of a linear layer; {SAFE_FILE}")
+                raise ProjectError(f"{where}: '{name[:80]}', shape {array.shape}, is no part of a linear layer; "
+                                   f"{SAFE_FILE}")
             numbers.add(-1 if found[1] is None else int(found[1]))
         for number in sorted(numbers):
             stem = prefix if number < 0 else f"{prefix}{number}."
@@ -47,9 +50,9 @@ def chain(arrays: dict[str, FloatArray], prefixes: Sequence[str], where: str) ->
             biases.append(arrays.get(f"{stem}bias", np.zeros(len(weight))))
     if not weights:
         raise ProjectError(f"{where}: has no layers called '{prefixes[-1]}…'; {SAFE_FILE}")
-    for before, after in zip(weights, weights[1:], strict=False):
+    for before, after in itertools.pairwise(weights):
         if len(before) != after.shape[1]:
-            raise ProjectError(f"{where}: layers of {len(before)} outputs and {after.shape[1]} inputs follow each other; "
+            raise ProjectError(f"{where}: after a layer of {len(before)} outputs comes one of {after.shape[1]} inputs; "
                                f"{SAFE_FILE}")
     return tuple(weights), tuple(biases)
 
@@ -70,18 +73,33 @@ def read_state_dict(data: bytes, where: str, activation: str | None, squash: str
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
-    arrays = arrays_of(state, where)
-    return _cleanrl(arrays, where) or _plain(arrays, where, activation, squash)
+    return _of_arrays(arrays_of(state, where), where, activation, squash)
+
+
+def read_arrays(
+    tensors: list[tuple[str, Mapping[str, Any]]], where: str, activation: str | None, squash: str | None
+) -> FloatPolicy:
+    """The same of a safetensors file's arrays."""
+    return _of_arrays(tensor_arrays(tensors), where, activation, squash)
+
+
+def _of_arrays(
+    arrays: dict[str, FloatArray], where: str, activation: str | None, squash: str | None
+) -> FloatPolicy:
+    found = _cleanrl(arrays, where)
+    if found is None:
+        return _plain(arrays, where, activation, squash)
+    if activation is not None or squash is not None:
+        raise ProjectError(f"{where}: is a checkpoint of {found.source}, which says all of it; leave ACTIVATION and "
+                           "SQUASH out")
+    return found
 
 
 def _cleanrl(arrays: dict[str, FloatArray], where: str) -> FloatPolicy | None:
-    """CleanRL names the parts of its agents so; its scripts say the rest."""
-    if "actor.0.weight" in arrays and "critic.0.weight" in arrays:
-        return _policy("CleanRL, PPO", chain(arrays, ("actor.",), where), "tanh", LOGITS)
+    """An agent of CleanRL's, told by the names of its parts; its scripts say the rest."""
     if "actor_mean.0.weight" in arrays and "actor_logstd" in arrays:
-        return _policy("CleanRL, PPO, continuous (trained on normalised observations)",
-                       chain(arrays, ("actor_mean.",), where), "tanh", CLIP)
-    if "network.0.weight" in arrays:
+        return _policy("CleanRL, PPO, continuous", chain(arrays, ("actor_mean.",), where), "tanh", CLIP)
+    if {len(arrays.get(f"network.{number}.bias", ())) for number in (0, 2)} == {120, 84}:
         return _policy("CleanRL, DQN", chain(arrays, ("network.",), where), "relu", LOGITS)
     mean = "fc_mean." if "fc_mean.weight" in arrays else "fc_mu."
     if "fc1.weight" not in arrays or f"{mean}weight" not in arrays or "action_scale" not in arrays:
@@ -89,21 +107,22 @@ def _cleanrl(arrays: dict[str, FloatArray], where: str) -> FloatPolicy | None:
     scale, bias = arrays["action_scale"].reshape(-1), arrays["action_bias"].reshape(-1)
     policy = _policy("CleanRL, SAC" if mean == "fc_mean." else "CleanRL, TD3 or DDPG",
                      chain(arrays, ("fc1.", "fc2.", mean), where), "relu", TANH)
-    size = policy.outputs
-    bounds = np.broadcast_to(bias - scale, (size,)), np.broadcast_to(bias + scale, (size,))
-    return FloatPolicy(policy.source, policy.weights, policy.biases, policy.activations, TANH, bounds=bounds)
+    low, high = (np.broadcast_to(side, (policy.outputs,)) for side in (bias - scale, bias + scale))
+    return replace(policy, bounds=(low, high))
 
 
 def _plain(arrays: dict[str, FloatArray], where: str, activation: str | None, squash: str | None) -> FloatPolicy:
     names = [name for name in arrays if name.endswith("weight")]
     prefixes = sorted({re.sub(r"(\d+\.)?weight$", "", name) for name in names})
+    if prefixes == ["actor.", "critic."]:  # of which the second only values
+        prefixes = ["actor."]
     if len(prefixes) != 1:
         raise ProjectError(f"{where}: a state dict with the parts {', '.join(prefixes)[:200] or 'none'}; which of them "
                            f"make the policy, it doesn't say; {SAFE_FILE}")
     layers = chain(arrays, prefixes, where)
     if activation is None and len(layers[0]) > 1:
-        raise ProjectError(f"{where}: a state dict doesn't say what stands between its layers; add ACTIVATION=tanh (or "
-                           f"relu, …), or {SAFE_FILE}")
+        raise ProjectError(f"{where}: a state dict doesn't say what stands between its layers; add ACTIVATION=tanh (as "
+                           f"CleanRL's PPO has), relu, …, or {SAFE_FILE}")
     if squash not in (None, CLIP, TANH):
         raise ProjectError(f"SQUASH={squash} is not known; give {CLIP} or {TANH}")
     name = "identity" if activation is None else function_name(activation, "ACTIVATION")
@@ -114,8 +133,3 @@ def _policy(source: str, layers: Layers, activation: str, output: str) -> FloatP
     weights, biases = layers
     activations = (activation,) * (len(weights) - 1) + ("identity",)
     return FloatPolicy(source, weights, biases, activations, output)
-
-
-def plain_value(value: Any) -> Any:
-    """A NumPy or Python number as JSON has it."""
-    return value.tolist() if hasattr(value, "tolist") else value

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ _KINDS = (
 )
 
 
-def is_zip_of_sb3(entries: dict[str, bytes]) -> bool:
+def is_zip_of_sb3(entries: Collection[str]) -> bool:
     """Whether these entries of a zip are those of a saved algorithm."""
     return "data" in entries and "policy.pth" in entries
 
@@ -63,10 +64,38 @@ def read_sb3(data: bytes, where: str) -> FloatPolicy:
     """
     entries = read_zip(data, where)
     settings = _settings(entries, where)
-    arrays = arrays_of(read_state(entries["policy.pth"], f"{where}: policy.pth"), where)
+    return _policy(settings, arrays_of(read_state(entries["policy.pth"], f"{where}: policy.pth"), where), where)
+
+
+def policy_of_model(model: Any) -> FloatPolicy:
+    """The greedy policy of a live algorithm, which is described as its zip would be.
+
+    Raises:
+        ProjectError: as :func:`read_sb3`.
+    """
+    policy, space = model.policy, model.action_space
+    described = {
+        "policy_class": {
+            "__module__": type(policy).__module__, "__init__": f"<function {type(policy).__name__}.__init__",
+        },
+        "policy_kwargs": {key: str(value) for key, value in (model.policy_kwargs or {}).items()},
+        "use_sde": bool(getattr(model, "use_sde", False)),
+        "action_space": {":type:": str(type(space)), "n": getattr(space, "n", None)},
+    }
+    found = _policy(described, arrays_of(policy.state_dict(), "save_policy"), "save_policy")
+    if not hasattr(space, "low"):
+        return found
+    bounds = tuple(np.asarray(side, dtype=np.float64).reshape(-1) for side in (space.low, space.high))
+    return replace(found, bounds=(bounds[0], bounds[1]))
+
+
+def _policy(settings: dict[str, Any], arrays: dict[str, FloatArray], where: str) -> FloatPolicy:
     class_name, kind = _kind(settings, where)
     arguments = _arguments(settings, where)
     _require_plain(arrays, where)
+    seen = _plain(settings.get("observation_space")) or {}
+    if str(seen.get("dtype")) == "uint8" and len(seen.get("shape") or ()) == 3:
+        raise ProjectError(f"{where}: observes images, which the library divides by 255; train it on a flattened Box")
     default = arguments.get("activation_fn")
     activation = kind.activation if default is None else function_name(str(default), where)
     weights, biases = chain(arrays, kind.layers, where)
@@ -145,10 +174,14 @@ def _squash(
     if kind.module.endswith("td3.policies"):
         return TANH, np.inf
     if kind.module.endswith("ars.policies"):
-        squashed = arguments.get("squash_output", class_name != "ARSLinearPolicy")
+        squashed = _true(arguments.get("squash_output", class_name != "ARSLinearPolicy"))
         return TANH if squashed else CLIP, np.inf
-    squashed = arguments.get("squash_output", False) and settings.get("use_sde", False)
+    squashed = _true(arguments.get("squash_output", False)) and settings.get("use_sde", False)
     return TANH if squashed else CLIP, np.inf
+
+
+def _true(value: Any) -> bool:
+    return value is True or value == "True"
 
 
 def _bounds(settings: dict[str, Any]) -> tuple[FloatArray, FloatArray] | None:
