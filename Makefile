@@ -104,10 +104,11 @@ coverage: $(DEV) ## the tests, and which lines of our own code they ran, in subp
 api: $(DEV) ## pages of every module, class and function, from the docstrings, in build/api
 	@$(RUN) -m tools.api
 
-lint: $(DEV) ## ruff, mypy, and which package may import which
+lint: $(DEV) ## ruff, mypy, which package may import which, and Verilator over all Verilog
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-cache
+	@$(RUN) -m tools.verilog_lint
 
 $(TOOLS)/bin/pip-audit: constraints.txt
 	@$(PYTHON) -m venv $(TOOLS)

@@ -21,7 +21,7 @@ import gymnasium as gym
 import numpy as np
 
 from hls4rl.errors import ProjectError
-from hls4rl.wrappers import missing_extra, wrapped
+from hls4rl.wrappers import missing_extra, quiet_physics, wrapped
 
 MAXIMUM_STEPS = 100_000
 """Of one episode, where neither the environment nor ``max_episode_steps`` sets a limit."""
@@ -145,6 +145,7 @@ def make_guarded(
         ProjectError: there is none of this name, its module cannot be imported, it refuses the options, or it fails.
     """
     _look_for_hangs()
+    quiet_physics(environment)
     with warnings.catch_warnings(), _Watch(f"task '{task}': environment '{environment}'", "__init__()"):
         warnings.filterwarnings("ignore", message=".*is out of date.*", category=DeprecationWarning)
         warnings.filterwarnings("ignore", message=".*Overriding environment.*")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -70,3 +72,22 @@ def missing_extra(message: str) -> str | None:
         if any(word in message.lower() for word in words):
             return f"pip install 'hls4rl[{extra}]'"
     return None
+
+
+def quiet_physics(environment: str) -> None:
+    """Let MuJoCo, where ``environment`` is one of its, warn as Python does, and not of its models' age.
+
+    By itself it prints each warning on each start, and leaves a MUJOCO_LOG.TXT in the folder that it is called from;
+    Gymnasium's own models make it say that they use what is to be removed.
+    """
+    spec = gym.registry.get(environment)
+    if spec is not None and "mujoco" in str(spec.entry_point):
+        with contextlib.suppress(ImportError):  # what is missing is told when the environment is made
+            import mujoco
+
+            mujoco.set_mju_user_warning(_warn)
+
+
+def _warn(message: str) -> None:
+    if "deprecated" not in message:
+        warnings.warn(f"MuJoCo: {message}", RuntimeWarning, stacklevel=2)

@@ -162,7 +162,7 @@ def _parameter_bits(layer: Layer, spec: PolicySpec) -> int:
     if METHODS[spec.method].shares_weights:
         values = len(np.unique(layer.weight))
         return n * math.ceil(math.log2(max(values, 2))) + values * spec.bits + bias
-    if spec.method == "pruning":
+    if METHODS[spec.method].removes_weights:
         return int(np.count_nonzero(layer.weight)) * spec.bits + n + bias  # one bit says which survive
     return n * weight_bits(spec) + bias
 

@@ -31,8 +31,8 @@ module frame_sender #(
     wire        composing = state == COMPOSE && !crc_busy;
     wire        checking = state == CHECK && !crc_busy;
     wire [5:0]  total = length + 6'd4;
-    wire [5:0]  check = address - length;       // which byte of the CRC
-    wire [31:0] inverted = ~crc >> {check[1:0], 3'b000};
+    wire [1:0]  check = address[1:0] - length[1:0];     // which byte of the CRC
+    wire [7:0]  inverted = ~crc[{check, 3'b000} +: 8];
 
     assign ready = state == IDLE;
     assign index = address;
@@ -49,7 +49,7 @@ module frame_sender #(
     );
 
     always @(posedge clk) begin
-        if (composing || checking) memory[address[PLACE_BITS-1:0]] <= composing ? payload : inverted[7:0];
+        if (composing || checking) memory[address[PLACE_BITS-1:0]] <= composing ? payload : inverted;
         read <= memory[address[PLACE_BITS-1:0]];
         settled <= 1;
         case (state)

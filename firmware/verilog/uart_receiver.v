@@ -13,7 +13,7 @@ module uart_receiver #(
     output reg  [7:0] data
 );
     localparam IDLE = 3'd0, START = 3'd1, DATA = 3'd2, STOP = 3'd3, BREAK = 3'd4;
-    localparam WIDTH = $clog2(CLOCKS_PER_BIT);
+    localparam WIDTH = $clog2(CLOCKS_PER_BIT), LAST = CLOCKS_PER_BIT - 1, MIDDLE = CLOCKS_PER_BIT / 2 - 1;
 
     reg [1:0]       synchronised = 2'b11;
     reg [2:0]       state = IDLE;
@@ -29,10 +29,10 @@ module uart_receiver #(
         synchronised <= {synchronised[0], rx};
         valid <= 0;
         error <= 0;
-        count <= tick ? CLOCKS_PER_BIT - 1 : count - 1'b1;
+        count <= tick ? LAST[WIDTH-1:0] : count - 1'b1;
         case (state)
             IDLE: begin
-                count <= CLOCKS_PER_BIT / 2 - 1;    // to the middle of the start bit
+                count <= MIDDLE[WIDTH-1:0];         // to the middle of the start bit
                 index <= 0;
                 if (!line) state <= START;
             end

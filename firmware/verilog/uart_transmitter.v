@@ -9,7 +9,7 @@ module uart_transmitter #(
     output wire       ready,
     output wire       tx
 );
-    localparam WIDTH = $clog2(CLOCKS_PER_BIT);
+    localparam WIDTH = $clog2(CLOCKS_PER_BIT), LAST = CLOCKS_PER_BIT - 1;
 
     reg [9:0]       shift = 10'h3ff;    // stop bit, data, start bit; ones shift in, so the line idles high
     reg [3:0]       left = 0;
@@ -20,7 +20,7 @@ module uart_transmitter #(
 
     always @(posedge clk) begin
         if (ready) begin
-            count <= CLOCKS_PER_BIT - 1;
+            count <= LAST[WIDTH-1:0];
             if (valid) begin
                 shift <= {1'b1, data, 1'b0};
                 left <= 4'd10;
@@ -28,7 +28,7 @@ module uart_transmitter #(
         end else if (count != 0) begin
             count <= count - 1'b1;
         end else begin
-            count <= CLOCKS_PER_BIT - 1;
+            count <= LAST[WIDTH-1:0];
             shift <= {1'b1, shift[9:1]};
             left <= left - 1'b1;
         end

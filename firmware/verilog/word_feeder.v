@@ -21,7 +21,8 @@ module word_feeder #(
     output reg  [WORD_BITS-1:0]  word
 );
     localparam WORD_BYTES = (WORD_BITS + 7) / 8;
-    localparam COUNT_BITS = $clog2(WORDS + 1);
+    localparam COUNT_BITS = $clog2(WORDS + 1), BYTE_BITS = $clog2(WORD_BYTES + 1), INDEX_BITS = $clog2(BYTES + 1);
+    localparam LAST_BYTE = WORD_BYTES - 1;
     localparam IDLE = 3'd0, FETCH = 3'd1, SKIP = 3'd2, ZEROS = 3'd3, FETCH_WORD = 3'd4, WORD = 3'd5;
 
     reg [7:0] memory [0:BYTES];                   // one more: read, and not used, after the longest body
@@ -32,15 +33,15 @@ module word_feeder #(
     initial open = 0;
     always @(posedge clk) begin
         if (body_valid && first) open <= !busy;
-        if (body_valid && keep && place < BYTES) memory[place] <= body;
-        read <= memory[pointer];
+        if (body_valid && keep && place < BYTES) memory[place[INDEX_BITS-1:0]] <= body;
+        read <= memory[pointer[INDEX_BITS-1:0]];
     end
 
     reg [2:0] state = IDLE;
     reg [COUNT_BITS-1:0] due = 0;                 // words of the frame still to come
     reg [7:0] zeros = 0;
     reg pair = 0, tail = 0;                       // a word follows; nothing but zeros follows
-    reg [$clog2(WORD_BYTES+1)-1:0] bytes = 0;
+    reg [BYTE_BITS-1:0] bytes = 0;
     reg [8*WORD_BYTES-1:0] value = 0;
     wire [8*WORD_BYTES-1:0] whole = {read, value} >> 8;
     initial begin word_valid = 0; word = 0; end
@@ -64,7 +65,7 @@ module word_feeder #(
                     word <= 0;
                     word_valid <= 1;
                 end else if (pair) begin
-                    bytes <= WORD_BYTES - 1;
+                    bytes <= LAST_BYTE[BYTE_BITS-1:0];
                     state <= WORD;
                 end else state <= SKIP;
             FETCH_WORD: state <= WORD;

@@ -30,8 +30,8 @@ from hls4rl.stage import write_json
 MAXIMUM_STAGES = 24
 _TRIES = 5
 
-
-# Where the observation has more bits than the part has pins, they come in one per clock.
+SERIAL = "policy_serial"
+"""Module around a core whose observation has more bits than the part has pins: they come in one per clock."""
 _SERIAL = """module policy_serial (
     input wire clk, input wire in_valid, input wire observation_bit,
     output wire out_valid, output wire [{high}:0] action
@@ -120,11 +120,14 @@ def _place_pipeline(
 def _serial_netlist(info: RtlInfo, synthesis: Synthesis, part: Part, work: Path) -> Path:
     folder = work / "serial"
     folder.mkdir()
-    source = folder / "policy_serial.v"
-    source.write_text(
-        _SERIAL.format(high=info.action_bits - 1, width=info.features * info.observation_bits), encoding="utf-8"
-    )
-    return synthesise_around(work / NETLIST, CORE, [source], "policy_serial", part, folder, synthesis.recipe)
+    source = folder / f"{SERIAL}.v"
+    source.write_text(serial_verilog(info), encoding="utf-8")
+    return synthesise_around(work / NETLIST, CORE, [source], SERIAL, part, folder, synthesis.recipe)
+
+
+def serial_verilog(info: RtlInfo) -> str:
+    """The module :data:`SERIAL` around a core."""
+    return _SERIAL.format(high=info.action_bits - 1, width=info.features * info.observation_bits)
 
 
 def _keep(work: Path, directory: Path, part: Part, placements: Sequence[Placement]) -> None:

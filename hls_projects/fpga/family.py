@@ -6,17 +6,16 @@ that is counted is the one that is proven, and the one that goes onto a board.
 
 from __future__ import annotations
 
-import pkgutil
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 
+from hls4rl import registry
 from hls4rl.errors import ProjectError
 
-_FAMILIES = Path(__file__).with_name("families")
+_FAMILIES = "hls4rl.hls_projects.fpga.families"
 
 
 @dataclass(frozen=True)
@@ -99,10 +98,9 @@ class Family:
         return min(fitting, key=lambda limit: limit.mhz, default=None)
 
 
-@cache
 def family_names() -> tuple[str, ...]:
     """Names of all families, sorted."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules([str(_FAMILIES)])))
+    return registry.names(_FAMILIES)
 
 
 @cache
@@ -114,5 +112,5 @@ def load_family(name: str) -> Family:
     """
     if name not in family_names():
         raise ProjectError(f"unknown family '{name}'; known are {', '.join(family_names())}")
-    family: Family = import_module(f"{__package__}.{_FAMILIES.name}.{name}").FAMILY
+    family: Family = import_module(f"{_FAMILIES}.{name}").FAMILY
     return family

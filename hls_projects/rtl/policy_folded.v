@@ -157,7 +157,7 @@ module policy_folded #(
                 end
                 assign read_place = at;
             end else begin : counting
-                assign read_place = step;
+                assign read_place = step[PLACE_BITS-1:0];
             end
             folded_ram #(.BITS(ACTIVATION_BITS), .ADDRESS_BITS(PLACE_BITS + 1)) activations (
                 .clk(clk), .write(writes), .write_address({loading ? half : !half, place}), .written(written),
@@ -174,10 +174,14 @@ module policy_folded #(
             wire [CODE_BITS-1:0] code;
             if (SPARSE) begin : waiting
                 reg [2*CODE_BITS-1:0] codes;
-                reg [CODE_BITS-1:0] now;
-                always @(posedge clk) {now, codes} <= {codes, weight_word[u*WEIGHT_BITS +: CODE_BITS]};
-                if (BOOKED) assign code = codes[2*CODE_BITS-1:CODE_BITS];
-                else assign code = now;
+                always @(posedge clk) codes <= {codes[CODE_BITS-1:0], weight_word[u*WEIGHT_BITS +: CODE_BITS]};
+                if (BOOKED) begin : early
+                    assign code = codes[2*CODE_BITS-1:CODE_BITS];
+                end else begin : late
+                    reg [CODE_BITS-1:0] now;
+                    always @(posedge clk) now <= codes[2*CODE_BITS-1:CODE_BITS];
+                    assign code = now;
+                end
             end else begin : at_once
                 assign code = weight_word[u*WEIGHT_BITS +: CODE_BITS];
             end
@@ -190,7 +194,7 @@ module policy_folded #(
             end else if (WEIGHTS == 2) begin : number
                 wire signed [VALUE_BITS-1:0] weight = code;
                 always @(posedge clk) product <= read * weight;
-            end else begin : entry
+            end else begin : listed
                 reg signed [VALUE_BITS-1:0] weight, entry;
                 wire signed [ACTIVATION_BITS-1:0] now;
                 integer i;
@@ -339,16 +343,16 @@ module policy_folded #(
                 .WORDS(TABLE_WORDS), .BITS(ACTIVATION_BITS),
                 .ADDRESS_BITS(TABLE_BITS + (FORMATS > 1 ? FORMAT_BITS : 0)), .FILE(TABLE_FILE)
             ) table_memory (.clk(clk), .address({cut_format, cut[TABLE_BITS-1:0]}), .word(looked_up));
-            reg [2*(ACTIVATION_BITS+1)-1:0] plain;
+            reg [2*(ACTIVATION_BITS+1)-1:0] cut_only;
             reg [11:0] later = 0;
             wire from_table = TABLED >> (FORMATS > 1 ? cut_format : 0);
             wire [ACTIVATION_BITS-1:0] cut_activation = cut;
             always @(posedge clk) begin
-                plain <= {plain[ACTIVATION_BITS:0], from_table, cut_activation};
+                cut_only <= {cut_only[ACTIVATION_BITS:0], from_table, cut_activation};
                 later <= restart ? 0 : {later[5:0], cut_flags};
             end
-            assign result = plain[2*(ACTIVATION_BITS+1)-1] ? looked_up
-                : plain[2*(ACTIVATION_BITS+1)-2 -: ACTIVATION_BITS];
+            assign result = cut_only[2*(ACTIVATION_BITS+1)-1] ? looked_up
+                : cut_only[2*(ACTIVATION_BITS+1)-2 -: ACTIVATION_BITS];
             assign flags = later[11:6];
         end else begin : untabled
             assign result = cut;
@@ -388,13 +392,13 @@ module policy_folded #(
             reg signed [VALUE_WIDTH-1:0] best;
             reg [CHOICE_BITS-1:0] index, choice;
             wire [CHOICE_BITS-1:0] place_in_group = mark[1] ? 0 : index;
-            wire alone = YES_OR_NO && mark[1] && mark[2];
+            wire yes_or_no = YES_OR_NO && mark[1] && mark[2];
             wire signed [VALUE_WIDTH-1:0] reference = YES_OR_NO && mark[1] ? 0 : best;
             wire larger = final_value > reference;
             always @(posedge clk)
                 if (mark[0]) begin
                     index <= place_in_group + 1'b1;
-                    if (alone) choice <= larger;
+                    if (yes_or_no) choice <= larger;
                     else if (mark[1] || larger) begin
                         best <= final_value;
                         choice <= place_in_group;
@@ -535,21 +539,21 @@ module folded_cut #(
     wire negative = scaled[BITS-1];
     wire signed [KEPT+DROPPED-1:0] extended = scaled;
     wire signed [KEPT-1:0] moved = (extended >>> DROPPED) << APPENDED;
-    wire tie = TIE && DROPPED > 0 && (extended & ((1 << DROPPED) - 1)) == 0;
+    wire tie = TIE != 0 && DROPPED > 0 && (extended & ((1 << DROPPED) - 1)) == 0;
     wire signed [KEPT-1:0] kept = {moved[KEPT-1:1], moved[0] && !tie};
     generate
-        if (SIGN) begin : sign
+        if (SIGN != 0) begin : sign
             assign result = negative ? -1 : 1;
-        end else if (LOW == 0 && HIGH + 1 == 40'd1 << TOP) begin : unsigned_bits
+        end else if (LOW == 0 && HIGH > 0 && HIGH + 1 == 40'd1 << TOP) begin : unsigned_bits
             wire over = kept[KEPT-1:TOP] != 0;
-            assign result = negative ? 0 : {CUT_BITS{over}} & HIGH | kept[TOP-1:0];
+            assign result = negative ? 0 : {CUT_BITS{over}} & HIGH[CUT_BITS-1:0] | kept[TOP-1:0];
         end else if (HIGH + 1 == 40'd1 << TOP && LOW + HIGH == -1) begin : signed_bits
             wire over = kept[KEPT-1:TOP] != {KEPT-TOP{negative}};
-            wire [CUT_BITS-1:0] limit = negative ? LOW : HIGH;
+            wire [CUT_BITS-1:0] limit = negative ? LOW[CUT_BITS-1:0] : HIGH[CUT_BITS-1:0];
             assign result = over ? limit : kept[CUT_BITS-1:0];
         end else begin : any
             wire signed [KEPT-1:0] low = LOW, high = HIGH;
-            assign result = kept < low ? LOW : kept > high ? HIGH : kept[CUT_BITS-1:0];
+            assign result = kept < low ? LOW[CUT_BITS-1:0] : kept > high ? HIGH[CUT_BITS-1:0] : kept[CUT_BITS-1:0];
         end
     endgenerate
 endmodule

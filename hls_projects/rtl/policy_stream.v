@@ -67,9 +67,9 @@ module policy_stream #(
         if (restart || in_valid) at_last <= !restart && index == WORDS - 2;
         pixels <= observation;
         pixels_now <= pixels;
-        valid <= {valid, in_valid && !restart};
-        last <= {last, in_valid && at_last && !restart};
-        cleared <= {cleared, restart};
+        valid <= {valid[DELAY-3:0], in_valid && !restart};
+        last <= {last[DELAY-3:0], in_valid && at_last && !restart};
+        cleared <= {cleared[DELAY-3:0], restart};
     end
     reg add = 0, load = 0, clear = 0;
     always @(posedge clk) begin
@@ -90,7 +90,7 @@ module policy_stream #(
             assign common_terms[2*p +: 2] = MASKS ? value : {1'b0, value[1]};
         end
     endgenerate
-    always @(posedge clk) common_registers <= {common_registers, common_terms};
+    always @(posedge clk) common_registers <= {common_registers[2*PIXELS*(INDICES+1)-1:0], common_terms};
     wire signed [COMMON_BITS-1:0] common;
     stream_accumulator #(.COUNT(PIXELS), .BITS(2), .SUM_BITS(COMMON_BITS)) common_sum (
         .clk(clk), .add(add), .clear(clear), .terms(common_registers[2*PIXELS*(INDICES+1) +: 2*PIXELS]),
@@ -150,11 +150,11 @@ module policy_stream #(
                     end
                     // 0, w, -2w - 1, -w - 1: one look-up table a bit; the ones are counted in common.
                     wire signed [TERM_BITS-1:0] once = weight;
-                    wire [TERM_BITS-1:0] multiple = value == 2'b10 ? once <<< 1 : value ? once : 0;
+                    wire [TERM_BITS-1:0] multiple = value == 2'b10 ? once <<< 1 : value != 0 ? once : 0;
                     always @(posedge clk) terms[p*TERM_BITS +: TERM_BITS] <= multiple ^ {TERM_BITS{value[1]}};
                 end
             end
-            stream_accumulator #(.COUNT(PIXELS), .BITS(TERM_BITS), .SUM_BITS(SUM_BITS)) sum (
+            stream_accumulator #(.COUNT(PIXELS), .BITS(TERM_BITS), .SUM_BITS(SUM_BITS)) accumulator (
                 .clk(clk), .add(bank[u/BANK].bank_add), .clear(bank[u/BANK].bank_clear), .terms(terms),
                 .total(totals[u*SUM_BITS +: SUM_BITS]));
             // A whole frame: the units' sums pass by, LANES per clock; see chain below.
@@ -178,9 +178,9 @@ module policy_stream #(
         if (load) unit_address <= 0;
         else if (running && !ending) unit_address <= unit_address + 1'b1;
         running <= load || (running && !ending);
-        used <= {used, running};
-        first <= {first, running && unit_address == 0};
-        ends <= {ends, ending};
+        used <= {used[5:0], running};
+        first <= {first[5:0], running && unit_address == 0};
+        ends <= {ends[6:0], ending};
         passing <= chain[LANES*SUM_BITS-1:0];
         sums <= passing;
     end

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hls4rl.contract import FixedPoint
+from hls4rl.contract import FixedPoint, Table
 from hls4rl.gym_loop import play
 from hls4rl.hls_projects.cost import cost
 from hls4rl.hls_projects.flow.pipelined import build_for_clock
@@ -197,7 +197,8 @@ def look_up_tables(network: IntegerNetwork) -> float:
         for row in layer.weight.tolist():
             digits = sum(_digits(value) for value in row)
             total += digits * (width + math.log2(max(1, digits)) / 2)
-        width = layer.activation.bits if isinstance(layer.activation, FixedPoint) else 1
+        kind = layer.activation.output if isinstance(layer.activation, Table) else layer.activation
+        width = kind.bits if isinstance(kind, FixedPoint) else 1
     return round(1 + _LOOK_UP_TABLES_A_BIT * total, 1)
 
 

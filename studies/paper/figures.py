@@ -20,11 +20,10 @@ from hls4rl.studies.paper.checks import Pairs
 from hls4rl.studies.paper.results import Cell, Results
 from hls4rl.studies.paper.variants import BINARY, OWN, TASKS
 from hls4rl.task import load_task
-from hls4rl.train.methods import PAPER_METHODS
+from hls4rl.train.methods import METHODS, PAPER_METHODS
 
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
-"""Okabe and Ito's palette, told apart by the colour-blind too."""
-LABELS = {"fp": "FP", "binaryconnect": "BC", "binarynet": "BN", "compression": "Comp", "pruning": "Prune"}
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
+"""Okabe and Ito's, told apart by the colour-blind too: for widths and comparisons; methods have their own colours."""
 TITLES = {"cartpole": "CartPole-v0", "cartpole1": "CartPole-v1", "acrobot": "Acrobot-v1", "pong": "Pong"}
 BASELINE_WIDTH = 128
 """Hidden units of the full-precision policy that the paper compares with."""
@@ -82,11 +81,11 @@ def _learning_curves(results: Results, variant: str, method: str, tasks: tuple[s
     recipe = variant.removesuffix("-scaled")
     widest = BASELINE_WIDTH if BASELINE_WIDTH in results.widths else max(results.widths)
     for axis, task in zip(axes[:, 0], tasks, strict=True):
-        _curve(axis, results, Cell(recipe, task, "fp", widest), "#333333")
-        for colour, hidden in zip(COLOURS, results.widths, strict=False):
+        _curve(axis, results, Cell(recipe, task, "fp", widest), METHODS["fp"].colour)
+        for colour, hidden in zip(PALETTE, results.widths, strict=False):
             _curve(axis, results, Cell(variant, task, method, hidden), colour)
         cell = Cell(recipe, task, "fp", widest)
-        if method in ("compression", "pruning"):
+        if METHODS[method].switches:
             axis.axvline(results.episodes(cell) * load_task(task).midpoint, color="0.4", linestyle=":", linewidth=1)
         axis.set(title=f"{TITLES.get(task, task)} ({variant})", ylabel="return", xlim=(0, results.episodes(cell)))
         axis.legend(ncols=2, loc="best")
@@ -98,7 +97,7 @@ def _curve(axis: Any, results: Results, cell: Cell, colour: str) -> None:
     curves, episodes = results.curves(cell), results.episodes(cell)
     points = (np.arange(curves.shape[1]) + 0.5) * episodes / curves.shape[1]
     mean, deviation = curves.mean(0), curves.std(0)
-    axis.plot(points, mean, color=colour, linewidth=1.2, label=f"{LABELS[cell.method]} {cell.hidden}")
+    axis.plot(points, mean, color=colour, linewidth=1.2, label=f"{METHODS[cell.method].label} {cell.hidden}")
     axis.fill_between(points, mean - deviation, mean + deviation, color=colour, alpha=0.12, linewidth=0)
 
 
@@ -114,9 +113,9 @@ def _capacity(results: Results) -> Any:
             if not any((cell.variant, cell.task) == (variant, task) for cell in results.cells):
                 axis.remove()
                 continue
-            for index, (colour, method) in enumerate(zip(COLOURS, PAPER_METHODS, strict=False)):
+            for index, method in enumerate(PAPER_METHODS):
                 found = [Cell(variant, task, method, hidden) for hidden in results.widths]
-                _points(axis, results, found, colour, index)
+                _points(axis, results, found, METHODS[method].colour, index)
             axis.set_xscale("log", base=2)
             axis.set_xticks(results.widths, [str(width) for width in results.widths])
         axes[row, 0].set_ylabel("final return (IQM)")
@@ -132,7 +131,7 @@ def _points(axis: Any, results: Results, cells: list[Cell], colour: str, index: 
     errors = [values - [item.low for _, item in found], [item.high for _, item in found] - values]
     axis.errorbar(
         np.array([hidden for hidden, _ in found]) * 2 ** (0.08 * (index - 2)), values, np.abs(errors), color=colour,
-        marker="o", markersize=3, capsize=2, linewidth=1, label=LABELS[cells[0].method],
+        marker="o", markersize=3, capsize=2, linewidth=1, label=METHODS[cells[0].method].label,
     )
 
 
@@ -154,7 +153,7 @@ def _step(results: Results) -> Any:
         ("pruning", "", "pruning - fp"),
     )
     for axis, recipe in zip(axes[0], rows, strict=True):
-        for colour, (method, rival, label) in zip(COLOURS, comparisons, strict=False):
+        for colour, (method, rival, label) in zip(PALETTE, comparisons, strict=False):
             widths = [
                 width for width in pairs.widths(recipe, "cartpole", method)
                 if Cell(recipe + rival, "cartpole", "fp", width) in results
@@ -189,7 +188,8 @@ def _cost(results: Results) -> Any:
         len(amounts), len(tasks), figsize=(3.2 * len(tasks), 2.2 * len(amounts)), squeeze=False, sharey="col"
     )
     for column, task in enumerate(tasks):
-        for colour, method in zip(COLOURS, PAPER_METHODS, strict=False):
+        for method in PAPER_METHODS:
+            colour = METHODS[method].colour
             cells = [Cell(_DEPLOYED, task, method, hidden) for hidden in results.widths]
             cells = [cell for cell in cells if cell in results]
             costs = [results.best_cost(cell) for cell in cells]
@@ -199,7 +199,7 @@ def _cost(results: Results) -> Any:
                     axis.plot(*built[task][method], color=colour, marker="o", markersize=3, linestyle="none")
                 else:
                     axis.plot([getattr(item, amount) for item in costs], returns, color=colour, marker="o",
-                              markersize=3, linewidth=0.8, label=LABELS[method])
+                              markersize=3, linewidth=0.8, label=METHODS[method].label)
         for axis, name in zip(axes[:, column], names, strict=True):
             axis.set_xscale("log")
             axis.xaxis.set_minor_formatter(NullFormatter())

@@ -23,9 +23,9 @@ from hls4rl.options import Env, Root
 from hls4rl.plain import read_json
 from hls4rl.run import RUNS, root_word
 from hls4rl.stage import verified
-from hls4rl.studies.paper.figures import BASELINE_WIDTH, COLOURS, LABELS, STYLE, save
+from hls4rl.studies.paper.figures import BASELINE_WIDTH, PALETTE, STYLE, save
 from hls4rl.task import Task, load_task
-from hls4rl.train.methods import PAPER_METHODS
+from hls4rl.train.methods import METHODS, PAPER_METHODS
 
 WINDOW = 40
 """Episodes of the running mean."""
@@ -72,11 +72,11 @@ def draw(task: Task, curves: Curves) -> Any:
 
 def _panel(axis: Any, task: Task, method: str, curves: Curves) -> None:
     if method != "fp":
-        _curve(axis, "fp", BASELINE_WIDTH, curves, "#333333")
+        _curve(axis, "fp", BASELINE_WIDTH, curves, METHODS["fp"].colour)
     widths = sorted(hidden for name, hidden in curves if name == method)
-    for colour, hidden in zip(itertools.cycle(COLOURS), widths, strict=False):
+    for colour, hidden in zip(itertools.cycle(PALETTE), widths, strict=False):
         _curve(axis, method, hidden, curves, colour)
-    if method in ("compression", "pruning"):
+    if METHODS[method].switches:
         axis.axvline(task.training.episodes * task.midpoint, color="0.4", linestyle=":", linewidth=1)
     axis.set(title=task.name, ylabel="return", xlim=(0, task.training.episodes))
     axis.legend(ncols=2, loc="best")
@@ -90,7 +90,7 @@ def _curve(axis: Any, method: str, hidden: int, curves: Curves, colour: str) -> 
     smooth = np.array([np.convolve(seed[:shortest], np.ones(WINDOW) / WINDOW, "valid") for seed in seeds])
     episodes, mean, deviation = np.arange(WINDOW, shortest + 1), smooth.mean(0), smooth.std(0)
     count = f" ({len(seeds)} seeds)" if len(seeds) > 1 else ""
-    axis.plot(episodes, mean, color=colour, linewidth=1.2, label=f"{LABELS[method]} {hidden}{count}")
+    axis.plot(episodes, mean, color=colour, linewidth=1.2, label=f"{METHODS[method].label} {hidden}{count}")
     axis.fill_between(episodes, mean - deviation, mean + deviation, color=colour, alpha=0.12, linewidth=0)
 
 

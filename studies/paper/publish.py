@@ -22,7 +22,7 @@ ROWS = Path(__file__).with_name("results.jsonl.gz")
 """The rows that the documentation's figures were made of, one JSON object a line."""
 _NONE = "(not trained to its end for this revision: `make paper`)"
 DOCUMENTS = ("docs/results.md", "docs/departures.md")
-PICTURES = {"capacity.png": "docs/paper.png", "step.png": "docs/step.png", "cost.png": "docs/cost.png"}
+PICTURES = {"step.png": "docs/step.png"}
 
 
 def publish(results: Results, rows: Path, figures: Path, project: Path = PROJECT) -> list[Path]:

@@ -42,9 +42,9 @@ def run(extended: Path, command: str) -> str:
 
 def test_all_kinds_have_an_example() -> None:
     assert {Path(name).parent.name for name in FILES} == {
-        "tasks", "methods", "trainers", "train", "executors", "parts", "boards"
+        "tasks", "methods", "trainers", "train", "executors", "parts", "families", "boards"
     }
-    assert len(COMMANDS) == 6
+    assert len(COMMANDS) == 7
 
 
 def test_the_examples_run_as_they_stand(extended: Path) -> None:
@@ -52,6 +52,24 @@ def test_the_examples_run_as_they_stand(extended: Path) -> None:
     evaluated = next(text for command, text in outputs.items() if " evaluate " in command)
     assert re.search(r"integer .* 0 .*yes", evaluated)
     assert "ice40-hx1k" in outputs["hls4rl parts"]
+    assert re.search("gatemate .*Cologne Chip GateMate", outputs["hls4rl parts"])
     assert "icestick" in outputs["hls4rl boards"]
     trained = sorted(path.parent.name for path in (extended / "runs").glob("*/*/policy"))
     assert trained == ["bounded-h4-s0-b4", "bounded-h4-s1", "fp-h4-s0"]
+
+
+def test_the_family_s_cells_are_counted(extended: Path) -> None:
+    (extended / "counter.v").write_text(
+        "module counter (input clk, input [7:0] step, output reg [7:0] sum, output odd);\n"
+        "    initial sum = 0;\n    always @(posedge clk) sum <= sum + step;\n    assign odd = ^step;\nendmodule\n"
+    )
+    script = (
+        "from pathlib import Path; from hls4rl.hls_projects.fpga.parts import load_part; "
+        "from hls4rl.hls_projects.fpga.synthesis import synthesise; "
+        "print(synthesise([Path('counter.v')], 'counter', load_part('gatemate'), Path('.')).resources)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=extended, env={**os.environ, "PYTHONPATH": str(extended)},
+        capture_output=True, text=True, timeout=100, check=True,
+    )
+    assert done.stdout == "{'lut': 11, 'ff': 8, 'dsp': 0, 'bram': 0}\n"

@@ -81,6 +81,17 @@ CASES["learned scales, ternary, four units"] = (
     multiplied(chain([6, 9, 5, 3], [-1, -1, -1, 0, 1, 1, 1, 1])), 4, TERNARY, False)
 
 
+def silenced(network: IntegerNetwork) -> IntegerNetwork:
+    """The same with a first layer whose limits are both 0."""
+    first, *others = network.layers
+    assert isinstance(first.activation, MultiplyShift)
+    kind = dataclasses.replace(first.activation, low=0, high=0)
+    return dataclasses.replace(network, layers=(dataclasses.replace(first, activation=kind), *others))
+
+
+CASES["always 0"] = silenced(multiplied(chain([3, 4, 3], 4))), 1, NUMBERS, False
+
+
 def continuous(network: IntegerNetwork, kind: ResultType) -> IntegerNetwork:
     *hidden, last = network.layers
     return dataclasses.replace(

@@ -29,6 +29,8 @@ from hls4rl.train.parameters import Parameters
 
 USUAL_INTEGER_BITS = 3
 """Bits before the point where the task file leaves them to the data, until there are data."""
+FEW_BITS = {"bits": 3, "weight_integer_bits": 1, "activation_bits": 3, "activation_integer_bits": 1}
+"""Of weights and activations in first guesses."""
 LARGEST_UNSCALED = 32
 """Up to this many hidden units the signs of the first layer stay ±1; wider ones, and deeper layers, scale them too."""
 
@@ -48,6 +50,8 @@ class Method(ABC):
 
     shares_weights: ClassVar[bool] = False
     """Whether many weights move as one after the midpoint, so that a step of the optimiser does more."""
+    removes_weights: ClassVar[bool] = False
+    """Whether only some weights are stored, and one bit for each place that says which."""
     starts_real: ClassVar[bool] = False
     """Whether it trains real numbers in the same way up to the midpoint, so that such methods can share that half."""
 
@@ -71,6 +75,8 @@ class Method(ABC):
     """Whether hidden activations are signs."""
     settings: ClassVar[tuple[str, ...]] = ()
     """Of the fields of :class:`hls4rl.policy.PolicySpec`, those that mean something to it only, or that it needs."""
+    first_guesses: ClassVar[tuple[Mapping[str, float], ...]] = ()
+    """Small networks that `make explore` begins with, as parameters of its search."""
 
     groups: tuple[NDArray[np.int64], ...] | None = None
     """Group of each weight, shaped as the layer: members move as one. None for none."""

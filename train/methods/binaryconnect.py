@@ -18,6 +18,7 @@ class BinaryConnect(Method):
     colour, dark_colour, marker = "#0072b2", "#56b4e9", "s"
     weight_bits, multiplies = 1, False
     settings = ("activation_bits",)
+    first_guesses = ({"hidden": 2, "activation_bits": 3, "activation_integer_bits": 1},)
 
     latent_limit = 1.0
 

@@ -17,6 +17,7 @@ class BinaryNet(Method):
     place, in_paper, label = 2, True, "BN"
     colour, dark_colour, marker = "#d55e00", "#ff8333", "D"
     weight_bits, multiplies, signs = 1, False, True
+    first_guesses = ({"hidden": 2}, {"hidden": 4}, {"hidden": 16})
 
     latent_limit = 1.0
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hls4rl.contract import Contract, FloatArray
 from hls4rl.task import Task
-from hls4rl.train.methods.base import Method, fixed_point_contract, shared_contract
+from hls4rl.train.methods.base import FEW_BITS, Method, fixed_point_contract, shared_contract
 from hls4rl.train.parameters import Parameters
 
 
@@ -25,6 +25,7 @@ class Compression(Method):
     place, in_paper, label = 3, True, "Comp"
     colour, dark_colour, marker = "#009e73", "#2fc99b", "^"
     settings = ("bits", "activation_bits", "clusters")
+    first_guesses = ({"hidden": 4, "clusters": 3, **FEW_BITS},)
     starts_real = True
 
     switches = True

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hls4rl.contract import Contract, FloatArray
 from hls4rl.task import Task
-from hls4rl.train.methods.base import Method, fixed_point_contract, shared_contract
+from hls4rl.train.methods.base import FEW_BITS, Method, fixed_point_contract, shared_contract
 from hls4rl.train.parameters import Parameters
 
 
@@ -24,6 +24,8 @@ class Pruning(Method):
     place, in_paper, label = 4, True, "Prune"
     colour, dark_colour, marker = "#cc79a7", "#e3a0c5", "v"
     settings = ("bits", "activation_bits", "percentile")
+    first_guesses = ({"hidden": 4, "percentile": 50, **FEW_BITS},)
+    removes_weights = True
     starts_real = True
 
     switches = True
