@@ -23,7 +23,7 @@ from hls4rl.run import RUNS, check_root
 from hls4rl.task import Source, Task, change, load_task, settings_of
 
 ENVIRONMENT = "HLS4RL_"
-DEFAULT_METHOD, DEFAULT_HIDDEN = "binarynet", "16"
+DEFAULT_ENV, DEFAULT_METHOD, DEFAULT_HIDDEN = "cartpole", "binarynet", "16"
 
 
 def option(name: str, help: str, **more: Any) -> Any:
@@ -34,7 +34,8 @@ def option(name: str, help: str, **more: Any) -> Any:
 
 Env = Annotated[
     str,
-    option("--env", "Task: the name of a shipped one, the path of a TOML file of your own, or an id of Gymnasium's."),
+    option("--env", "Task: the name of a shipped one, the path of a TOML file of your own, or an id of Gymnasium's. "
+                    f"Default: {DEFAULT_ENV}."),
 ]
 Method = Annotated[
     str | None,
@@ -99,7 +100,7 @@ Workers = Annotated[int | None, option("--workers", "Processes at once. Default:
 class PolicyOptions:
     """Which policy of which task, and where its run is kept."""
 
-    env: Env = "cartpole"
+    env: Env = ""
     method: Method = None
     hidden: Hidden = None
     seed: Seed = None
@@ -121,7 +122,7 @@ class PolicyOptions:
         Raises:
             ProjectError: an option is wrong; the message says which.
         """
-        task, variant = change(load_task(self.env), self.settings)
+        task, variant = change(load_task(self.env or DEFAULT_ENV), self.settings)
         spec = PolicySpec(
             task.name, self.method or DEFAULT_METHOD, read_hidden(self.hidden or DEFAULT_HIDDEN), self.seed or 0,
             self.bits, self.clusters, self.percentile, self.activation_bits, variant,

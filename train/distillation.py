@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from hls4rl.contract import Contract, FixedPoint, FloatArray, Table
 from hls4rl.gym_loop import play
 from hls4rl.integer_backend import IntegerBackend
-from hls4rl.policy import PolicySpec
+from hls4rl.policy import Policy, PolicySpec
 from hls4rl.task import Task
 from hls4rl.train.calibration import deployed
 from hls4rl.train.methods import method as create_method
@@ -33,6 +33,8 @@ from hls4rl.train.vpg.distribution import likelihood_and_entropy
 from hls4rl.train.vpg.objective import gradients_of, parameters_of, quantised
 from hls4rl.train.vpg.rollout import activate
 
+CALIBRATION_STEPS = 8000
+"""At most, of all that was seen: what formats are chosen by."""
 NUM_ENVS = 16
 """Environments that step side by side."""
 VALIDATION_SEED = 30_000_000
@@ -49,7 +51,7 @@ def run(task: Task, spec: PolicySpec, _directory: Path | None = None) -> Iterato
     student, settings = _Student(task, spec), task.distillation
     playground = _Playground(student.teacher, Streams.of(spec.seed).environment)
     state, started = TrainingState(student.parameters, []), time.perf_counter()
-    best: tuple[float, Parameters] = (-np.inf, student.parameters.copy())
+    best = -np.inf
     seen, labels = list[FloatArray](), list[NDArray[Any]]()
     for round_ in range(settings.rounds):
         observations, decided, returns = playground.collect(settings.steps, student.act if round_ else None)
@@ -57,14 +59,15 @@ def run(task: Task, spec: PolicySpec, _directory: Path | None = None) -> Iterato
         labels.append(decided)
         student.learn(np.concatenate(seen), np.concatenate(labels), round_)
         if 2 * (round_ + 1) >= settings.rounds:
-            score = student.validate()
-            best = max(best, (score, student.parameters.copy()), key=lambda item: item[0])
+            made = student.deployed()
+            score = _validate(task, made[0])
+            if score > best:
+                best, state.deployed = score, made
         state.returns += returns
         state.steps += len(observations)
         state.seconds = time.perf_counter() - started
         yield state
     playground.close()
-    state.parameters = best[1]
     yield state
 
 
@@ -96,11 +99,10 @@ class _Student:
 
     def learn(self, seen: FloatArray, labels: NDArray[Any], round_: int) -> None:
         """One round's updates."""
-        settings = self.task.distillation
+        settings, self._seen = self.task.distillation, seen
         if 2 * round_ >= settings.rounds > 2 * (round_ - 1):
             self._method.at_midpoint(self.parameters, self._streams.start)
-            policy, _ = deployed(self.task, self.spec, self.parameters)
-            self._load(policy.contract, self.parameters.copy())
+            self._load(self.deployed()[0].contract, self.parameters.copy())
         inputs, targets = torch.from_numpy(self.task.training_view(seen)), torch.from_numpy(labels)
         total = settings.rounds * settings.updates
         for update in range(settings.updates):
@@ -113,11 +115,10 @@ class _Student:
             self._optimiser.step()
             self._method.after_step(self.parameters)
 
-    def validate(self) -> float:
-        """Mean return of the integers that would be deployed now."""
-        policy, _ = deployed(self.task, self.spec, self.parameters)
-        episodes = self.task.distillation.validation_episodes
-        return play(self.task, IntegerBackend(policy.network), episodes, VALIDATION_SEED).mean_return
+    def deployed(self) -> tuple[Policy, list[dict[str, Any]] | None]:
+        """What would be deployed now; see :func:`hls4rl.train.calibration.deployed`."""
+        seen = self._seen[:: -(-len(self._seen) // CALIBRATION_STEPS)]
+        return deployed(self.task, self.spec, self.parameters.copy(), seen)
 
     def _loss(self, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         contract = self._network.contract
@@ -141,6 +142,12 @@ class _Student:
         found = self._network.layers[-1](values)
         sums: torch.Tensor = found.value if hasattr(found, "value") else found
         return sums
+
+
+def _validate(task: Task, policy: Policy) -> float:
+    """Mean return of its integers."""
+    backend, episodes = IntegerBackend(policy.network), task.distillation.validation_episodes
+    return play(task, backend, episodes, VALIDATION_SEED).mean_return
 
 
 class _Playground:

@@ -81,7 +81,7 @@ def train_policy(
     if task.source is not None and not task.source.distil:
         return _imported(task, spec)
     state = train_state(task, spec, progress, trainer, directory)
-    policy, saturated = deployed(task, spec, state.parameters)
+    policy, saturated = state.deployed or deployed(task, spec, state.parameters)
     ends = np.array(state.ends, dtype=np.int64)
     return TrainingResult(policy, np.array(state.returns), state.steps, state.steps_per_second, ends, saturated)
 

@@ -22,7 +22,7 @@ from hls4rl.options import PolicyOptions
 from hls4rl.policy import Policy, PolicySpec
 from hls4rl.ranges import visited
 from hls4rl.run import Run
-from hls4rl.task import Source, Task
+from hls4rl.task import Distillation, Source, Task
 from hls4rl.train.pretrained.comparison import compare
 from hls4rl.train.pretrained.float_policy import Fitted, FloatPolicy, Normaliser
 from hls4rl.train.pretrained.imported import METHOD, prepare
@@ -126,6 +126,38 @@ def test_settings_that_are_given_are_kept(tmp_path: Path) -> None:
                             settings="observation.bits=9 hardware.fold=2")
     task, _ = options.read()
     assert (task.observation.bits, task.hardware.fold) == (9, 2)
+
+
+def test_a_task_file_names_no_policy(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('environment = "CartPole-v1"\n[source]\npolicy = "/etc/passwd"\n', encoding="utf-8")
+    with pytest.raises(ProjectError, match="unknown key 'source'"):
+        hls4rl.load_task(str(path))
+
+
+def test_an_id_of_gymnasium_is_a_task() -> None:
+    task = hls4rl.load_task("Worlds/discrete-v0")
+    assert (task.name, task.environment, task.features) == ("Worlds-discrete-v0", "Worlds/discrete-v0", FEATURES)
+
+
+@pytest.mark.parametrize(("actions", "hidden"), [("multidiscrete", (7,)), ("box", ())])
+def test_a_student_learns_what_its_teacher_does(actions: str, hidden: tuple[int, ...], tmp_path: Path) -> None:
+    """One that did not learn would share a twelfth of the choices, or be off by half of the range."""
+    task = Task(name="world", environment=f"Worlds/{actions}-v0")
+    box = actions == "box"
+    path = written(tmp_path, [FEATURES, WORLD_OUTPUTS[actions]], "tanh" if box else "logits", nn.ReLU)
+    task = dataclasses.replace(task, distillation=Distillation(2, 480, 80, 128, 2e-2, 1))
+    spec = PolicySpec(task.name, "fp", hidden, 0, 8)
+    task, spec = prepare(task, spec, Source(str(path), distil=True), (), ("fp", "x"))
+    made = train_policy(task, spec)
+    found = compare(Fitted.of(task, _read(path), "test"), made.policy.network, 2, 0)
+    assert made.policy.spec.hidden == hidden
+    if box:
+        assert found["mean_action_error"] < 0.3
+        again = train_policy(task, spec).policy
+        assert all(np.array_equal(*pair) for pair in zip(made.policy.weights, again.weights, strict=True))
+    else:
+        assert found["equal_actions"] > 0.6
 
 
 @pytest.mark.parametrize(("options", "said"), [
