@@ -24,7 +24,7 @@ PIP    := $(RUN) -m pip --disable-pip-version-check --quiet
 asked  = $(strip $(foreach word,$(1),$(findstring $(word),$(value PART) $(value BOARD) $(value SET))))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv $(VERBS) fuzz kill-test reproduce audit licences lock test coverage lint api clean
+.PHONY: help venv $(VERBS) crown fuzz kill-test reproduce audit licences lock test coverage lint api clean
 .SUFFIXES:
 # A command that make started ends with it, however make ends.
 export HLS4RL_MAKE := $(shell echo $$PPID)
@@ -83,6 +83,9 @@ bench-train: $(VENV)/.ready-bench ## steps per second and time to solve CartPole
 
 $(VERBS): $(READY) $(if $(call asked,ice40 icebreaker),$(VENV)/.ready-ice40) $(if $(call asked,gowin tangnano),$(VENV)/.ready-gowin)
 	@$(RUN) -m hls4rl $@
+
+crown: $(DEV) ## every form of policy (depths 0 to 3, all action spaces): each executor and the simulated board on 100,000 visited observations; resumable
+	@$(RUN) -m tools.crown
 
 fuzz: $(READY) ## random networks and graphs through every conversion, damaged files, frames and artefacts, hostile boards, environments and tasks
 	@PYTHONPATH=. $(RUN) tests/fuzz/run.py
