@@ -148,6 +148,8 @@ class Build:
         training = read_json(self.run.policy.with_name("training.json"), "train again: run `make synth`")
         trained = Verdict.of(training | {"solved_from": self.task.solved})
         reports["summary"] |= returns_verdict(reports["summary"], trained)
+        if "source" in training:
+            reports["summary"]["source"] = training["source"]
         for name, content in reports.items():
             write_json(directory / f"{name}.json", content)
 
