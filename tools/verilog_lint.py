@@ -22,10 +22,11 @@ from hls4rl.contract import CONTINUOUS, ONE_CHOICE, Argmax, FixedPoint, Multiply
 from hls4rl.errors import ProjectError
 from hls4rl.firmware.design import Design
 from hls4rl.firmware.protocol import ActionFormat
+from hls4rl.hls_projects.flow import folded
 from hls4rl.hls_projects.flow.pipelined import SERIAL, serial_verilog
 from hls4rl.hls_projects.fpga import synthesis
 from hls4rl.hls_projects.prove.reference import REFERENCE, reference_verilog
-from hls4rl.hls_projects.rtl.folded import write_folded
+from hls4rl.hls_projects.rtl.folded import read_folded_info, write_folded
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGIT_BITS, LOGITS, read_info, write_rtl
 from hls4rl.hls_projects.rtl.streaming import write_stream
 from hls4rl.network import IntegerNetwork, Layer
@@ -109,6 +110,9 @@ def designs(directory: Path) -> Iterator[tuple[str, str, list[Path], tuple[str, 
             top = design.top(104 if number % 2 else 8, led_active_low=True, button=True, button_active_low=True)
             yield folder.name, "board", [_written(folder / "board.v", top), *design.sources], ()
             yield f"{folder.name}, logits", LOGITS, [folder / f"{LOGITS}.v"], ()
+            if kind == "folded":
+                serial = _written(folder / f"{SERIAL}.v", folded.serial_verilog(read_folded_info(folder)))
+                yield f"{folder.name}, serial", SERIAL, [serial, design.core], ()
             if kind == "unrolled":
                 serial = _written(folder / f"{SERIAL}.v", serial_verilog(read_info(folder)))
                 yield f"{folder.name}, serial", SERIAL, [serial, design.core], ()
