@@ -100,7 +100,7 @@ def draw(found: Sequence[Mapping[str, Any]], path: Path) -> None:
     figure, grid = pyplot.subplots(1, len(tasks), figsize=(4.6 * len(tasks), 3.6), squeeze=False, layout="constrained")
     for axes, task in zip(grid[0], tasks, strict=True):
         for item in (item for item in found if item["task"] == task):
-            points = [point for point in item["points"] if point["latency_ns"]]
+            points = sorted((point for point in item["points"] if point["latency_ns"]), key=lambda p: -p["latency_ns"])
             x, y = ([point[key] for point in points] for key in ("lut", "latency_ns"))
             line = axes.plot(x, y, marker="o", markersize=4, linewidth=0.8, label=item["run"])[0]
             for point, *place in zip(points, x, y, strict=True):
