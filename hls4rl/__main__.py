@@ -32,6 +32,7 @@ SECTIONS: dict[str, dict[str, Verb]] = {
         "hil": Verb("firmware.verbs", "let the board, or a simulated one, drive Gymnasium, each action checked"),
         "watch": Verb("firmware.verbs", "draw an episode that the board drives, as a GIF"),
         "bitstream": Verb("firmware.verbs", "policy and serial link for a board, and the command that loads it"),
+        "shell": Verb("firmware.shells.verbs", "the policy behind AXI4-Stream, AXI4-Lite or Wishbone, tried there"),
         "endure": Verb("firmware.verbs", "damaged frames and a bad wire, for minutes, on the simulated board"),
     },
     "Of many policies": {

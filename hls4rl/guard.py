@@ -145,10 +145,10 @@ def make_guarded(
         ProjectError: there is none of this name, its module cannot be imported, it refuses the options, or it fails.
     """
     _look_for_hangs()
-    quiet_physics(environment)
     with warnings.catch_warnings(), _Watch(f"task '{task}': environment '{environment}'", "__init__()"):
         warnings.filterwarnings("ignore", message=".*is out of date.*", category=DeprecationWarning)
         warnings.filterwarnings("ignore", message=".*Overriding environment.*")
+        quiet_physics(environment)
         try:
             env = wrapped(gym.make(environment, **options), wrappers, f"task '{task}'")
         except (gym.error.Error, ImportError, TypeError) as error:

@@ -25,7 +25,7 @@ from hls4rl.errors import ProjectError
 from hls4rl.guard import examine, make_guarded
 from hls4rl.observations import AUTO, Converter, Observation, feature_names, features_of, flatten
 from hls4rl.plain import build, read_toml
-from hls4rl.wrappers import check_wrappers
+from hls4rl.wrappers import check_wrappers, draw_without_screen
 
 TASK_DIRECTORY = Path(__file__).resolve().parent / "hls_projects" / "tasks"
 """Where the shipped tasks' TOML files lie, and where runs are written."""
@@ -167,9 +167,9 @@ class Distillation:
     """Of playing and learning; the teacher plays the first one."""
     steps: int = 4000
     """Environment steps of a round."""
-    updates: int = 400
+    updates: int = 300
     """Steps of the optimiser in a round."""
-    batch: int = 512
+    batch: int = 256
     """Observations of an update, drawn from all that were seen so far."""
     learning_rate: float = 3e-3
     """Of Adam, at the first update; it falls in a straight line to a hundredth."""
@@ -231,11 +231,17 @@ class Hardware:
 class CannotDrawError(ProjectError):
     """An environment has no picture of itself."""
 
-    def __init__(self, task: str, environment: str) -> None:
+    def __init__(self, task: str, environment: str, why: str = "it has no render mode 'rgb_array'") -> None:
         super().__init__(
-            f"task '{task}': environment '{environment}' cannot draw itself (it has no render mode 'rgb_array'), so "
-            "there is nothing to watch; all else works without"
+            f"task '{task}': environment '{environment}' cannot draw itself ({why}), so there is nothing to watch; all "
+            "else works without"
         )
+
+
+def _why_not_drawn(message: str) -> str:
+    if any(word in message for word in ("OpenGL", "EGL", "OSMesa", "GL_", "glGetError")):
+        return "without a screen it draws by EGL, which is missing; on Debian install libegl1"
+    return message
 
 
 @dataclass(frozen=True)
@@ -282,9 +288,10 @@ class Task:
         """The environment, which draws itself: ``render()`` gives pixels.
 
         Raises:
-            CannotDrawError: it has no such mode.
+            CannotDrawError: it has no such mode, or what it draws with is missing.
             ProjectError: as :meth:`make`.
         """
+        draw_without_screen()
         drawn = dataclasses.replace(self, environment_options={**self.environment_options, "render_mode": "rgb_array"})
         try:
             env = drawn.make()
@@ -294,6 +301,11 @@ class Task:
         if "rgb_array" not in (env.metadata.get("render_modes") or ()):
             env.close()
             raise CannotDrawError(self.name, self.environment)
+        try:
+            env.reset(seed=0)
+            env.render()
+        except ProjectError as error:
+            raise CannotDrawError(self.name, self.environment, _why_not_drawn(str(error))) from error
         return env
 
     @cached_property

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes.util
+import os
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -91,3 +93,17 @@ def quiet_physics(environment: str) -> None:
 def _warn(message: str) -> None:
     if "deprecated" not in message:
         warnings.warn(f"MuJoCo: {message}", RuntimeWarning, stacklevel=2)
+
+
+def has_screen() -> bool:
+    """Whether there is one to show pictures on."""
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) \
+        and os.environ.get("SDL_VIDEODRIVER") != "dummy"
+
+
+def draw_without_screen() -> None:
+    """Let pygame and MuJoCo draw into memory, where there is no screen and the user has not said how."""
+    if not has_screen():
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+        if ctypes.util.find_library("EGL"):  # MuJoCo cannot be imported where it is told of a library that is missing
+            os.environ.setdefault("MUJOCO_GL", "egl")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,16 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from hls4rl.backend import Backend
+from hls4rl.backend import Answer, Backend
 from hls4rl.checked import read_if_whole, write_checked
 from hls4rl.cli import print_result
 from hls4rl.contract import IntArray
+from hls4rl.errors import ProjectError
 from hls4rl.export.check import check_observations
+from hls4rl.firmware import protocol
 from hls4rl.firmware.boards import load_board
-from hls4rl.firmware.hil import Session, open_board
+from hls4rl.firmware.hil import Session, board_library
+from hls4rl.firmware.model import BoardModel, exchange
 from hls4rl.gym_loop import play
 from hls4rl.hls_projects.evaluate import differing
 from hls4rl.hls_projects.executors import BACKENDS, open_backend
@@ -46,6 +49,10 @@ EPISODES = 16
 """Played at a time."""
 FIRST_EPISODE = 4_000_000
 """Seeds that neither training nor evaluation uses."""
+CLOCKS = 256
+"""Simulated between two looks at what the board says."""
+CLOCKS_TO_WAIT = 4_000_000
+"""For all answers of a window of requests."""
 MOMENT = "training.seeds=1 training.validation_episodes=2 training.evaluation_episodes=2 hardware.place_seeds=1"
 """Settings of all cases; a few episodes of training beside them."""
 
@@ -70,14 +77,14 @@ class Case:
 
 
 CASES = {
-    "halfcheetah, one matrix": Case("halfcheetah", "0", "fp", 4, bits=4),
-    "pendulum": Case("pendulum", "16", "binarynet", 20),
-    "greenhouse, box": Case(str(EXAMPLES / "greenhouse.toml"), "8", "fp", 40, bits=6),
-    "greenhouse, switches": Case(
+    "halfcheetah-0": Case("halfcheetah", "0", "fp", 4, bits=4),
+    "pendulum-16": Case("pendulum", "16", "binarynet", 20),
+    "greenhouse-8": Case(str(EXAMPLES / "greenhouse.toml"), "8", "fp", 40, bits=6),
+    "greenhouse-switches-8x8x6": Case(
         str(EXAMPLES / "greenhouse-switches.toml"), "8x8x6", "compression", 40, 'network.activation="hard-tanh"', bits=6
     ),
-    "lunarlander, 64x64": Case("lunarlander", "64x64", "fp", 40, "hardware.fold=8"),
-    "halfcheetah, 64x64": Case("halfcheetah", "64x64", "fp", 4, "hardware.fold=8"),
+    "lunarlander-64x64": Case("lunarlander", "64x64", "fp", 40, "hardware.fold=8"),
+    "halfcheetah-64x64": Case("halfcheetah", "64x64", "fp", 4, "hardware.fold=8"),
 }
 
 
@@ -104,6 +111,39 @@ class Standing:
     """The first of those."""
 
 
+class Pins:
+    """The simulated board, fed with the link's frames at its pins, in this process: no port, no driver, no waiting."""
+
+    name = "board"
+
+    def __init__(self, session: Session) -> None:
+        self._expected = session.expected
+        self._window = 1 if self._expected.inputs_per_clock else protocol.WINDOW
+        self._model = BoardModel(board_library(session))
+        exchange(self._model, protocol.DELIMITER)  # a board takes nothing for whole before the first one
+
+    def infer(self, observations: IntArray) -> Answer:
+        """See :class:`hls4rl.backend.Backend`."""
+        packed, actions = self._expected.pack(observations), []
+        for start in range(0, len(packed), self._window):
+            few = packed[start:start + self._window]
+            actions += self._ask(few)
+        return Answer(np.array(actions, dtype=np.int64), None)
+
+    def _ask(self, packed: list[bytes]) -> list[list[int]]:
+        numbers, said = list(range(len(packed))), b""
+        data = self._expected.frames(numbers, packed)
+        ends = self._model.clocks + CLOCKS_TO_WAIT
+        while len(frames := [item for item in said.split(protocol.DELIMITER)[:-1] if item]) < len(packed):
+            if self._model.clocks > ends:
+                raise ProjectError(f"{len(frames)} of {len(packed)} answers in {CLOCKS_TO_WAIT:,} clocks of the board")
+            said += self._model.run(data, CLOCKS_TO_WAIT, CLOCKS)[0]
+            data = b""
+        answers = [protocol.read_answer(frame) for frame in frames]
+        assert [number for number, _ in answers] == numbers
+        return [self._expected.action.unpack(item.action) for _, item in answers if isinstance(item, protocol.Action)]
+
+
 def compare(case: Case, steps: int, root: Path, known: Any) -> Iterator[Standing]:
     """Build ``case`` where it isn't, and go on from ``known``; yields after each chunk."""
     task, spec = case.read()
@@ -114,20 +154,17 @@ def compare(case: Case, steps: int, root: Path, known: Any) -> Iterator[Standing
         yield standing
         return
     reference, *others = (open_backend(name, run, part) for name in BACKENDS)
-    with open_board(Session(task, run, part, load_board(task.hardware.board))) as board:
-        def hold(rows: IntArray) -> int:
-            return _hold(rows, reference, [*others, board], standing)
-
-        while standing.visited < steps:
-            rows = _visited(task, reference, standing)
-            hold(rows)
-            standing.visited += len(rows)
-            yield standing
-        if not standing.random:
-            rows = check_observations(task.observation.type, task.features)
-            standing.actions = hold(rows)
-            standing.random = len(rows)
+    others.append(Pins(Session(task, run, part, load_board(task.hardware.board))))
+    while standing.visited < steps:
+        rows = _visited(task, reference, standing)
+        _hold(rows, reference, others, standing)
+        standing.visited += len(rows)
         yield standing
+    if not standing.random:
+        rows = check_observations(task.observation.type, task.features)
+        standing.actions = _hold(rows, reference, others, standing)
+        standing.random = len(rows)
+    yield standing
 
 
 def _standing(task: Task, run: Run, known: Any) -> Standing:
@@ -158,19 +195,20 @@ def _hold(rows: IntArray, reference: Backend, others: list[Backend], standing: S
     return len(np.unique(expected.actions, axis=0))
 
 
-def run_cases(names: list[str], steps: int, output: Path, report: Callable[[str, Standing], None]) -> dict[str, Any]:
-    """Compare the cases ``names``; the result, which also lies in ``crown.json``.
+def run_case(name: str, steps: int, output: Path) -> None:
+    """Compare the case ``name``; what was found lies in ``<output>/cases/<name>.json`` after each chunk."""
+    path = output / "cases" / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for standing in compare(CASES[name], steps, output / "runs", read_if_whole(path)):
+        write_checked(path, asdict(standing))
+        print(f"{name}: {standing.visited:,} visited, {sum(standing.mismatches.values())} mismatches", file=sys.stderr)
 
-    Args:
-        report: told after each chunk how far a case has come.
-    """
-    path = output / "crown.json"
-    results: dict[str, Any] = (read_if_whole(path) or {}).get("cases", {})
-    for name in names:
-        for standing in compare(CASES[name], steps, output / "runs", results.get(name)):
-            results[name] = asdict(standing)
-            write_checked(path, {"asked": steps, "cases": {item: results[item] for item in CASES if item in results}})
-            report(name, standing)
+
+def collect(output: Path) -> dict[str, Any]:
+    """All that was found so far, by the cases' names; it also lies in ``<output>/crown.json``."""
+    found = {name: read_if_whole(output / "cases" / f"{name}.json") for name in CASES}
+    results = {name: item for name, item in found.items() if item is not None}
+    write_checked(output / "crown.json", {"cases": results})
     return results
 
 
@@ -183,21 +221,18 @@ def main() -> None:
     chosen = options.parse_args()
     if unknown := [name for name in chosen.names if name not in CASES]:
         options.error(f"no case {unknown[0]!r}; there are {', '.join(CASES)}")
-    chosen.output.mkdir(parents=True, exist_ok=True)
     sys.path.insert(0, str(EXAMPLES))
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(EXAMPLES), os.environ.get("PYTHONPATH", "")]))
-
-    def report(name: str, standing: Standing) -> None:
-        print(f"{name}: {standing.visited:,} visited, {sum(standing.mismatches.values())} mismatches", file=sys.stderr)
-
-    results = run_cases(chosen.names or list(CASES), chosen.steps, chosen.output, report)
+    for name in chosen.names or CASES:
+        run_case(name, chosen.steps, chosen.output)
+    results = collect(chosen.output)
     table = Table()
     for label in ("case", "visited", "random", "actions", *BACKENDS[1:], "board"):
         table.add_column(label, justify="left" if label == "case" else "right")
     for name, item in results.items():
         counts = (item["visited"], item["random"], item["actions"], *item["mismatches"].values())
         table.add_row(name, *(f"{count:,}" for count in counts))
-    Console(width=120).print(table)
+    Console(width=130).print(table)
     print_result(chosen.output / "crown.json")
     sys.exit(any(item["first"] is not None for item in results.values()))
 

@@ -189,6 +189,8 @@ def test_each_copy_may_wait_and_give_up_when_it_likes(tmp_path: Path) -> None:
 
 NETLISTS = {
     "ecp5-25f": (chain([9, 20, 5]), 1, 1),
+    "ecp5-25f, words of 36 bits": (chain([9, 20, 5], bits=20), 1, 2),
+    "ecp5-25f, words of 18 bits": (chain([9, 20, 5], bits=16), 1, 1),
     "ice40-up5k": (chain([9, 20, 5]), 1, 1),
     "ice40-hx8k": (chain([12, 20, 3], [-1, 1], zeros=0.8), 2, 0),
 }
@@ -197,7 +199,7 @@ NETLISTS = {
 @pytest.mark.parametrize("name", NETLISTS)
 def test_the_netlist_gives_the_network_s_actions(name: str, tmp_path: Path) -> None:
     network, units, multipliers = NETLISTS[name]
-    part = load_part(name)
+    part = load_part(name.partition(",")[0])
     write_folded(network, tmp_path, units)
     synthesis = synthesise([tmp_path / f"{CORE}.v"], CORE, part, tmp_path, "carry chains")
     assert synthesis.resources["dsp"] == multipliers

@@ -48,10 +48,11 @@ def prepare(
     Raises:
         ProjectError: the file cannot be read safely, or does not fit the environment.
     """
-    policy = read_source(source)
+    source = dataclasses.replace(source, digest=_digest(source))
+    policy = _read(dataclasses.replace(source, distil=False))
     method, hidden = wanted
     differs = method not in (None, METHOD) or (hidden is not None and spec.hidden != policy.hidden)
-    source = dataclasses.replace(source, distil=source.distil or differs, digest=_digest(source))
+    source = dataclasses.replace(source, distil=source.distil or differs)
     spec = dataclasses.replace(
         spec, method=method or METHOD, hidden=spec.hidden if hidden is not None else policy.hidden
     )
@@ -69,7 +70,7 @@ def prepare(
 def fitted_of(task: Task) -> Fitted:
     """The float policy of ``task.source`` in its environment."""
     assert task.source is not None
-    return Fitted.of(task, _read(task.source), task.source.policy)
+    return Fitted.of(task, _read(dataclasses.replace(task.source, distil=False)), task.source.policy)
 
 
 def import_policy(task: Task, spec: PolicySpec) -> tuple[Policy, list[dict[str, Any]]]:
@@ -86,7 +87,22 @@ def compared(task: Task, policy: Policy, episodes: int, first_seed: int) -> dict
 
 
 def visited(fitted: Fitted) -> FloatArray:
-    """What the float policy sees in its own episodes, shape (steps, features), at most :data:`CALIBRATION_STEPS`."""
+    """What the float policy sees in its own episodes, shape (steps, features), at most :data:`CALIBRATION_STEPS`.
+
+    A process plays them once, however many bits they are asked for.
+    """
+    task, policy = fitted.task, fitted.policy
+    key = repr((task.environment, task.environment_options, task.wrappers, task.action.range, id(policy.weights[0])))
+    if key not in _visited:
+        _visited[key] = (_play(fitted), policy)
+    return _visited[key][0]
+
+
+_visited: dict[str, tuple[FloatArray, FloatPolicy]] = {}
+"""The policy too, so that no other one can take its place in memory."""
+
+
+def _play(fitted: Fitted) -> FloatArray:
     seen = []
 
     def act(floats: FloatArray) -> list[object]:
@@ -118,7 +134,7 @@ def _digest(source: Source) -> str:
     return hashlib.sha256(json.dumps([parts, source.activation, source.squash]).encode()).hexdigest()
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _read(source: Source) -> FloatPolicy:
     return read_source(source)
 
