@@ -167,9 +167,9 @@ class Distillation:
     """Of playing and learning; the teacher plays the first one."""
     steps: int = 4000
     """Environment steps of a round."""
-    updates: int = 400
+    updates: int = 300
     """Steps of the optimiser in a round."""
-    batch: int = 512
+    batch: int = 256
     """Observations of an update, drawn from all that were seen so far."""
     learning_rate: float = 3e-3
     """Of Adam, at the first update; it falls in a straight line to a hundredth."""

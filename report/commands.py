@@ -19,7 +19,8 @@ _OPTIONS = {"bits": 8, "clusters": 8, "percentile": 50.0, "activation_bits": 0}
 
 
 def commands(
-    spec: Mapping[str, Any], task: Task, environment: str, board_tried: bool, root: Path = RUNS
+    spec: Mapping[str, Any], task: Task, environment: str, board_tried: bool, root: Path = RUNS,
+    folded: bool = False,
 ) -> list[dict[str, str]]:
     """What to type for each kind of figure: ``figure`` and ``command``.
 
@@ -29,6 +30,7 @@ def commands(
         environment: the task as a command line names it.
         board_tried: whether a board, simulated or not, drove the environment.
         root: where the runs lie.
+        folded: whether cores of several numbers of units were built.
     """
     policy = _policy(spec, task, environment) + root_word(root)
     every_seed = _policy({**spec, "seed": None}, task, environment) + root_word(root)
@@ -42,6 +44,8 @@ def commands(
     ]
     if board_tried:
         lines.append(("board in the loop", f"make hil{policy}"))
+    if folded:
+        lines.append(("area against latency", f"make fold{policy}{part}"))
     return [{"figure": figure, "command": command} for figure, command in lines]
 
 

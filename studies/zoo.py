@@ -7,7 +7,6 @@ goes on where the first one ended.
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 import sys
 from collections.abc import Iterator
@@ -271,5 +270,5 @@ def _shown(found: dict[str, Any]) -> str:
 
 def _core(figures: dict[str, Any]) -> str:
     latency = figures["latency_ns"]
-    microseconds = "–" if latency is None or not math.isfinite(latency) else f"{latency / 1000:,.1f} µs"
-    return f"{figures['lut']:,}, {figures['dsp']}, {figures['bram']}, {microseconds}"
+    shown = "–" if latency is None else f"{latency:.0f} ns" if latency < 1000 else f"{latency / 1000:,.1f} µs"
+    return f"{figures['lut']:,}, {figures['dsp']}, {figures['bram']}, {shown}"

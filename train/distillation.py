@@ -3,7 +3,9 @@
 In the first round the teacher plays, so that good states are seen; then the student, in the formats that it is built
 in, so that it learns what to do where *it* gets. All that was seen is learnt from: cross-entropy on the teacher's
 greedy choices, or squared error on its continuous actions. From the midpoint on the network has its deployed formats
-(straight-through gradients), and what is kept is the round that did best in validation episodes of the integers.
+(straight-through gradients), and what is kept is the round that did best in validation episodes of the integers; one
+that does as well there as the teacher ends the training. A student of the teacher's own form starts as the teacher,
+rounded, and has its deployed formats throughout.
 """
 
 from __future__ import annotations
@@ -26,8 +28,9 @@ from hls4rl.train.calibration import deployed
 from hls4rl.train.methods import method as create_method
 from hls4rl.train.network import PolicyNetwork
 from hls4rl.train.parameters import Parameters
+from hls4rl.train.pretrained.comparison import play_float
 from hls4rl.train.pretrained.float_policy import Fitted
-from hls4rl.train.pretrained.imported import fitted_of
+from hls4rl.train.pretrained.imported import METHOD, fitted_of, import_policy
 from hls4rl.train.state import Streams, TrainingState
 from hls4rl.train.vpg.distribution import likelihood_and_entropy
 from hls4rl.train.vpg.objective import gradients_of, parameters_of, quantised
@@ -48,17 +51,17 @@ def run(task: Task, spec: PolicySpec, _directory: Path | None = None) -> Iterato
         ProjectError: the teacher does not fit the environment, or that cannot be made.
     """
     torch.set_num_threads(1)  # networks this small only lose by threads, and sums keep their order
-    student, settings = _Student(task, spec), task.distillation
+    student, settings = _student(task, spec), task.distillation
     playground = _Playground(student.teacher, Streams.of(spec.seed).environment)
     state, started = TrainingState(student.parameters, []), time.perf_counter()
-    best = -np.inf
+    best, enough = -np.inf, play_float(student.teacher, settings.validation_episodes, VALIDATION_SEED).mean_return
     seen, labels = list[FloatArray](), list[NDArray[Any]]()
     for round_ in range(settings.rounds):
         observations, decided, returns = playground.collect(settings.steps, student.act if round_ else None)
         seen.append(observations)
         labels.append(decided)
         student.learn(np.concatenate(seen), np.concatenate(labels), round_)
-        if 2 * (round_ + 1) >= settings.rounds:
+        if student.is_deployable or 2 * (round_ + 1) >= settings.rounds:
             made = student.deployed()
             score = _validate(task, made[0])
             if score > best:
@@ -67,12 +70,26 @@ def run(task: Task, spec: PolicySpec, _directory: Path | None = None) -> Iterato
         state.steps += len(observations)
         state.seconds = time.perf_counter() - started
         yield state
+        if best >= enough:
+            break
     playground.close()
     yield state
 
 
+def _student(task: Task, spec: PolicySpec) -> _Student:
+    """One of the teacher's own form and method starts as the teacher, rounded."""
+    if spec.method == METHOD and spec.hidden == fitted_of(task).policy.hidden:
+        return _Rounded(task, spec)
+    return _Student(task, spec)
+
+
 class _Student:
     """The network, and how it learns."""
+
+    is_deployable = False
+    """Whether it has its deployed formats from the first round on."""
+    rate = 1.0
+    """Factor on the learning rate."""
 
     def __init__(self, task: Task, spec: PolicySpec) -> None:
         self.task, self.spec, self.teacher = task, spec, fitted_of(task)
@@ -100,14 +117,14 @@ class _Student:
     def learn(self, seen: FloatArray, labels: NDArray[Any], round_: int) -> None:
         """One round's updates."""
         settings, self._seen = self.task.distillation, seen
-        if 2 * round_ >= settings.rounds > 2 * (round_ - 1):
+        if 2 * round_ >= settings.rounds > 2 * (round_ - 1) and not self.is_deployable:
             self._method.at_midpoint(self.parameters, self._streams.start)
             self._load(self.deployed()[0].contract, self.parameters.copy())
         inputs, targets = torch.from_numpy(self.task.training_view(seen)), torch.from_numpy(labels)
         total = settings.rounds * settings.updates
         for update in range(settings.updates):
             progress = (round_ * settings.updates + update) / total
-            self._optimiser.param_groups[0]["lr"] = settings.learning_rate * (1.0 - 0.99 * progress)
+            self._optimiser.param_groups[0]["lr"] = self.rate * settings.learning_rate * (1.0 - 0.99 * progress)
             rows = self._streams.actions.integers(len(seen), size=min(settings.batch, len(seen)))
             self._optimiser.zero_grad()
             self._loss(inputs[rows], targets[rows]).backward()  # type: ignore[no-untyped-call]
@@ -142,6 +159,23 @@ class _Student:
         found = self._network.layers[-1](values)
         sums: torch.Tensor = found.value if hasattr(found, "value") else found
         return sums
+
+
+class _Rounded(_Student):
+    """Starts as the teacher, rounded, and keeps the formats that were chosen for that."""
+
+    is_deployable, rate = True, 0.1
+
+    def __init__(self, task: Task, spec: PolicySpec) -> None:
+        super().__init__(task, spec)
+        policy, self._saturated = import_policy(task, spec)
+        arrays = [np.asarray(array, dtype=np.float64) for pair in zip(policy.weights, policy.biases, strict=True)
+                  for array in pair]
+        self._load(policy.contract, Parameters.of(arrays))
+
+    def deployed(self) -> tuple[Policy, list[dict[str, Any]] | None]:
+        """See :class:`_Student`."""
+        return self.parameters.policy(self.spec, self._network.contract), self._saturated
 
 
 def _validate(task: Task, policy: Policy) -> float:

@@ -50,6 +50,12 @@ def root(task: Task, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "board": "ulx3s", "port": "sim", "episodes": 5, "return_hardware": 31.4, "return_software": 31.4,
         "steps_compared": 157, "mismatches": 0, "retries": 3, "inferences_per_second": 1422.1,
     })
+    point = {"fold": 0, "lut": 30, "ff": 3, "dsp": 0, "bram": 0, "fmax_mhz": 100.0, "cycles": 1, "latency_ns": 10.0,
+             "steps": 100352, "mismatches": 0}
+    write_checked(directory / "fold.json", {
+        "policy": digest(directory / "policy" / "policy.safetensors"), "part": "ecp5-25f",
+        "points": [point, {**point, "fold": 1, "lut": 90, "latency_ns": 700.0}],
+    })
     (root / "cartpole" / "explore").mkdir()
     write_checked(root / "cartpole" / "explore" / "explore.json", search())
     write_reports(root)
