@@ -1,7 +1,7 @@
 """What a policy always does, or never, in boxes of observations: proven on its netlist, or refuted by an observation.
 
-A file of properties (TOML) has a table ``[[property]]`` for each: a ``name``; a ``box``, the range of some features in the
-environment's own units, ``{ 2 = [0.05, 0.2] }`` (the others: whatever the input type holds); and one of
+A file of properties (TOML) has a table ``[[property]]`` for each: a ``name``; a ``box``, the range of some features in
+the environment's own units, ``{ 2 = [0.05, 0.2] }`` (the others: whatever the input type holds); and one of
 
 * ``always = 1`` or ``never = 0``: the action, as the network numbers it;
 * ``bounded = [-1.0, 1.0]``: every dimension of a continuous action, in the environment's units;
