@@ -3,10 +3,10 @@
 # What a user may set, on the command line or in the environment; `hls4rl VERB --help` tells what each means.
 VARIABLES := ENV METHOD HIDDEN SEED BITS CLUSTERS PERCENTILE ACTIVATION_BITS SET PART CLOCK_MHZ TOOL BACKEND EPISODES \
              ROOT ONNX INPUT POLICY TEACHER NORMALISER ACTIVATION SQUASH POLICIES BUILD BOARD BUS TRANSACTIONS PORT FAULTS \
-             PROPERTIES MINUTES MUTATIONS STEPS QUICK PUBLISHED CSIM TASK SCHEDULER BUDGET WORKERS
+             PROPERTIES MINUTES MUTATIONS STEPS QUICK PUBLISHED CSIM TASK SCHEDULER BUDGET WORKERS UNITS
 # The verbs of the command hls4rl, which the targets of these names call
 VERBS := train observe synth evaluate curves prove equality matrix report parts hil watch bitstream shell boards \
-         endure paper tune explore zoo bench-train
+         endure paper tune explore fold zoo bench-train
 
 PYTHON ?= python3
 VENV   := .venv
@@ -81,6 +81,7 @@ paper: ## the paper in four recipes with controls: figures, tables, claims; QUIC
 tune: ## the learning rate of every method in every recipe of the paper, by one search with the same budget for each
 explore: ## search for the smallest and quickest cores that solve ENV within BUDGET; ends in a front of make synth lines
 zoo: $(VENV)/.ready-box2d $(VENV)/.ready-mujoco ## every agent in the folder POLICIES through import: returns in floats, 16 and 8 bits, cores; BUILD= names those that end in a bitstream
+fold: ## one trained policy with UNITS=0,1,2,4 (0: unrolled): the RTL compared on STEPS, area drawn against latency
 bench-train: $(VENV)/.ready-bench ## steps per second and time to solve CartPole against a plain loop and stable-baselines3
 
 $(VERBS): $(READY) $(if $(call asked,ice40 icebreaker),$(VENV)/.ready-ice40) $(if $(call asked,gowin tangnano),$(VENV)/.ready-gowin)

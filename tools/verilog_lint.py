@@ -24,10 +24,11 @@ from hls4rl.firmware.design import Design
 from hls4rl.firmware.protocol import ActionFormat
 from hls4rl.firmware.shells.shell import BUSES, TOP, shell_of
 from hls4rl.firmware.shells.write import top_verilog
+from hls4rl.hls_projects.flow import folded
 from hls4rl.hls_projects.flow.pipelined import SERIAL, serial_verilog
 from hls4rl.hls_projects.fpga import synthesis
 from hls4rl.hls_projects.prove.reference import REFERENCE, reference_verilog
-from hls4rl.hls_projects.rtl.folded import write_folded
+from hls4rl.hls_projects.rtl.folded import read_folded_info, write_folded
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGIT_BITS, LOGITS, read_info, write_rtl
 from hls4rl.hls_projects.rtl.streaming import write_stream
 from hls4rl.network import IntegerNetwork, Layer
@@ -117,6 +118,9 @@ def designs(directory: Path) -> Iterator[tuple[str, str, list[Path], tuple[str, 
                 around = _written(folder / f"{bus}.v", top_verilog(shell))
                 yield f"{folder.name}, {bus}", TOP, [around, *shell.sources, shell.core], ()
             yield f"{folder.name}, logits", LOGITS, [folder / f"{LOGITS}.v"], ()
+            if kind == "folded":
+                serial = _written(folder / f"{SERIAL}.v", folded.serial_verilog(read_folded_info(folder)))
+                yield f"{folder.name}, serial", SERIAL, [serial, design.core], ()
             if kind == "unrolled":
                 serial = _written(folder / f"{SERIAL}.v", serial_verilog(read_info(folder)))
                 yield f"{folder.name}, serial", SERIAL, [serial, design.core], ()
