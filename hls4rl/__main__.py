@@ -32,6 +32,7 @@ SECTIONS: dict[str, dict[str, Verb]] = {
         "hil": Verb("firmware.verbs", "let the board, or a simulated one, drive Gymnasium, each action checked"),
         "watch": Verb("firmware.verbs", "draw an episode that the board drives, as a GIF"),
         "bitstream": Verb("firmware.verbs", "policy and serial link for a board, and the command that loads it"),
+        "shell": Verb("firmware.shells.verbs", "the policy behind AXI4-Stream, AXI4-Lite or Wishbone, tried there"),
         "endure": Verb("firmware.verbs", "damaged frames and a bad wire, for minutes, on the simulated board"),
     },
     "Of many policies": {
@@ -39,6 +40,7 @@ SECTIONS: dict[str, dict[str, Verb]] = {
         "matrix": Verb("studies.matrix", "every method on two tasks and two widths, built and verified"),
         "equality": Verb("hls_projects.prove.verbs", "all executors of all built policies on millions of observations"),
         "zoo": Verb("studies.zoo", "a folder of other people's agents: returns at 16 and 8 bits, and cores"),
+        "fold": Verb("studies.fold", "one policy as cores of 1, 2, 4 units and unrolled: area against latency"),
         "explore": Verb("studies.explore.verbs", "search for the smallest and quickest cores that solve a task"),
         "paper": Verb("studies.paper.verbs", "the paper in four recipes with controls: figures, tables, claims"),
         "tune": Verb("studies.paper.verbs", "the learning rates of these recipes, by one search with one budget"),

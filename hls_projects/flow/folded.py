@@ -20,11 +20,28 @@ from hls4rl.hls_projects.fpga.place import (
 )
 from hls4rl.hls_projects.fpga.steps import UNKEPT, Steps, side_by_side
 from hls4rl.hls_projects.fpga.synthesis import NETLIST, synthesise
-from hls4rl.hls_projects.rtl.folded import write_folded
+from hls4rl.hls_projects.fpga.wrapper import synthesise_around
+from hls4rl.hls_projects.rtl.folded import FoldedInfo, write_folded
 from hls4rl.hls_projects.rtl.pipelined import CORE
 from hls4rl.hls_projects.simulation.folded import build_netlist_model, build_rtl_model
 from hls4rl.network import IntegerNetwork
 from hls4rl.stage import write_json
+
+SERIAL = "policy_serial"
+"""Module around a core whose action has more bits than the part has pins: they go out one per clock."""
+_SERIAL = """module policy_serial (
+    input wire clk, input wire restart, input wire in_valid, output wire in_ready, input wire [{high}:0] observation,
+    output wire out_valid, input wire out_ready, output wire action_bit
+);
+    wire [{width}-1:0] action;
+    reg [{width}-1:0] row;
+    assign action_bit = row[0];
+    always @(posedge clk) row <= out_valid ? action : row >> 1;
+    policy_core core (.clk(clk), .restart(restart), .in_valid(in_valid), .in_ready(in_ready),
+        .observation(observation), .out_valid(out_valid), .out_ready(out_ready), .action(action));
+endmodule
+"""
+_HANDSHAKE_PINS = 6
 
 
 def build_folded(
@@ -56,7 +73,7 @@ def build_folded(
         take_output_registers(directory / NETLIST, CORE)
     placements = side_by_side({
         "models": partial(_build_models, directory, part),
-        "placements": partial(_place, part, clock_mhz, seeds, directory, steps),
+        "placements": partial(_place, info, part, clock_mhz, seeds, directory, recipe, steps),
     })["placements"]
     result = {
         **result_of(part, clock_mhz, info.cycles, synthesis, placements), "fold": info.units, "interval": info.interval,
@@ -73,12 +90,24 @@ def _build_models(directory: Path, part: Part) -> None:
         build_netlist_model(directory, directory / NETLIST, part.tools.models)
 
 
-def _place(part: Part, clock_mhz: float, seeds: int, directory: Path, steps: Steps) -> list[Placement]:
+def _place(
+    info: FoldedInfo, part: Part, clock_mhz: float, seeds: int, directory: Path, recipe: str, steps: Steps
+) -> list[Placement]:
     """The placements of all seeds, of which the median's files are kept; none where there is no place and route."""
     if not part.has_bitstream:
         return []
     with tempfile.TemporaryDirectory(dir=directory, prefix=".place-") as work:
-        placements = place_seeds(directory / NETLIST, part, clock_mhz, seeds, Path(work), steps=steps)
+        netlist = directory / NETLIST
+        if info.observation_bits + info.action_bits + _HANDSHAKE_PINS > part.capacity["pins"]:
+            source = Path(work) / f"{SERIAL}.v"
+            source.write_text(serial_verilog(info), encoding="utf-8")
+            netlist = synthesise_around(netlist, CORE, [source], SERIAL, part, Path(work), recipe)
+        placements = place_seeds(netlist, part, clock_mhz, seeds, Path(work), steps=steps)
         for path in placed_files(Path(work), part, placements):
             path.replace(directory / path.name)
     return placements
+
+
+def serial_verilog(info: FoldedInfo) -> str:
+    """The module :data:`SERIAL` around a core."""
+    return _SERIAL.format(high=info.observation_bits - 1, width=info.action_bits)

@@ -23,6 +23,8 @@ OWN_SHIFTS = 8
 """Up to so many features each has a shift of its own; more share one."""
 GROUPS = 6
 """Groups of seeds: a setting that is worth it can be tried again with other seeds."""
+FOLDS = (0, 1, 2, 4, 8)
+"""Units of a folded core; 0: unrolled logic."""
 MAXIMUM_STAGES = 3
 """Stages of the pipeline; one alone is the quickest way through small cores."""
 
@@ -104,7 +106,9 @@ def suggest(
         numbers["percentile"] = float(trial.suggest_int("percentile", 0, 90, step=10))
     group = trial.suggest_categorical("group", tuple(range(GROUPS)))
     part = trial.suggest_categorical("part", parts)
-    settings["hardware.stages"] = trial.suggest_int("stages", 1, MAXIMUM_STAGES)
+    settings["hardware.fold"] = trial.suggest_categorical("fold", FOLDS)
+    if not settings["hardware.fold"]:
+        settings["hardware.stages"] = trial.suggest_int("stages", 1, MAXIMUM_STAGES)
     text = " ".join(item for item in (given, _changes(usual, settings)) if item)
     spec = PolicySpec(task.name, method, read_hidden(hidden), seeds * group, **numbers, variant=change(task, text)[1])
     return Candidate(environment, spec, text, part)
@@ -117,7 +121,7 @@ def shapes(task: Task) -> tuple[int | str, ...]:
 
 def first_guesses(task: Task, parts: tuple[str, ...]) -> list[dict[str, Any]]:
     """Parameters of trials to begin with: small networks of few bits, and the task's own formats."""
-    common = {"part": parts[0], "stages": 1, "group": 0, **{name: 0 for name in _shift_names(task)}}
+    common = {"part": parts[0], "stages": 1, "fold": 0, "group": 0, **{name: 0 for name in _shift_names(task)}}
     bits = max(2, task.observation.bits)
     guesses: list[dict[str, Any]] = [
         {"method": name, "input_bits": width, **guess}

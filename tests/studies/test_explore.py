@@ -38,7 +38,7 @@ PART = "ecp5-25f"
 def candidate(task: Task, environment: str, **changes: Any) -> Candidate:
     method = changes.get("method", "ternary")
     guess = {
-        "method": method, "hidden": 2, "input_bits": 2, "group": 1, "part": PART, "stages": 1, "bits": 3,
+        "method": method, "hidden": 2, "input_bits": 2, "group": 1, "part": PART, "stages": 1, "fold": 0, "bits": 3,
         "weight_integer_bits": 1, "activation_bits": 3, "activation_integer_bits": 1, "clusters": 3, "percentile": 50,
         **{f"shift{index}": index % 2 for index in range(len(task.observation.scale))}, **changes,
     }
