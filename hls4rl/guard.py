@@ -7,6 +7,7 @@ environment. All of that is found here, and nowhere else.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import math
 import os
@@ -324,6 +325,13 @@ def _look_for_hangs() -> None:
     if threading.get_ident() == _MAIN and signal.getsignal(signal.SIGALRM) in (signal.SIG_DFL, _look):
         signal.signal(signal.SIGALRM, _look)
         signal.setitimer(signal.ITIMER_REAL, CALL_SECONDS / 4, CALL_SECONDS / 4)
+        atexit.unregister(_look_no_more)
+        atexit.register(_look_no_more)
+
+
+def _look_no_more() -> None:
+    """At its end Python takes its handlers away, and an alarm then would kill a process that has done all it should."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _look(_signal: int, _frame: object) -> None:

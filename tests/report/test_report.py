@@ -351,3 +351,15 @@ def test_paper_is_white_and_shows_every_design(chromium: Any, root: Path) -> Non
     sheet.evaluate("dispatchEvent(new Event('afterprint'))")
     assert sheet.locator("details[open]").count() == 0
     context.close()
+
+
+def test_measured_scales_are_told_only_where_others_would_be_measured(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text('environment = "CartPole-v1"\n', encoding="utf-8")
+    spec = PolicySpec("own", "fp", "0", 0).to_json()
+    built = load_task(str(path)).resolved
+    assert "SET" not in commands(spec, built, str(path), False)[0]["command"]
+    fewer = change(load_task(str(path)), "observation.bits=4")[0].resolved
+    assert "SET=observation.bits=4 " in commands(spec, fewer, str(path), False)[0]["command"]
+    other = change(load_task(str(path)), "observation.scale=[0.5,0.5,0.5,0.5]")[0]
+    assert "observation.scale=[0.5,0.5,0.5,0.5]" in commands(spec, other, str(path), False)[0]["command"]
