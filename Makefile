@@ -3,7 +3,7 @@
 # What a user may set, on the command line or in the environment; `hls4rl VERB --help` tells what each means.
 VARIABLES := ENV METHOD HIDDEN SEED BITS CLUSTERS PERCENTILE ACTIVATION_BITS SET PART CLOCK_MHZ TOOL BACKEND EPISODES \
              ROOT ONNX INPUT POLICY TEACHER NORMALISER ACTIVATION SQUASH POLICIES BUILD BOARD BUS TRANSACTIONS PORT FAULTS \
-             MINUTES MUTATIONS STEPS QUICK PUBLISHED CSIM TASK SCHEDULER BUDGET WORKERS UNITS
+             PROPERTIES MINUTES MUTATIONS STEPS QUICK PUBLISHED CSIM TASK SCHEDULER BUDGET WORKERS UNITS
 # The verbs of the command hls4rl, which the targets of these names call
 VERBS := train observe synth evaluate curves prove equality matrix report parts hil watch bitstream shell boards \
          endure paper tune explore fold zoo bench-train
