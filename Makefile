@@ -2,10 +2,11 @@
 
 # What a user may set, on the command line or in the environment; `hls4rl VERB --help` tells what each means.
 VARIABLES := ENV METHOD HIDDEN SEED BITS CLUSTERS PERCENTILE ACTIVATION_BITS SET PART CLOCK_MHZ TOOL BACKEND EPISODES \
-             ROOT ONNX INPUT BOARD PORT FAULTS MINUTES MUTATIONS STEPS QUICK PUBLISHED CSIM TASK SCHEDULER BUDGET WORKERS
+             ROOT ONNX INPUT POLICY TEACHER NORMALISER ACTIVATION SQUASH POLICIES BUILD BOARD BUS TRANSACTIONS PORT FAULTS \
+             PROPERTIES MINUTES MUTATIONS STEPS QUICK PUBLISHED CSIM TASK SCHEDULER BUDGET WORKERS UNITS
 # The verbs of the command hls4rl, which the targets of these names call
-VERBS := train observe synth evaluate curves prove equality matrix report parts hil watch bitstream boards endure paper tune explore \
-         bench-train
+VERBS := train observe synth evaluate curves prove equality matrix report parts hil watch bitstream shell boards \
+         endure paper tune explore fold zoo bench-train
 
 PYTHON ?= python3
 VENV   := .venv
@@ -24,7 +25,7 @@ PIP    := $(RUN) -m pip --disable-pip-version-check --quiet
 asked  = $(strip $(foreach word,$(1),$(findstring $(word),$(value PART) $(value BOARD) $(value SET))))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv $(VERBS) fuzz kill-test reproduce audit licences lock test coverage lint api clean
+.PHONY: help venv $(VERBS) crown fuzz bench-shells kill-test reproduce audit licences lock test coverage lint api clean
 .SUFFIXES:
 # A command that make started ends with it, however make ends.
 export HLS4RL_MAKE := $(shell echo $$PPID)
@@ -73,18 +74,27 @@ parts: ## list the parts that can be built for
 hil: ## let the board on PORT (default: a simulated one) drive Gymnasium, each action checked; FAULTS=0.01 for a bad wire
 watch: ## draw an episode that the board drives, as a GIF
 bitstream: ## policy and serial link for BOARD, placed and routed, and the command that loads it
+shell: ## the policy behind BUS=axis|axil|wishbone (SHELL is make's own): Verilog, C header, LiteX module, all tried
 boards: ## list the boards
 endure: ## fuzz the simulated board with 100,000 damaged frames, then soak it for MINUTES (10) over a bad wire
 paper: ## the paper in four recipes with controls: figures, tables, claims; QUICK=1 for a slice, PUBLISHED=1 from the kept rows, CSIM=1 to C-simulate the best; TASK=pong for Pong
 tune: ## the learning rate of every method in every recipe of the paper, by one search with the same budget for each
 explore: ## search for the smallest and quickest cores that solve ENV within BUDGET; ends in a front of make synth lines
+zoo: $(VENV)/.ready-box2d $(VENV)/.ready-mujoco ## every agent in the folder POLICIES through import: returns in floats, 16 and 8 bits, cores; BUILD= names those that end in a bitstream
+fold: ## one trained policy with UNITS=0,1,2,4 (0: unrolled): the RTL compared on STEPS, area drawn against latency
 bench-train: $(VENV)/.ready-bench ## steps per second and time to solve CartPole against a plain loop and stable-baselines3
 
 $(VERBS): $(READY) $(if $(call asked,ice40 icebreaker),$(VENV)/.ready-ice40) $(if $(call asked,gowin tangnano),$(VENV)/.ready-gowin)
 	@$(RUN) -m hls4rl $@
 
+crown: $(DEV) ## every form of policy (depths 0 to 3, all action spaces): each executor and the simulated board on 100,000 visited observations; resumable
+	@$(RUN) -m tools.crown
+
 fuzz: $(READY) ## random networks and graphs through every conversion, damaged files, frames and artefacts, hostile boards, environments and tasks
 	@PYTHONPATH=. $(RUN) tests/fuzz/run.py
+
+bench-shells: $(DEV) ## every bus around cores of every kind: 100,000 random transactions each, with pauses, resets, bad packets
+	@$(RUN) -m tools.shell_benches
 
 kill-test: $(DEV) ## SIGKILL make synth and make paper at 50 random moments each; end each command in 9 ways and count orphans
 	@$(RUN) -m tools.faults

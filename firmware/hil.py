@@ -36,7 +36,8 @@ SIMULATED_STEPS = 300
 """Of an episode, at most, on a simulated board with a streaming core: each takes it a good part of a second."""
 
 _TIMEOUTS = (0.5, 10.0)
-"""Seconds of silence after which answers of a simulated board count as lost; with a streaming core the second."""
+"""Seconds of silence after which answers of a simulated board count as lost: the first where the wire is bad. On a good
+one nothing is lost, and a machine that is busy, or a streaming core, only takes its time."""
 _PATIENCE = 30.0
 """Seconds without an answer before a board is given up."""
 
@@ -167,7 +168,7 @@ def open_board(session: Session, report: Path | None = None, trouble: Trouble | 
         with Link(session.port, session.board.baud, session.expected, patience=_PATIENCE / 10) as link:
             yield link
         return
-    timeout = _TIMEOUTS[session.design.words > 0]
+    timeout = _TIMEOUTS[session.design.words > 0 or not (trouble and trouble.rate)]
     with (
         simulated_board(board_library(session), report, trouble, IDLE_CLOCKS + 8 * session.design.words) as port,
         Link(port, session.board.baud, session.expected, timeout=timeout, patience=_PATIENCE) as link,

@@ -13,9 +13,12 @@ from PIL import Image, ImageDraw
 
 from hls4rl.backend import Backend
 from hls4rl.task import Task
+from hls4rl.wrappers import draw_without_screen, has_screen
 
 WIDTH = 360
 """Of the GIF, in pixels."""
+EVERY = 2
+"""Steps from one picture of the GIF to the next."""
 _MILLISECONDS = 40
 _CAPTION_HEIGHT = 22
 Frame = NDArray[np.uint8]
@@ -31,31 +34,34 @@ def film(task: Task, board: Backend, software: Backend, seed: int, path: Path, c
     Returns:
         return, steps and mismatches (against ``software``).
     """
-    if not _has_screen():
-        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    draw_without_screen()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pygame's own, about the packaging library that it imports
         import pygame  # noqa: F401 (Gymnasium draws with it)
     env = task.make_drawn()
     observation, _ = env.reset(seed=seed)
     frames: list[Image.Image] = []
-    total, mismatches, over = 0.0, 0, False
-    window = _Window() if _has_screen() else None
+    total, steps, mismatches, over = 0.0, 0, 0, False
+    window = _Window() if has_screen() else None
     while not over:
         integers = task.integers(task.flatten(observation)[None])
         action = board.infer(integers).actions[0]
         mismatches += not np.array_equal(action, software.infer(integers).actions[0])
-        drawn: Frame = np.asarray(env.render(), dtype=np.uint8)
-        text = f"{caption}   step {len(frames) + 1}   action {' '.join(map(str, action))}   mismatches {mismatches}"
-        frames.append(_captioned(drawn, text))
-        if window is not None:
-            window.show(frames[-1])
+        if window is not None or steps % EVERY == 0:
+            drawn: Frame = np.asarray(env.render(), dtype=np.uint8)
+            text = f"{caption}   step {steps + 1}   mismatches {mismatches}   action {' '.join(map(str, action))}"
+            picture = _captioned(drawn, text)
+            if window is not None:
+                window.show(picture)
+            if steps % EVERY == 0:
+                frames.append(picture)
+        steps += 1
         observation, reward, terminated, truncated, _ = env.step(task.actions.decode(action))
         total += float(reward)
         over = terminated or truncated
     env.close()
     _save(frames, path)
-    return {"return": total, "steps": len(frames), "mismatches": mismatches}
+    return {"return": total, "steps": steps, "mismatches": mismatches}
 
 
 def _captioned(frame: Frame, text: str) -> Image.Image:
@@ -68,15 +74,10 @@ def _captioned(frame: Frame, text: str) -> Image.Image:
 
 
 def _save(frames: list[Image.Image], path: Path) -> None:
-    few = [frame.quantize(32, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE) for frame in frames[::2]]
+    few = [frame.quantize(32, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE) for frame in frames]
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    few[0].save(partial, format="GIF", save_all=True, append_images=few[1:], duration=2 * _MILLISECONDS, loop=0)
+    few[0].save(partial, format="GIF", save_all=True, append_images=few[1:], duration=EVERY * _MILLISECONDS, loop=0)
     partial.replace(path)
-
-
-def _has_screen() -> bool:
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) \
-        and os.environ.get("SDL_VIDEODRIVER") != "dummy"
 
 
 class _Window:

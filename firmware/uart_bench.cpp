@@ -64,11 +64,12 @@ struct Board {
         return line;
     }
 
+    // Nothing happens at the falling edge, so that nothing is evaluated there: `tx` is what it was before the clock.
     void clock() {
         model.p_clk.set<bool>(true);
         model.step();
         model.p_clk.set<bool>(false);
-        model.step();
+        model.commit();
     }
 };
 

@@ -18,20 +18,21 @@ if TYPE_CHECKING:
     from hls4rl.policy import Policy, PolicySpec, load_policy
     from hls4rl.run import Run
     from hls4rl.task import Task, load_task
+    from hls4rl.train.pretrained.saved import save_policy
     from hls4rl.train.selection import train_seed, train_seeds
 
     __version__: str
 
 __all__ = [
     "Episodes", "Policy", "PolicySpec", "ProjectError", "Result", "Run", "Task", "__version__", "find_run",
-    "load_policy", "load_task", "play", "synthesise", "train_seed", "train_seeds",
+    "load_policy", "load_task", "play", "save_policy", "synthesise", "train_seed", "train_seeds",
 ]
 
 _HOMES = {
     "ProjectError": "errors", "Episodes": "gym_loop", "play": "gym_loop", "Policy": "policy", "PolicySpec": "policy",
     "load_policy": "policy", "Run": "run", "Task": "task", "load_task": "task",
     "Result": "hls_projects.pipeline", "find_run": "hls_projects.pipeline", "synthesise": "hls_projects.pipeline",
-    "train_seed": "train.selection", "train_seeds": "train.selection",
+    "save_policy": "train.pretrained.saved", "train_seed": "train.selection", "train_seeds": "train.selection",
 }
 
 

@@ -24,6 +24,8 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 INPUT_BITS = 16
 """Most bits of one observed feature."""
+BIAS_BITS = 32
+"""Most bits of a bias."""
 
 
 @dataclass(frozen=True)
@@ -414,8 +416,11 @@ def activation_type(curve: str, bits: int, integer_bits: int) -> FixedPoint | Ta
 
 
 def bias_type(product_lsb: float, integer_bits: int) -> FixedPoint:
-    """The type of a bias whose unit is that of the products it is added to: a free alignment."""
-    return FixedPoint(bits=integer_bits - round(math.log2(product_lsb)), integer_bits=integer_bits)
+    """The type of a bias whose unit is that of the products it is added to: a free alignment.
+
+    Products finer than :data:`BIAS_BITS` reach get a bias with a coarser unit: a latent has no more digits than that.
+    """
+    return FixedPoint(min(BIAS_BITS, integer_bits - round(math.log2(product_lsb))), integer_bits)
 
 
 def is_power_of_two(value: float) -> bool:

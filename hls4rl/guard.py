@@ -7,6 +7,7 @@ environment. All of that is found here, and nowhere else.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import math
 import os
@@ -21,7 +22,7 @@ import gymnasium as gym
 import numpy as np
 
 from hls4rl.errors import ProjectError
-from hls4rl.wrappers import missing_extra, wrapped
+from hls4rl.wrappers import missing_extra, quiet_physics, wrapped
 
 MAXIMUM_STEPS = 100_000
 """Of one episode, where neither the environment nor ``max_episode_steps`` sets a limit."""
@@ -148,6 +149,7 @@ def make_guarded(
     with warnings.catch_warnings(), _Watch(f"task '{task}': environment '{environment}'", "__init__()"):
         warnings.filterwarnings("ignore", message=".*is out of date.*", category=DeprecationWarning)
         warnings.filterwarnings("ignore", message=".*Overriding environment.*")
+        quiet_physics(environment)
         try:
             env = wrapped(gym.make(environment, **options), wrappers, f"task '{task}'")
         except (gym.error.Error, ImportError, TypeError) as error:
@@ -323,6 +325,13 @@ def _look_for_hangs() -> None:
     if threading.get_ident() == _MAIN and signal.getsignal(signal.SIGALRM) in (signal.SIG_DFL, _look):
         signal.signal(signal.SIGALRM, _look)
         signal.setitimer(signal.ITIMER_REAL, CALL_SECONDS / 4, CALL_SECONDS / 4)
+        atexit.unregister(_look_no_more)
+        atexit.register(_look_no_more)
+
+
+def _look_no_more() -> None:
+    """At its end Python takes its handlers away, and an alarm then would kill a process that has done all it should."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _look(_signal: int, _frame: object) -> None:

@@ -6,7 +6,7 @@ Many copies of the environment step together, so that the backend is asked for b
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ COPIES = 128
 """Environments that step together at most."""
 
 Watch = Callable[[IntArray, Answer], None]
+Act = Callable[[FloatArray], Sequence[Any]]
+"""Answers flattened observations, shape (batch, features), with what ``env.step`` takes for each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,16 +71,25 @@ def play(task: Task, backend: Backend, episodes: int, first_seed: int, watch: Wa
         first_seed: seed of the first one.
         watch: called on every step with the integer observations, shape (batch, features), and the answer.
     """
+    def act(floats: FloatArray) -> list[Any]:
+        observations = task.integers(floats)
+        answer = backend.infer(observations)
+        if watch is not None:
+            watch(observations, answer)
+        return [task.actions.decode(action) for action in answer.actions]
+
+    return drive(task, act, episodes, first_seed)
+
+
+def drive(task: Task, act: Act, episodes: int, first_seed: int) -> Episodes:
+    """As :func:`play`, with whatever acts on the environment's own floats."""
     played = Episodes(np.zeros(episodes), np.zeros(episodes, dtype=np.int64))
     waiting = itertools.count()
     envs = [task.make() for _ in range(min(COPIES, episodes))]
     live = [_start(env, next(waiting), first_seed) for env in envs]
     while live:
-        observations = task.integers(np.stack([task.flatten(item.observation) for item in live]))
-        answer = backend.infer(observations)
-        if watch is not None:
-            watch(observations, answer)
-        live = _step(task, live, answer.actions, played, waiting, first_seed)
+        actions = act(np.stack([task.flatten(item.observation) for item in live]))
+        live = _step(live, actions, played, waiting, first_seed)
     for env in envs:
         env.close()
     return played
@@ -97,11 +108,11 @@ def _start(env: gym.Env[Any, Any], episode: int, first_seed: int) -> _Live:
 
 
 def _step(
-    task: Task, live: list[_Live], actions: IntArray, played: Episodes, waiting: itertools.count[int], first_seed: int
+    live: list[_Live], actions: Sequence[Any], played: Episodes, waiting: itertools.count[int], first_seed: int
 ) -> list[_Live]:
     going = []
     for item, action in zip(live, actions, strict=True):
-        item.observation, reward, terminated, truncated, _ = item.env.step(task.actions.decode(action))
+        item.observation, reward, terminated, truncated, _ = item.env.step(action)
         played.returns[item.episode] += float(reward)
         played.lengths[item.episode] += 1
         if not (terminated or truncated):

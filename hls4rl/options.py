@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,11 +17,13 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from hls4rl.errors import ProjectError
 from hls4rl.policy import METHOD_NAMES, PolicySpec, read_hidden
 from hls4rl.run import RUNS, check_root
-from hls4rl.task import Task, change, load_task
+from hls4rl.task import Source, Task, change, load_task, settings_of
 
 ENVIRONMENT = "HLS4RL_"
+DEFAULT_ENV, DEFAULT_METHOD, DEFAULT_HIDDEN = "cartpole", "binarynet", "16"
 
 
 def option(name: str, help: str, **more: Any) -> Any:
@@ -29,10 +32,19 @@ def option(name: str, help: str, **more: Any) -> Any:
     return typer.Option(name, help=help, envvar=variable, show_envvar=False, **more)
 
 
-Env = Annotated[str, option("--env", "Task: the name of a shipped one, or the path of a TOML file of your own.")]
-Method = Annotated[str, option("--method", f"One of {', '.join(METHOD_NAMES)}.")]
+Env = Annotated[
+    str,
+    option("--env", "Task: the name of a shipped one, the path of a TOML file of your own, or an id of Gymnasium's. "
+                    f"Default: {DEFAULT_ENV}."),
+]
+Method = Annotated[
+    str | None,
+    option("--method", f"One of {', '.join(METHOD_NAMES)}. Default: {DEFAULT_METHOD}; of an imported policy, fp."),
+]
 Hidden = Annotated[
-    str, option("--hidden", "Units of each hidden layer, as 16, 64x64 or 128x64x32; 0 for one matrix without any.")
+    str | None,
+    option("--hidden", "Units of each hidden layer, as 16, 64x64 or 128x64x32; 0 for one matrix without any. Default: "
+                       f"{DEFAULT_HIDDEN}; of an imported policy, its own."),
 ]
 Seed = Annotated[
     int | None, option("--seed", "Seed of the policy. Without it the best of several, by validation, is taken.")
@@ -45,6 +57,26 @@ ActivationBits = Annotated[
 ]
 Settings = Annotated[
     str | None, option("--set", "Changes of the task's settings, as 'observation.bits=2 hardware.stages=1'.")
+]
+PolicyFile = Annotated[
+    str | None,
+    option("--policy", "Instead of training: a policy that exists, in real numbers: stable-baselines3's zip, a state "
+                       "dict (*.pth), safetensors, ONNX. It is rounded to --bits; with another --method or --hidden, a "
+                       "network of these is trained after it."),
+]
+Teacher = Annotated[
+    str | None, option("--teacher", "As --policy, and a network is always trained after it (quantisation-aware).")
+]
+NormaliserFile = Annotated[
+    str | None,
+    option("--normaliser", "With --policy or --teacher: what normalises its observations, vecnormalize.pkl or JSON."),
+]
+Activation = Annotated[
+    str | None, option("--activation", "Of such a policy's hidden layers, where its file doesn't say: tanh, relu, ….")
+]
+Squash = Annotated[
+    str | None,
+    option("--squash", "What becomes of such a policy's continuous outputs, where its file doesn't say: clip or tanh."),
 ]
 Root = Annotated[Path, option("--root", "Folder that the runs are kept in.", callback=check_root)]
 Part = Annotated[
@@ -68,15 +100,20 @@ Workers = Annotated[int | None, option("--workers", "Processes at once. Default:
 class PolicyOptions:
     """Which policy of which task, and where its run is kept."""
 
-    env: Env = "cartpole"
-    method: Method = "binarynet"
-    hidden: Hidden = "16"
+    env: Env = ""
+    method: Method = None
+    hidden: Hidden = None
     seed: Seed = None
     bits: Bits = 8
     clusters: Clusters = 8
     percentile: Percentile = 50.0
     activation_bits: ActivationBits = 0
     settings: Settings = None
+    policy: PolicyFile = None
+    teacher: Teacher = None
+    normaliser: NormaliserFile = None
+    activation: Activation = None
+    squash: Squash = None
     root: Root = RUNS
 
     def read(self) -> tuple[Task, PolicySpec]:
@@ -85,11 +122,31 @@ class PolicyOptions:
         Raises:
             ProjectError: an option is wrong; the message says which.
         """
-        task, variant = change(load_task(self.env), self.settings)
-        return task, PolicySpec(
-            task.name, self.method, read_hidden(self.hidden), self.seed or 0, self.bits, self.clusters, self.percentile,
-            self.activation_bits, variant,
+        task, variant = change(load_task(self.env or DEFAULT_ENV), self.settings)
+        spec = PolicySpec(
+            task.name, self.method or DEFAULT_METHOD, read_hidden(self.hidden or DEFAULT_HIDDEN), self.seed or 0,
+            self.bits, self.clusters, self.percentile, self.activation_bits, variant,
         )
+        source = self._source()
+        if source is None:
+            return task, spec
+        # A policy's own file is read by train, which stands above: only where one is given.
+        prepare = importlib.import_module("hls4rl.train.pretrained.imported").prepare
+        found: tuple[Task, PolicySpec] = prepare(
+            task, spec, source, settings_of(self.settings), (self.method, self.hidden)
+        )
+        return found
+
+    def _source(self) -> Source | None:
+        more = {"NORMALISER": self.normaliser, "ACTIVATION": self.activation, "SQUASH": self.squash}
+        if self.policy and self.teacher:
+            raise ProjectError("POLICY and TEACHER are both given; POLICY rounds a policy, TEACHER trains one after it")
+        if file := self.policy or self.teacher:
+            named = {name.lower(): value or "" for name, value in more.items()}
+            return Source(file, **named, distil=bool(self.teacher))
+        if unused := [name for name, value in more.items() if value]:
+            raise ProjectError(f"{unused[0]} says something of an imported policy; give that with POLICY or TEACHER")
+        return None
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:

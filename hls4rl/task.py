@@ -25,7 +25,7 @@ from hls4rl.errors import ProjectError
 from hls4rl.guard import examine, make_guarded
 from hls4rl.observations import AUTO, Converter, Observation, feature_names, features_of, flatten
 from hls4rl.plain import build, read_toml
-from hls4rl.wrappers import check_wrappers
+from hls4rl.wrappers import check_wrappers, draw_without_screen
 
 TASK_DIRECTORY = Path(__file__).resolve().parent / "hls_projects" / "tasks"
 """Where the shipped tasks' TOML files lie, and where runs are written."""
@@ -196,6 +196,43 @@ class Search:
 
 
 @dataclass(frozen=True)
+class Distillation:
+    """Training after a policy that exists (:mod:`hls4rl.train.distillation`): the student plays, the teacher says what
+    it would have done, and the student learns that."""
+
+    rounds: int = 10
+    """Of playing and learning; the teacher plays the first one."""
+    steps: int = 4000
+    """Environment steps of a round."""
+    updates: int = 300
+    """Steps of the optimiser in a round."""
+    batch: int = 256
+    """Observations of an update, drawn from all that were seen so far."""
+    learning_rate: float = 3e-3
+    """Of Adam, at the first update; it falls in a straight line to a hundredth."""
+    validation_episodes: int = 20
+    """Greedy episodes of the student's integers after each round of the second half; the best round is kept."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A policy in real numbers that was trained elsewhere (:mod:`hls4rl.train.pretrained`)."""
+
+    policy: str
+    """Path of its file."""
+    normaliser: str = ""
+    """Path of its normaliser's; empty for none."""
+    activation: str = ""
+    """Of its hidden layers, where the file doesn't say."""
+    squash: str = ""
+    """``clip`` or ``tanh``: what becomes of continuous outputs, where the file doesn't say."""
+    distil: bool = False
+    """Train a policy after it, instead of rounding it."""
+    digest: str = ""
+    """SHA-256 of the files and of what they leave open."""
+
+
+@dataclass(frozen=True)
 class Hardware:
     """What is built, for which part and clock."""
 
@@ -231,11 +268,17 @@ class Hardware:
 class CannotDrawError(ProjectError):
     """An environment has no picture of itself."""
 
-    def __init__(self, task: str, environment: str) -> None:
+    def __init__(self, task: str, environment: str, why: str = "it has no render mode 'rgb_array'") -> None:
         super().__init__(
-            f"task '{task}': environment '{environment}' cannot draw itself (it has no render mode 'rgb_array'), so "
-            "there is nothing to watch; all else works without"
+            f"task '{task}': environment '{environment}' cannot draw itself ({why}), so there is nothing to watch; all "
+            "else works without"
         )
+
+
+def _why_not_drawn(message: str) -> str:
+    if any(word in message for word in ("OpenGL", "EGL", "OSMesa", "GL_", "glGetError")):
+        return "without a screen it draws by EGL, which is missing; on Debian install libegl1"
+    return message
 
 
 @dataclass(frozen=True)
@@ -255,6 +298,9 @@ class Task:
     """Settings of a random search on integers; None for the tasks that are trained by policy gradient."""
     ppo: PPO | None = None
     """Settings of proximal policy optimisation; None for the tasks that are trained otherwise."""
+    distillation: Distillation = field(default_factory=Distillation)
+    source: Source | None = None
+    """Where the policy comes from, or whom it is trained after; None for those that learn from rewards."""
     environment_options: dict[str, Any] = field(default_factory=dict)
     wrappers: tuple[Any, ...] = ()
     """Gymnasium's own wrappers, from the inside out: names, or tables of a name and its arguments."""
@@ -281,9 +327,10 @@ class Task:
         """The environment, which draws itself: ``render()`` gives pixels.
 
         Raises:
-            CannotDrawError: it has no such mode.
+            CannotDrawError: it has no such mode, or what it draws with is missing.
             ProjectError: as :meth:`make`.
         """
+        draw_without_screen()
         drawn = dataclasses.replace(self, environment_options={**self.environment_options, "render_mode": "rgb_array"})
         try:
             env = drawn.make()
@@ -293,6 +340,11 @@ class Task:
         if "rgb_array" not in (env.metadata.get("render_modes") or ()):
             env.close()
             raise CannotDrawError(self.name, self.environment)
+        try:
+            env.reset(seed=0)
+            env.render()
+        except ProjectError as error:
+            raise CannotDrawError(self.name, self.environment, _why_not_drawn(str(error))) from error
         return env
 
     @cached_property
@@ -387,20 +439,24 @@ def task_names() -> list[str]:
 
 
 def load_task(name: str) -> Task:
-    """Read a task by the name of a shipped one, or by the path of a TOML file.
+    """Read a task by the name of a shipped one, by the path of a TOML file, or by Gymnasium's id of an environment.
 
     Raises:
         ProjectError: no such task, or the file is not a valid one; the message says which key and why.
     """
     path = Path(name) if name.endswith(".toml") else TASK_DIRECTORY / f"{name}.toml"
+    if not path.is_file() and re.fullmatch(r"[\w.:/-]{1,200}-v\d+", name):
+        plain = re.sub(r"[:/]+", "-", name).strip("-.")
+        return read_task({"name": plain, "environment": name, "file": name}, f"ENV={name}")
     if not path.is_file():
         raise ProjectError(
-            f"unknown task '{name}'; shipped tasks are {', '.join(task_names())}; "
-            "for one of your own give the path of its TOML file"
+            f"unknown task '{name}'; shipped tasks are {', '.join(task_names())}; Gymnasium's own ids do as well, as "
+            "MountainCar-v0; for one of your own give the path of its TOML file"
         )
     data = read_toml(path, "task file")
-    if "file" in data:
-        raise ProjectError(f"{path}: unknown key 'file'; it is the file itself")
+    for key, reason in (("file", "it is the file itself"), ("source", "give POLICY= or TEACHER=")):
+        if key in data:
+            raise ProjectError(f"{path}: unknown key '{key}'; {reason}")
     return read_task({"name": path.stem, **data, "file": name}, str(path))
 
 
@@ -459,13 +515,22 @@ def change(task: Task, text: str | None) -> tuple[Task, str]:
     return new, digits if differing else ""
 
 
-_SECTIONS = ("observation", "action", "network", "training", "pixels", "search", "ppo", "hardware")
+_SECTIONS = ("observation", "action", "network", "training", "pixels", "search", "ppo", "distillation", "hardware")
 
 
 def _plain(section: Any) -> dict[str, Any]:
     if section is None:
         return {}
     return {key: list(value) if isinstance(value, tuple) else value for key, value in vars(section).items()}
+
+
+def settings_of(text: str | None) -> tuple[str, ...]:
+    """The names of the settings in such a text, as ``observation.bits``.
+
+    Raises:
+        ProjectError: not such a text.
+    """
+    return tuple(f"{section}.{key}" for section, key, _ in _pairs(text or "", f"SET '{text}'"))
 
 
 def _pairs(text: str, where: str) -> list[tuple[str, str, Any]]:
@@ -535,6 +600,12 @@ _RANGES: dict[str, tuple[float, float]] = {
     "search.validate_every": (1, 10**6),
     "search.trial_episodes": (1, 10**4),
     "search.validation_episodes": (1, 10**4),
+    "distillation.rounds": (1, 10**4),
+    "distillation.steps": (1, 10**7),
+    "distillation.updates": (1, 10**6),
+    "distillation.batch": (1, 10**6),
+    "distillation.learning_rate": (1e-9, 10.0),
+    "distillation.validation_episodes": (1, 10**5),
     "hardware.clock_mhz": (1.0, 1000.0),
     "hardware.reuse_factor": (1, 10**7),
     "hardware.place_seeds": (1, 100),

@@ -68,7 +68,7 @@ class Verdict:
     @property
     def sampled_markup(self) -> str:
         """The sampled return and its interval, for people."""
-        return "–" if self.sampled_return is None else _with_interval(self.sampled_return, self.sampled_interval)
+        return "–" if self.sampled_return is None else with_interval(self.sampled_return, self.sampled_interval)
 
     def warnings(self) -> list[str]:
         """What people should know of how the two returns part, in rich's markup; empty where they don't."""
@@ -77,8 +77,8 @@ class Verdict:
         assert self.greedy_return is not None
         assert self.sampled_return is not None
         both = (
-            f"greedy {_with_interval(self.greedy_return, self.greedy_interval)}, "
-            f"sampled {_with_interval(self.sampled_return, self.sampled_interval)}"
+            f"greedy {with_interval(self.greedy_return, self.greedy_interval)}, "
+            f"sampled {with_interval(self.sampled_return, self.sampled_interval)}"
         )
         if self.greedy_return > self.sampled_return:
             return [f"[yellow]note[/yellow]: the chip plays greedily, better than the policy that was trained: {both}"]
@@ -92,10 +92,11 @@ class Verdict:
         if self.greedy_return is None:
             return []
         return [
-            f"greedy return {_with_interval(self.greedy_return, self.greedy_interval)}, sampled {self.sampled_markup}; "
+            f"greedy return {with_interval(self.greedy_return, self.greedy_interval)}, sampled {self.sampled_markup}; "
             f"solved: {solved_markup(self.greedy_return, self.solved_from)}", *self.warnings(),
         ]
 
 
-def _with_interval(mean: float, half: float | None) -> str:
+def with_interval(mean: float, half: float | None) -> str:
+    """A mean and half of its interval for people."""
     return f"{mean:.2f}" if half is None else f"{mean:.2f} ± {half:.2f}"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes.util
+import os
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -70,3 +74,36 @@ def missing_extra(message: str) -> str | None:
         if any(word in message.lower() for word in words):
             return f"pip install 'hls4rl[{extra}]'"
     return None
+
+
+def quiet_physics(environment: str) -> None:
+    """Let MuJoCo, where ``environment`` is one of its, warn as Python does, and not of its models' age.
+
+    By itself it prints each warning on each start, and leaves a MUJOCO_LOG.TXT in the folder that it is called from;
+    Gymnasium's own models make it say that they use what is to be removed.
+    """
+    spec = gym.registry.get(environment)
+    if spec is not None and "mujoco" in str(spec.entry_point):
+        with contextlib.suppress(ImportError):  # what is missing is told when the environment is made
+            import mujoco
+
+            mujoco.set_mju_user_warning(_warn)
+
+
+def _warn(message: str) -> None:
+    if "deprecated" not in message:
+        warnings.warn(f"MuJoCo: {message}", RuntimeWarning, stacklevel=2)
+
+
+def has_screen() -> bool:
+    """Whether there is one to show pictures on."""
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) \
+        and os.environ.get("SDL_VIDEODRIVER") != "dummy"
+
+
+def draw_without_screen() -> None:
+    """Let pygame and MuJoCo draw into memory, where there is no screen and the user has not said how."""
+    if not has_screen():
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+        if ctypes.util.find_library("EGL"):  # MuJoCo cannot be imported where it is told of a library that is missing
+            os.environ.setdefault("MUJOCO_GL", "egl")

@@ -51,7 +51,9 @@ class Comparison:
 
 def default_episodes(task: Task) -> int:
     """Episodes where the user does not say how many."""
-    return STREAM_EPISODES if task.hardware.inputs_per_clock else EPISODES
+    if task.hardware.inputs_per_clock:
+        return STREAM_EPISODES
+    return min(EPISODES, task.training.evaluation_episodes or EPISODES)
 
 
 def evaluate(

@@ -24,7 +24,7 @@ from hls4rl.errors import ProjectError
 from hls4rl.export.check import check_observations
 from hls4rl.export.imported.original import Original
 from hls4rl.export.lowering import lower
-from hls4rl.export.model_file import load_model, model_digest, save_model
+from hls4rl.export.model_file import Units, load_model, model_digest, save_model
 from hls4rl.export.network_writer import network_model
 from hls4rl.export.onnxruntime_backend import OnnxRuntimeBackend
 from hls4rl.export.qonnx_backend import QonnxBackend
@@ -35,10 +35,12 @@ from hls4rl.hls_projects.fpga.parts import load_part
 from hls4rl.hls_projects.fpga.place import RESULT
 from hls4rl.hls_projects.hls.convert import write_project
 from hls4rl.hls_projects.hls.csim import CsimBackend, build_csim
+from hls4rl.hls_projects.imported_play import EPISODES, play_compared, require_fit
 from hls4rl.hls_projects.simulation.cores import open_netlist, open_rtl
 from hls4rl.journal import working
 from hls4rl.stage import Stage, contents, exclusive, write_json
-from hls4rl.task import Hardware
+from hls4rl.task import Hardware, Task
+from hls4rl.verdict import interval, with_interval
 
 FOLDER = "onnx"
 """Folder below the root where imported models are built, one directory a model."""
@@ -56,6 +58,10 @@ class ImportedBuild:
     root: Path
     input_type: FixedPoint | None = None
     """Of the observation, for models that don't quantise it themselves."""
+    task: Task | None = None
+    """The environment that it acts in; None: random observations have to do."""
+    episodes: int = EPISODES
+    """That each backend drives there."""
 
     @cached_property
     def digest(self) -> str:
@@ -65,19 +71,25 @@ class ImportedBuild:
     @cached_property
     def original(self) -> Original:
         """The model, read and folded."""
-        return Original.load(self.model, self.input_type)
+        return Original.load(self.model, self.input_type, self._continuous)
+
+    @property
+    def _continuous(self) -> bool:
+        return self.task is not None and self.task.actions.is_continuous
 
     @property
     def directory(self) -> Path:
         """``<root>/onnx/<name>-<first digits of the file's hash>/``."""
         stem = re.sub(r"[^A-Za-z0-9]+", "-", self.model.stem).strip("-")[:40] or "model"
         kind = "" if self.input_type is None else f"-{'s' if self.input_type.signed else 'u'}{self.input_type.bits}"
-        return self.root / FOLDER / f"{stem}{kind}-{self.digest[:8]}"
+        where = "" if self.task is None else f"-{self.task.name}"
+        return self.root / FOLDER / f"{stem}{kind}{where}-{self.digest[:8]}"
 
     def stages(self) -> Iterator[tuple[str, Stage, Callable[[Path], None]]]:
         """Name, directory and maker of each stage, in order; each one's inputs need the former made."""
         settings = asdict(self.hardware)
-        model = {"model": self.digest, "input": None if self.input_type is None else asdict(self.input_type)}
+        model = {"model": self.digest, "input": None if self.input_type is None else asdict(self.input_type),
+                 **({"continuous": True} if self._continuous else {})}
         names = "strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part", "fold", "latency_us"
         onnx, hls, part = (self.directory / name for name in ("onnx", "hls4ml", self.hardware.part))
         yield "folding to integers, checked against the model's own execution", Stage(onnx, model), self._fold
@@ -88,7 +100,11 @@ class ImportedBuild:
         placed = graph | {key: settings[key] for key in settings_of_gates}
         yield "RTL, synthesis, place and route", Stage(part, placed), self._place
         checked = {"hardware": settings, "random": RANDOM_OBSERVATIONS, "built": [contents(hls), contents(part)]}
-        yield "every backend on random and corner observations", Stage(
+        where = "" if self.task is None else f", and in {self.episodes} episodes of {self.task.environment}"
+        if self.task is not None:
+            checked |= {"environment": [self.task.environment, self.task.environment_options, list(self.task.wrappers)],
+                        "episodes": self.episodes}
+        yield f"every backend on random and corner observations{where}", Stage(
             self.directory / "report", graph | checked
         ), self._report
 
@@ -105,12 +121,10 @@ class ImportedBuild:
         return max(16, min(RANDOM_OBSERVATIONS, (1 << 22) // self.original.features))
 
     def _fold(self, directory: Path) -> None:
-        folded = self.original.folded
-        model = network_model(folded.network)
-        properties = {
-            "source_sha256": self.digest, "observation_lsb": repr(folded.network.input.lsb),
-            "logit_lsb": repr(folded.network.logit_lsb),
-        }
+        network = self.original.folded.network
+        model = network_model(network)
+        units = Units(network.input.lsb, network.logit_lsb, network.output)
+        properties = {"source_sha256": self.digest, **units.properties}
         save_model(model, directory / "policy.qonnx.onnx", properties)
         save_model(lower(model), directory / "policy.onnx", properties)
         (directory / "original.onnx").write_bytes(load_model(self.model).SerializeToString(deterministic=True))
@@ -127,14 +141,17 @@ class ImportedBuild:
 
     def _report(self, directory: Path) -> None:
         observations = self.observations()
-        expected = Answer.of_logits(self.original.infer(observations))
+        output = self.original.folded.network.output
+        expected = Answer.of_logits(self.original.infer(observations), output)
         verdict = json.loads((self.directory / "onnx" / VERDICT).read_text(encoding="utf-8"))
-        comparisons = []
+        comparisons, played = [], []
         for backend in self._backends():
             comparison = Comparison(backend.name)
             comparison.add(backend.infer(observations), expected)
             comparisons.append(comparison)
-        require_equal(comparisons)
+            if self.task is not None:
+                played.append(play_compared(self.original, self.task, backend, self.episodes))
+        require_equal([*comparisons, *played])
         built = self.directory / self.hardware.part
         placed = json.loads((built / RESULT).read_text(encoding="utf-8"))
         if placed["bitstream"]:
@@ -145,7 +162,8 @@ class ImportedBuild:
             **self._folding(),
             **{key: placed.get(key) for key in keys},
             "observations": len(observations),
-            "mismatches": sum(item.mismatches for item in comparisons),
+            "mismatches": sum(item.mismatches for item in (*comparisons, *played)),
+            **self._played(played),
             "model_check": verdict,
             "backends": [
                 {key: getattr(item, key) for key in ("backend", "steps", "mismatches", "logits_compared")}
@@ -164,6 +182,17 @@ class ImportedBuild:
             backends.append(open_netlist(place / self.hardware.part))
         return backends
 
+    def _played(self, comparisons: list[Comparison]) -> dict[str, Any]:
+        if self.task is None:
+            return {}
+        returns = comparisons[0].returns
+        return {
+            "environment": self.task.environment, "episodes": self.episodes,
+            "steps_compared": sum(item.steps for item in comparisons),
+            "greedy_return": comparisons[0].mean_return, "greedy_interval": interval(np.array(returns)),
+            "returns": returns,
+        }
+
     def _folding(self) -> dict[str, Any]:
         folded, network = self.original.folded, self.original.folded.network
         return {
@@ -180,12 +209,14 @@ class ImportedBuild:
 
 
 def build_imported(
-    model: Path, hardware: Hardware, root: Path, console: Console | None = None, input_type: FixedPoint | None = None
+    model: Path, hardware: Hardware, root: Path, console: Console | None = None, input_type: FixedPoint | None = None,
+    task: Task | None = None, episodes: int | None = None,
 ) -> Path:
     """Everything from an imported QONNX model to the report; what is there already isn't made again.
 
     Args:
         input_type: of the observation, for models that don't quantise it themselves.
+        task: the environment that it acts in: each backend drives ``episodes`` of it, :data:`EPISODES` by default.
 
     Returns:
         Path of ``report/summary.json``.
@@ -197,8 +228,10 @@ def build_imported(
     console = console or Console(quiet=True)
     if not model.is_file():
         raise ProjectError(f"{model}: no such file; give a QONNX model with ONNX=path/to/model.onnx")
-    build = ImportedBuild(model, hardware, root, input_type)
+    build = ImportedBuild(model, hardware, root, input_type, task, episodes or EPISODES)
     folding = build.original.folded  # what cannot be folded is told before anything is written
+    if task is not None:
+        require_fit(build.original, task, str(model))
     ways = ", ".join(folding.ways) or "nothing"
     console.print(f"{escape(model.name)}: activations folded by {ways}", highlight=False)
     with exclusive(build.directory):
@@ -222,6 +255,10 @@ def print_imported(path: Path, console: Console) -> None:
     for item in summary["backends"]:
         compared = "logits and actions" if item["logits_compared"] else "actions"
         table.add_row(f"{item['backend']}: mismatches in {item['steps']:,}", f"{item['mismatches']} ({compared})")
+    if "environment" in summary:
+        shown = with_interval(summary["greedy_return"], summary["greedy_interval"])
+        table.add_row(f"{summary['environment']}: greedy return in {summary['episodes']} episodes", shown)
+        table.add_row("steps of all backends compared there", f"{summary['steps_compared']:,}")
     for key in ("lut", "ff", "dsp", "bram", "fmax_mhz", "cycles", "latency_ns"):
         table.add_row(key, "–" if summary[key] is None else f"{summary[key]:,}")
     if cap := summary["implementation"].get("fmax_capped_by"):

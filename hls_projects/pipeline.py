@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from hls4rl.checked import write_checked
 from hls4rl.errors import ProjectError
@@ -19,7 +20,7 @@ from hls4rl.hls_projects.cost import cost
 from hls4rl.hls_projects.evaluate import default_episodes, evaluate, require_equal
 from hls4rl.hls_projects.executors import EXECUTORS
 from hls4rl.hls_projects.summary import load_summary, returns_verdict, summarise
-from hls4rl.journal import working
+from hls4rl.journal import note, working
 from hls4rl.plain import read_json
 from hls4rl.policy import PolicySpec
 from hls4rl.run import RUNS, Run, root_word
@@ -55,6 +56,7 @@ class Build:
     episodes: int
     minimum_steps: int
     selection: dict[str, Any] | None
+    console: Console
 
     def stages(self) -> Iterator[tuple[str, Stage, Callable[[Path], None]]]:
         """Name, directory and maker of each stage after training, in order; each one's inputs need the former made."""
@@ -92,7 +94,7 @@ class Build:
         write_project(self.run.qonnx, resolved(read_network(self.run.qonnx), _with_latency(self.task)), directory)
         build_csim(directory)
 
-    def announce(self, console: Console) -> None:
+    def announce(self) -> None:
         """Say what the core will come to before it is built.
 
         Raises:
@@ -103,13 +105,19 @@ class Build:
 
         expected = expect(read_network(self.run.qonnx), _with_latency(self.task))
         if expected is not None:
-            console.print(f"  expected: {expected}", highlight=False)
+            self.console.print(f"  expected: {expected}", highlight=False)
 
     def _place(self, directory: Path) -> None:
         from hls4rl.export.graph import read_network
         from hls4rl.hls_projects.flow.core import build_core
+        from hls4rl.hls_projects.fpga.steps import FOLDER
 
-        build_core(read_network(self.run.qonnx), _with_latency(self.task), directory)
+        def tell(text: str) -> None:
+            note(self.run.directory, text)
+            self.console.print(f"    {escape(text)}", highlight=False)
+
+        network, kept = read_network(self.run.qonnx), self.run.directory / FOLDER
+        build_core(network, _with_latency(self.task), directory, kept, tell)
 
     def _run_vendor(self, directory: Path) -> None:
         from hls4rl.hls_projects.hls.vitis import build_with_vitis
@@ -140,6 +148,8 @@ class Build:
         training = read_json(self.run.policy.with_name("training.json"), "train again: run `make synth`")
         trained = Verdict.of(training | {"solved_from": self.task.solved})
         reports["summary"] |= returns_verdict(reports["summary"], trained)
+        if "source" in training:
+            reports["summary"]["source"] = training["source"]
         for name, content in reports.items():
             write_json(directory / f"{name}.json", content)
 
@@ -183,11 +193,11 @@ def synthesise(
     if tool == "open":
         _check_programs(task)
     run, selection = _train(task, spec, choose_seed, root, console)
-    build = Build(task, run, tool, episodes or default_episodes(task), minimum_steps, selection)
+    build = Build(task, run, tool, episodes or default_episodes(task), minimum_steps, selection, console)
     with exclusive(run.directory):
         for name, stage, maker in build.stages():
             if maker == build._place and not stage.is_current:
-                build.announce(console)
+                build.announce()
             _make_stage(name, stage, maker, console)
         path = run.report / "summary.json"
         summary = load_summary(path)
@@ -203,12 +213,13 @@ def build_core(task: Task, run: Run, console: Console | None = None) -> None:
     Raises:
         ProjectError: a stage failed; the stages before it are kept.
     """
-    build = Build(task, run, "open", default_episodes(task), 0, None)
+    console = console or Console(quiet=True)
+    build = Build(task, run, "open", default_episodes(task), 0, None, console)
     run.load_policy()
     with exclusive(run.directory):
         for name, stage, maker in build.stages():
             if stage.directory != run.report:
-                _make_stage(name, stage, maker, console or Console(quiet=True))
+                _make_stage(name, stage, maker, console)
 
 
 def find_run(task: Task, spec: PolicySpec, choose_seed: bool, root: Path = RUNS) -> Run:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from hls4rl.errors import ProjectError
@@ -16,7 +17,7 @@ from hls4rl.hls_projects.evaluate import Comparison
 from hls4rl.plain import read_json
 from hls4rl.run import Run
 from hls4rl.train.methods import weight_bits
-from hls4rl.verdict import Verdict, is_solved, solved_markup
+from hls4rl.verdict import Verdict, is_solved, solved_markup, with_interval
 
 KEYS = (
     "task", "method", "hidden", "seed", "bits", "part", "tool",
@@ -165,6 +166,8 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
         if key == "fmax_mhz" and (cap := summary["implementation"].get("fmax_capped_by")):
             shown += f" (capped by {cap}; nextpnr: {summary['implementation']['fmax_nextpnr_mhz']:.0f})"
         table.add_row(label, shown)
+    for label, value in source_rows(summary.get("source")):
+        table.add_row(label, value)
     if "evaluation" in summary:
         verdict = Verdict.of(summary["evaluation"])
         table.add_row("return, actions drawn (as trained)", verdict.sampled_markup)
@@ -174,6 +177,25 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
         console.print(line)
     if summary.get("selection"):
         console.print(_spread(summary["selection"]))
+
+
+def source_rows(source: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """Label and value, in rich's markup, of what an integer policy does beside the one that it was made of."""
+    if source is None:
+        return []
+    means = [with_interval(source[f"{kind}_return"], source[f"{kind}_interval"]) for kind in ("float", "integer")]
+    kept = "[green]yes[/green]" if source["keeps_return"] else (
+        "[bold red]NO[/bold red]: more BITS, or train a network after it with TEACHER"
+    )
+    rows = [
+        (f"float policy's return ({source['episodes']} episodes)", means[0]), ("… the integers'", means[1]),
+        ("… kept within both 95 % intervals", kept),
+        ("equal actions", f"{100 * source['equal_actions']:.2f} % of {source['steps']:,} steps"),
+    ]
+    if source["largest_action_error"] is not None:
+        rows.append(("action error, largest and mean",
+                     f"{source['largest_action_error']:.4f}, {source['mean_action_error']:.5f}"))
+    return [(escape(label), value) for label, value in rows]
 
 
 def one_line(summary: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +21,7 @@ from hls4rl.hls_projects.fpga.parts import load_part, part_names
 from hls4rl.options import Clock, Episodes, Part, PolicyOptions, grouped, option
 from hls4rl.policy import PolicySpec
 from hls4rl.stage import write_json
-from hls4rl.task import Task, with_settings
+from hls4rl.task import Task, settings_of, with_settings
 from hls4rl.verdict import is_solved, solved_markup
 
 CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
@@ -77,7 +77,7 @@ def synth(
     """
     task, spec = build.read()
     if onnx is not None:
-        _build_onnx(onnx, task, build.root, input_type)
+        _build_onnx(onnx, build, task, input_type, episodes)
         return
     if input_type is not None:
         raise ProjectError("--input names the type of an imported model's observation; give the model with --onnx")
@@ -88,12 +88,17 @@ def synth(
     print_result(result.path)
 
 
-def _build_onnx(model: Path, task: Task, root: Path, input_type: str | None) -> None:
+def _build_onnx(
+    model: Path, build: BuildOptions, task: Task, input_type: str | None, episodes: int | None
+) -> None:
     kind = None if input_type is None else read_type(input_type)
     # torch, ONNX Runtime and QONNX take seconds to import; mistakes need none of them.
     from hls4rl.hls_projects.imported import build_imported, print_imported
 
-    path = build_imported(model, task.hardware, root, CONSOLE, kind)
+    hardware = task.hardware
+    if not hardware.fold and "hardware.fold" not in settings_of(build.settings):
+        hardware = replace(hardware, fold="auto")
+    path = build_imported(model, hardware, build.root, CONSOLE, kind, task if build.env else None, episodes)
     print_imported(path, CONSOLE)
     print_result(path)
 

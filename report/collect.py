@@ -32,6 +32,7 @@ from hls4rl.report.sources import (
 from hls4rl.report.vendor import cross_check
 from hls4rl.run import Run, root_word
 from hls4rl.stage import digest, require_unchanged
+from hls4rl.studies.fold import NAME as FOLDS
 from hls4rl.train.selection import EVALUATION_SEED
 
 CURVE_POINTS = 100
@@ -80,6 +81,7 @@ def _policy(run: Path, explored: Mapping[str, Any] | None) -> dict[str, Any]:
     implementation = read_stage(report, RESULT)
     part = made.part(task.hardware.part)
     placed = read_stage(made.verified(part), RESULT) if part.exists() else None
+    folds = read_result(run / FOLDS, "run its `make fold` again", policy=digest(made.policy))
     board = read_result(run / "hil.json", "run its `make hil` again", policy=digest(made.policy))
     return {
         "name": run.name,
@@ -105,10 +107,13 @@ def _policy(run: Path, explored: Mapping[str, Any] | None) -> dict[str, Any]:
         "energy": read_stage(report, "op_and_param_counts.json"),
         "weights": _weights(policy),
         "episode": record(task, policy, EVALUATION_SEED),
+        "fold": placed.get("fold", 0) if placed else 0,
+        "folds": [point for point in folds["points"] if point["latency_ns"]] if folds else [],
         "board": {key: board[key] for key in _BOARD} if board else None,
         "vendor": cross_check(made, placed, task.hardware),
         "commands": commands(
-            training["spec"], task, environment_word(task.name, explored, task), board is not None, made.root
+            training["spec"], task, environment_word(task.name, explored, task), board is not None, made.root,
+            folds is not None,
         ),
     }
 

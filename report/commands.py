@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from hls4rl.errors import ProjectError
+from hls4rl.observations import Observation
 from hls4rl.policy import hidden_text
 from hls4rl.run import RUNS, root_word
 from hls4rl.task import Task, load_task, task_names
@@ -16,7 +19,8 @@ _OPTIONS = {"bits": 8, "clusters": 8, "percentile": 50.0, "activation_bits": 0}
 
 
 def commands(
-    spec: Mapping[str, Any], task: Task, environment: str, board_tried: bool, root: Path = RUNS
+    spec: Mapping[str, Any], task: Task, environment: str, board_tried: bool, root: Path = RUNS,
+    folded: bool = False,
 ) -> list[dict[str, str]]:
     """What to type for each kind of figure: ``figure`` and ``command``.
 
@@ -26,6 +30,7 @@ def commands(
         environment: the task as a command line names it.
         board_tried: whether a board, simulated or not, drove the environment.
         root: where the runs lie.
+        folded: whether cores of several numbers of units were built.
     """
     policy = _policy(spec, task, environment) + root_word(root)
     every_seed = _policy({**spec, "seed": None}, task, environment) + root_word(root)
@@ -39,6 +44,8 @@ def commands(
     ]
     if board_tried:
         lines.append(("board in the loop", f"make hil{policy}"))
+    if folded:
+        lines.append(("area against latency", f"make fold{policy}{part}"))
     return [{"figure": figure, "command": command} for figure, command in lines]
 
 
@@ -83,10 +90,12 @@ def _changes(task: Task, environment: str) -> str:
     usual, words = _file(environment), []
     if usual is None:
         return ""
+    measured = isinstance(usual.observation.scale, str) and _measured(environment, task.observation) == task.observation
     sections = ("observation", "action", "network", "training", *(("pixels",) if task.pixels else ()), "hardware")
     for section in sections:
         for key, value in vars(getattr(task, section)).items():
             told_otherwise = key in ("part", "clock_mhz") or (section == "training" and key == "seeds")
+            told_otherwise |= measured and section == "observation" and key in ("scale", "offset")
             if value != getattr(getattr(usual, section), key) and not told_otherwise:
                 words.append(f"{section}.{key}={_toml(value)}")
     return " ".join(words)
@@ -97,6 +106,14 @@ def _file(environment: str) -> Task | None:
         return load_task(environment)
     except ProjectError:  # the file of someone's own task lies where we cannot know
         return None
+
+
+@cache
+def _measured(environment: str, observation: Observation) -> Observation:
+    """``observation`` with the scales and offsets that the file's "auto" comes to."""
+    usual = load_task(environment)
+    asked = replace(observation, scale=usual.observation.scale, offset=usual.observation.offset)
+    return replace(usual, observation=asked).resolved.observation
 
 
 def _toml(value: Any) -> str:

@@ -140,6 +140,25 @@ def episode(policy: Mapping[str, Any], name: str) -> str:
         return _svg(figure, name, f"one episode of {told['steps']} steps", {})
 
 
+def fold(policy: Mapping[str, Any], name: str) -> str:
+    """Latency against look-up tables, from the fewest units to unrolled logic."""
+    points = sorted(policy["folds"], key=lambda point: -point["latency_ns"])
+    with _drawing((5.4, 2.7)) as (figure, axes):
+        x, y = ([point[key] for point in points] for key in ("lut", "latency_ns"))
+        axes.plot(x, y, color=FAINT, linewidth=0.9)
+        tips = {}
+        for index, point in enumerate(points):
+            label = f"{point['fold']}" if point["fold"] else "unrolled"
+            axes.plot([point["lut"]], [point["latency_ns"]], marker="o", color=ACCENT, gid=f"tip-{index}")
+            axes.annotate(label, (point["lut"], point["latency_ns"]), (5, 4), textcoords="offset points", fontsize=8)
+            tips[f"tip-{index}"] = f"{label}: {point['lut']} LUT, {point['dsp']} DSP, {point['latency_ns']} ns"
+        axes.set(xlabel=LABELS["lut"], ylabel=LABELS["latency_ns"])
+        for which, values in (("x", x), ("y", y)):
+            _plain_logarithm(axes, which, values)
+        axes.margins(0.15)
+        return _svg(figure, name, f"latency against area of {len(points)} cores of this policy", tips)
+
+
 def critical_path(policy: Mapping[str, Any], name: str) -> str:
     """The longest path as a bar: cells and wires in their order."""
     looks = {"logic": (ACCENT, "cell"), "routing": (FAINT, "wire")}
@@ -200,6 +219,7 @@ def _front(
 def explain(point: Mapping[str, Any]) -> str:
     """A point in words."""
     stages = f"{point['cycles']} cycle{'s' if point['cycles'] != 1 else ''}"
+    stages += f" on {point['fold']} unit{'s' if point['fold'] != 1 else ''} side by side" if point["fold"] else ""
     units = "one matrix" if point["hidden"] == "0" else f"{point['hidden']} unit{'s' if point['hidden'] != '1' else ''}"
     return (
         f"{point['label']}: {point['method']}, {units}, {point['bits']}-bit weights, "

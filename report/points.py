@@ -58,7 +58,7 @@ def _of_policy(policy: Mapping[str, Any], solved: float | None) -> dict[str, Any
         "seed": spec["seed"], "bits": figures["bits"], "input_bits": policy["input_bits"], "part": figures["part"],
         "cycles": figures["cycles"], "return": mean, "lut": figures["lut"], "latency_ns": figures["latency_ns"],
         "energy_pj": figures["energy_pj"], "solved": None if solved is None else mean >= solved,
-        "command": policy["commands"][0]["command"],
+        "fold": policy["fold"], "command": policy["commands"][0]["command"],
     }
 
 
@@ -67,6 +67,6 @@ def _of_trial(trial: Mapping[str, Any], root: str) -> dict[str, Any]:
     return {
         "origin": "explored", "label": f"trial {trial['number']}: {trial['run']}",
         "bits": METHODS[trial["method"]].weight_bits or trial["bits"], **{key: trial[key] for key in same},
-        "command": trial["command"] + root,
+        "fold": trial.get("fold") or 0, "command": trial["command"] + root,
     }
 

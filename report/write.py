@@ -65,6 +65,7 @@ def _task_drawings(directory: Path, content: Mapping[str, Any]) -> dict[str, Any
             "training": plots.training(policy, f"{name}-training"),
             "weights": plots.weights(policy, f"{name}-weights"),
             "episode": plots.episode(policy, f"{name}-episode"),
+            "fold": plots.fold(policy, f"{name}-fold") if policy["folds"] else None,
             "critical_path": plots.critical_path(policy, f"{name}-path") if policy["critical_path"] else None,
             "frames": pictures(task_of(directory / policy["name"]), policy["episode"]),
         })

@@ -99,7 +99,12 @@ class Blind(CartPoleEnv):
     def __init__(self):
         super().__init__()
 
+class Broken(CartPoleEnv):
+    def render(self):
+        raise RuntimeError("no OpenGL here")
+
 gym.register("hls4rl-tests/Blind-v0", Blind, max_episode_steps=20)
+gym.register("hls4rl-tests/Broken-v0", Broken, max_episode_steps=20)
 """
 
 
@@ -112,6 +117,9 @@ def test_an_environment_that_cannot_draw_itself_is_told_as_that(
     with pytest.raises(ProjectError, match=r"'blind': environment 'hls4rl_blind:.*' cannot draw itself") as told:
         blind.make_drawn()
     assert "options" not in str(told.value)
+    broken = dataclasses.replace(blind, environment="hls4rl_blind:hls4rl-tests/Broken-v0")
+    with pytest.raises(ProjectError, match=r"cannot draw itself \(without a screen it draws by EGL, which is missing"):
+        broken.make_drawn()
     load_task("cartpole").make_drawn().close()
 
 

@@ -186,6 +186,9 @@ def cases(folder: Path) -> list[Case]:
         Case("endure", ("make", "endure", *small, "MINUTES=10", built), "simulated_board"),
         Case("bitstream", ("make", "bitstream", *small, built), "nextpnr"),
         Case("matrix", ("make", "matrix", root), "multiprocessing.spawn"),
+        Case("watch", ("make", "watch", *small, "EPISODES=1000", built), "simulated_board"),
+        Case("equality", ("make", "equality", "STEPS=100000000", built), "-m hls4rl equality"),
+        Case("bench-train", ("make", "bench-train", root), "multiprocessing.spawn"),
     ]
 
 

@@ -22,10 +22,13 @@ from hls4rl.contract import CONTINUOUS, ONE_CHOICE, Argmax, FixedPoint, Multiply
 from hls4rl.errors import ProjectError
 from hls4rl.firmware.design import Design
 from hls4rl.firmware.protocol import ActionFormat
+from hls4rl.firmware.shells.shell import BUSES, TOP, shell_of
+from hls4rl.firmware.shells.write import top_verilog
+from hls4rl.hls_projects.flow import folded
 from hls4rl.hls_projects.flow.pipelined import SERIAL, serial_verilog
 from hls4rl.hls_projects.fpga import synthesis
 from hls4rl.hls_projects.prove.reference import REFERENCE, reference_verilog
-from hls4rl.hls_projects.rtl.folded import write_folded
+from hls4rl.hls_projects.rtl.folded import read_folded_info, write_folded
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGIT_BITS, LOGITS, read_info, write_rtl
 from hls4rl.hls_projects.rtl.streaming import write_stream
 from hls4rl.network import IntegerNetwork, Layer
@@ -44,6 +47,8 @@ module \\$pos #(parameter A_SIGNED = 0, parameter A_WIDTH = 1, parameter Y_WIDTH
     assign Y = {{Y_WIDTH-A_WIDTH{A_SIGNED != 0 && A[A_WIDTH-1]}}, A};
 endmodule
 """
+SHELLED = ("relu", "masks", "numbers", "groups", "values")
+"""Cores that are looked at inside each bus's shell too: of every kind, with one integer and with several."""
 RELU, TANH, BIT = FixedPoint(6, 3, signed=False), FixedPoint(6, 3), FixedPoint(1, 1, signed=False)
 
 
@@ -108,7 +113,14 @@ def designs(directory: Path) -> Iterator[tuple[str, str, list[Path], tuple[str, 
             design = _core(kind, item, folder, 1 + 3 * (number % 2))
             top = design.top(104 if number % 2 else 8, led_active_low=True, button=True, button_active_low=True)
             yield folder.name, "board", [_written(folder / "board.v", top), *design.sources], ()
+            for bus in BUSES if name in SHELLED else ():
+                shell = shell_of(folder, bus, 0x1234)
+                around = _written(folder / f"{bus}.v", top_verilog(shell))
+                yield f"{folder.name}, {bus}", TOP, [around, *shell.sources, shell.core], ()
             yield f"{folder.name}, logits", LOGITS, [folder / f"{LOGITS}.v"], ()
+            if kind == "folded":
+                serial = _written(folder / f"{SERIAL}.v", folded.serial_verilog(read_folded_info(folder)))
+                yield f"{folder.name}, serial", SERIAL, [serial, design.core], ()
             if kind == "unrolled":
                 serial = _written(folder / f"{SERIAL}.v", serial_verilog(read_info(folder)))
                 yield f"{folder.name}, serial", SERIAL, [serial, design.core], ()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hls4rl.contract import Binary, Contract, FixedPoint, FloatArray, IntArray, LayerType, Values, bias_type
-from hls4rl.policy import PolicySpec
+from hls4rl.policy import Policy, PolicySpec
 from hls4rl.ranges import visited
 from hls4rl.task import Task
 from hls4rl.train.methods import method
@@ -30,21 +30,42 @@ def is_calibrated(task: Task) -> bool:
     return None in (network.weight_integer_bits, network.activation_integer_bits, network.bias_integer_bits)
 
 
-def calibrated(task: Task, spec: PolicySpec, parameters: Parameters) -> tuple[Contract, list[dict[str, Any]]]:
+def deployed(
+    task: Task, spec: PolicySpec, parameters: Parameters, seen: FloatArray | None = None
+) -> tuple[Policy, list[dict[str, Any]] | None]:
+    """The policy that ``parameters`` leave training as; and of each layer what its formats cut off, if they were
+    chosen by data.
+
+    Args:
+        seen: see :func:`calibrated`.
+    """
+    if not is_calibrated(task):
+        return parameters.policy(spec, method(spec).deployed_contract(task)), None
+    contract, saturated = calibrated(task, spec, parameters, seen)
+    return parameters.policy(spec, contract), saturated
+
+
+def calibrated(
+    task: Task, spec: PolicySpec, parameters: Parameters, seen: FloatArray | None = None
+) -> tuple[Contract, list[dict[str, Any]]]:
     """The deployed contract with the formats that ``parameters`` and visited observations ask for.
+
+    Args:
+        seen: those observations, as the environment's floats, shape (steps, features); None: random episodes and the
+            policy's own are played.
 
     Returns:
         The contract, and for each layer the shares of its ``weights``, ``biases`` and ``activations`` that saturate.
     """
-    contract, values = method(spec).deployed_contract(task), _visited(task, spec, parameters)
+    contract = method(spec).deployed_contract(task)
+    values = _visited(task, spec, parameters) if seen is None else task.training_view(seen)
     layers, shares = [], []
     lsb = contract.observation.lsb
     for index, types in enumerate(contract.layers):
         weight, bias = parameters.weights[index], parameters.biases[index]
         kind = _weight_type(task, types, weight)
         assert kind is not None
-        seen = kind.integers(weight) * kind.lsb
-        sums = values @ seen.T + bias
+        sums = values @ (kind.integers(weight) * kind.lsb).T + bias
         bits = task.network.bias_integer_bits
         offset = bias_type(lsb * kind.lsb, max(1, _integer_bits(bias)) if bits is None else bits)
         new = LayerType(kind, offset, _activation_type(task, types, sums))

@@ -49,5 +49,5 @@ class TrainingProgress:
                 self._console.print(f"{label}: {standing}", markup=False)
             return
         if seed not in self._bars:
-            self._bars[seed] = self._progress.add_task(label, total=standing.episodes, standing=str(standing))
+            self._bars[seed] = self._progress.add_task(label, total=standing.episodes or None, standing=str(standing))
         self._progress.update(self._bars[seed], completed=standing.episode, standing=str(standing))

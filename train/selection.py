@@ -77,7 +77,14 @@ def policy_inputs(task: Task, spec: PolicySpec, trainer: str = "auto") -> dict[s
         **({} if task.pixels is None else {"pixels": asdict(task.pixels)}),
         **({"search": asdict(task.search or Search())} if trainer == "search" else {}),
         **({"ppo": asdict(task.ppo or PPO())} if trainer == "ppo" else {}),
+        **({} if task.source is None else _source_inputs(task)),
     }
+
+
+def _source_inputs(task: Task) -> dict[str, Any]:
+    assert task.source is not None
+    settings = {"distillation": asdict(task.distillation)} if task.source.distil else {}
+    return {"source": {"digest": task.source.digest, "distil": task.source.distil}, **settings}
 
 
 def policy_stage(task: Task, spec: PolicySpec, root: Path = RUNS, trainer: str = "auto") -> Stage:
@@ -98,7 +105,7 @@ def train_seed(
         ProjectError: the task's environment cannot be made or is of another kind.
     """
     stage = policy_stage(task, spec, root, trainer)
-    if not stage.is_current:
+    if not stage.is_current and (task.source is None or task.source.distil):
         load_trainer(task, spec, trainer)
     run = stage.directory.parent
     with exclusive(run):
@@ -172,9 +179,11 @@ def _report(task: Task, result: TrainingResult) -> dict[str, Any]:
     from hls4rl.gym_loop import Sampling, play
     from hls4rl.integer_backend import IntegerBackend  # equal to the Brevitas module, and needs no torch
 
+    episodes = task.training.evaluation_episodes or EVALUATION_EPISODES
+    if task.source is not None:
+        return _report_of_import(task, result, episodes)
     backend = IntegerBackend(result.policy.network)
     validation = play(task, backend, task.training.validation_episodes, VALIDATION_SEED)
-    episodes = task.training.evaluation_episodes or EVALUATION_EPISODES
     greedy = play(task, backend, episodes, EVALUATION_SEED)
     sampled, output = None, result.policy.contract.output
     if isinstance(output, Argmax):
@@ -186,17 +195,32 @@ def _report(task: Task, result: TrainingResult) -> dict[str, Any]:
         sampled.mean_return if sampled else None, interval(sampled.returns) if sampled else None, task.solved,
     )
     return {
-        "spec": result.policy.spec.to_json(),
-        "contract": result.policy.contract.to_json(),
         "validation_return": validation.mean_return,
         **verdict.to_json(),
+        **_of_training(result),
+        **({} if not isinstance(task.observation.scale, str) else {"observation": _measured(task, backend)}),
+    }
+
+
+def _of_training(result: TrainingResult) -> dict[str, Any]:
+    return {
+        "spec": result.policy.spec.to_json(),
+        "contract": result.policy.contract.to_json(),
         "steps": result.steps,
         "steps_per_second": round(result.steps_per_second, 1),
         "training_returns": result.returns.tolist(),
         **({"training_steps": result.ends.tolist()} if len(result.ends) else {}),
         **({} if result.saturated is None else {"saturated": result.saturated}),
-        **({} if not isinstance(task.observation.scale, str) else {"observation": _measured(task, backend)}),
     }
+
+
+def _report_of_import(task: Task, result: TrainingResult, episodes: int) -> dict[str, Any]:
+    """What an imported policy, or one that was trained after it, does beside the one in real numbers."""
+    from hls4rl.train.pretrained.imported import compared
+
+    found = compared(task, result.policy, episodes, EVALUATION_SEED)
+    verdict = Verdict(found["integer_return"], found["integer_interval"], None, None, task.solved)
+    return {"validation_return": found["integer_return"], **verdict.to_json(), **_of_training(result), "source": found}
 
 
 def _measured(task: Task, backend: Backend) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from hls4rl.policy import Policy
 from hls4rl.train.parameters import Parameters
 
 
@@ -39,6 +41,9 @@ class TrainingState:
     """Environment steps so far."""
     seconds: float = 0.0
     """Time so far."""
+    deployed: tuple[Policy, list[dict[str, Any]] | None] | None = None
+    """The policy that was found best, as :func:`hls4rl.train.calibration.deployed` gives it, from trainers that try it
+    themselves; None: it's made of ``parameters``."""
     ends: list[int] = field(default_factory=list)
     """Environment steps up to the end of each episode, from trainers that play several at once."""
     total_steps: int | None = None

@@ -13,8 +13,7 @@ from hls4rl.contract import FloatArray, IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.policy import Policy, PolicySpec
 from hls4rl.task import Task
-from hls4rl.train.calibration import calibrated, is_calibrated
-from hls4rl.train.methods import method
+from hls4rl.train.calibration import deployed
 from hls4rl.train.state import TrainingState
 from hls4rl.train.trainers import load_trainer
 
@@ -28,6 +27,7 @@ class Standing:
 
     episode: int
     episodes: int
+    """In all; 0: nobody knows."""
     mean_return: float
     """Mean over the last :data:`WINDOW` episodes."""
     steps_per_second: float
@@ -37,8 +37,8 @@ class Standing:
 
     def __str__(self) -> str:
         """As one line says it."""
-        done = f"{self.episode}/{self.episodes} episodes" if self.total_steps is None else \
-            f"{self.steps:,}/{self.total_steps:,} steps"
+        of = f"/{self.episodes}" if self.episodes else ""
+        done = f"{self.episode}{of} episodes" if self.total_steps is None else f"{self.steps:,}/{self.total_steps:,} steps"
         return f"{done}, return {self.mean_return:.1f}, {self.steps_per_second:,.0f} steps/s"
 
 
@@ -81,13 +81,19 @@ def train_policy(
             f"task '{task.name}': training.raw_observations is true, and what is trained on the environment's floats "
             "cannot be deployed behind the host's converter; leave it out (`make paper` measures such policies)"
         )
+    if task.source is not None and not task.source.distil:
+        return _imported(task, spec)
     state = train_state(task, spec, progress, trainer, directory)
-    contract, saturated = method(spec).deployed_contract(task), None
-    if is_calibrated(task):
-        contract, saturated = calibrated(task, spec, state.parameters)
-    policy = state.parameters.policy(spec, contract)
+    policy, saturated = state.deployed or deployed(task, spec, state.parameters)
     ends = np.array(state.ends, dtype=np.int64)
     return TrainingResult(policy, np.array(state.returns), state.steps, state.steps_per_second, ends, saturated)
+
+
+def _imported(task: Task, spec: PolicySpec) -> TrainingResult:
+    from hls4rl.train.pretrained.imported import import_policy
+
+    policy, saturated = import_policy(task, spec)
+    return TrainingResult(policy, np.zeros(0), 0, 0.0, np.zeros(0, dtype=np.int64), saturated)
 
 
 def train_state(
@@ -98,7 +104,8 @@ def train_state(
     for state in load_trainer(task, spec, trainer)(task, spec, directory):
         if progress is not None and state.returns:
             mean = float(np.mean(state.returns[-WINDOW:]))
+            episodes = 0 if task.source is not None else task.training.episodes
             progress(Standing(
-                len(state.returns), task.training.episodes, mean, state.steps_per_second, state.steps, state.total_steps
+                len(state.returns), episodes, mean, state.steps_per_second, state.steps, state.total_steps
             ))
     return state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from hls4rl.hls_projects.flow.folded import build_folded
 from hls4rl.hls_projects.flow.pipelined import build_for_clock
 from hls4rl.hls_projects.flow.streaming import build_stream
 from hls4rl.hls_projects.fpga.parts import load_part
+from hls4rl.hls_projects.fpga.steps import Steps
 from hls4rl.network import IntegerNetwork, plain
 from hls4rl.task import Hardware
 
@@ -33,8 +35,15 @@ def expect(network: IntegerNetwork, hardware: Hardware) -> Estimate | None:
     return result
 
 
-def build_core(network: IntegerNetwork, hardware: Hardware, directory: Path) -> dict[str, Any]:
+def build_core(
+    network: IntegerNetwork, hardware: Hardware, directory: Path, kept: Path | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
     """Build the core that ``hardware`` asks for in ``directory``; see the three that it may be.
+
+    Args:
+        kept: folder for what takes long, so that the next call goes on from it after this one was stopped.
+        tell: told of each long step that has ended.
 
     Returns:
         The content of ``ooc_synth_and_timing.json``.
@@ -44,8 +53,12 @@ def build_core(network: IntegerNetwork, hardware: Hardware, directory: Path) -> 
     """
     hardware = resolved(network, hardware)
     common = (network, hardware.part, hardware.clock_mhz, hardware.place_seeds, directory)
+    steps = Steps(kept, tell, 60 * hardware.build_minutes)
     if hardware.inputs_per_clock:
-        return build_stream(*common, hardware.inputs_per_clock)
-    if hardware.fold:
-        return build_folded(*common, int(hardware.fold))
-    return build_for_clock(plain(network), *common[1:], hardware.stages)
+        result = build_stream(*common, hardware.inputs_per_clock, steps)
+    elif hardware.fold:
+        result = build_folded(*common, int(hardware.fold), steps)
+    else:
+        result = build_for_clock(plain(network), *common[1:], hardware.stages, steps)
+    steps.clear()
+    return result

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import shutil
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,11 @@ from hls4rl.hls_projects.fpga.place import (
     require_possible,
     result_of,
 )
+from hls4rl.hls_projects.fpga.steps import UNKEPT, Steps, side_by_side
 from hls4rl.hls_projects.fpga.synthesis import NETLIST, Synthesis, synthesise
 from hls4rl.hls_projects.fpga.wrapper import synthesise_around
 from hls4rl.hls_projects.rtl.pipelined import CORE, INFO, LOGITS, RtlInfo, write_rtl
-from hls4rl.hls_projects.simulation.pipelined import build_netlist_model, build_rtl_model
+from hls4rl.hls_projects.simulation.pipelined import SIMULATION, build_netlist_model, build_rtl_model
 from hls4rl.network import IntegerNetwork
 from hls4rl.stage import write_json
 
@@ -45,7 +48,8 @@ endmodule
 
 
 def build_for_clock(
-    network: IntegerNetwork, part_name: str, clock_mhz: float, seeds: int, directory: Path, stages: int = 0
+    network: IntegerNetwork, part_name: str, clock_mhz: float, seeds: int, directory: Path, stages: int = 0,
+    steps: Steps = UNKEPT,
 ) -> dict[str, Any]:
     """Write RTL, synthesise, place and route; with more stages again until ``clock_mhz`` is met.
 
@@ -55,6 +59,7 @@ def build_for_clock(
 
     Args:
         stages: build just this pipeline, whether it meets the clock or not; 0: search for one that does.
+        steps: where what takes long is kept, and whom it tells.
 
     Returns:
         The content of ``ooc_synth_and_timing.json``: ``part lut ff dsp bram fmax_mhz cycles latency_ns clock_mhz
@@ -72,20 +77,21 @@ def build_for_clock(
         with tempfile.TemporaryDirectory(dir=directory, prefix=".try-") as folder:
             work = Path(folder)
             info = write_rtl(network, work, stages)
-            synthesis = synthesise([work / f"{CORE}.v"], CORE, part, work)
-            last = given or len(tries) + 1 == _TRIES or stages == MAXIMUM_STAGES
-            placements = []
+            synthesis = synthesise([work / f"{CORE}.v"], CORE, part, work, steps=steps)
             if part.has_bitstream:
-                placements = _place_pipeline(info, synthesis, part, clock_mhz, seeds, work, last)
+                check_capacity(synthesis.resources, part)
+            last = given or len(tries) + 1 == _TRIES or stages == MAXIMUM_STAGES
+            made = side_by_side({
+                "models": partial(_build_models, work, part),
+                "placements": partial(_place_pipeline, info, synthesis, part, clock_mhz, seeds, work, last, steps),
+            })
+            placements = made["placements"]
             fmax = median(placements).fmax_mhz if placements else None
             tries.append({"stages": stages, "recipe": synthesis.recipe, "fmax_mhz": fmax, **synthesis.resources})
             if last or fmax is None or fmax >= clock_mhz:
                 _keep(work, directory, part, placements)
                 break
         stages = min(MAXIMUM_STAGES, max(stages + 1, math.ceil(stages * clock_mhz / fmax)))
-    build_rtl_model(directory)
-    if part.tools.models:
-        build_netlist_model(directory, directory / NETLIST, part.tools.models)
     result = {**result_of(part, clock_mhz, info.cycles, synthesis, placements), "tries": tries}
     write_json(directory / RESULT, result)
     return result
@@ -95,26 +101,32 @@ def pipeline_for(network: IntegerNetwork, clock_mhz: float, part: Part) -> int:
     """Stages to begin with.
 
     The adder levels on the longest way, at the part's delay for one of them; ways get longer as a design
-    spreads. The power of 0.3 fits the designs of 16 and 64 units that were placed on the ECP5.
+    spreads. The power of 0.3 fits the designs of 16 and 64 units that were placed on the ECP5; inputs of up to 5 bits
+    are in it, wider ones have longer carries (8 → 64 → 4 with 8 bits runs at 37 MHz in 4 stages).
     """
-    levels, spread = 2.0, 1.0
+    levels, wide, spread = 2.0, 1.0, max(1.0, network.input.bits / 5)
     for layer in network.layers:
         digits = max(1, int(abs(layer.weight).max()).bit_length() // 2)  # adders that one weight takes
         levels += math.log2(max(2, layer.weight.shape[1] * digits))
         levels += 1 if isinstance(layer.activation, FixedPoint) else 0
-        spread = max(spread, (layer.weight.shape[1] * digits / 16) ** 0.3)
+        wide = max(wide, (layer.weight.shape[1] * digits / 16) ** 0.3)
+    spread *= wide
     return min(MAXIMUM_STAGES, max(1, math.ceil(levels * spread * part.level_ns * clock_mhz / 1000)))
 
 
 def _place_pipeline(
-    info: RtlInfo, synthesis: Synthesis, part: Part, clock_mhz: float, seeds: int, work: Path, whole: bool
+    info: RtlInfo, synthesis: Synthesis, part: Part, clock_mhz: float, seeds: int, work: Path, whole: bool, steps: Steps
 ) -> list[Placement]:
-    """The placements of all seeds by rising clock; if the first seed misses the clock and not ``whole``, it alone."""
-    check_capacity(synthesis.resources, part)
+    """The placements of all seeds by rising clock; if the first seed misses the clock and not ``whole``, it alone.
+
+    None where there is no place and route.
+    """
+    if not part.has_bitstream:
+        return []
     netlist = work / NETLIST
     if info.features * info.observation_bits + info.action_bits + 3 > part.capacity["pins"]:
         netlist = _serial_netlist(info, synthesis, part, work)
-    return place_seeds(netlist, part, clock_mhz, seeds, work, whole)
+    return place_seeds(netlist, part, clock_mhz, seeds, work, whole, steps)
 
 
 def _serial_netlist(info: RtlInfo, synthesis: Synthesis, part: Part, work: Path) -> Path:
@@ -130,7 +142,15 @@ def serial_verilog(info: RtlInfo) -> str:
     return _SERIAL.format(high=info.action_bits - 1, width=info.features * info.observation_bits)
 
 
+def _build_models(work: Path, part: Part) -> None:
+    """What simulates the RTL and, where its cells are known, the netlist."""
+    build_rtl_model(work)
+    if part.tools.models:
+        build_netlist_model(work, work / NETLIST, part.tools.models)
+
+
 def _keep(work: Path, directory: Path, part: Part, placements: Sequence[Placement]) -> None:
-    files = [work / name for name in (f"{CORE}.v", f"{LOGITS}.v", INFO, NETLIST)]
+    shutil.rmtree(directory / SIMULATION, ignore_errors=True)
+    files = [work / name for name in (f"{CORE}.v", f"{LOGITS}.v", INFO, NETLIST, SIMULATION)]
     for path in (*files, *(placed_files(work, part, placements) if placements else ())):
         path.replace(directory / path.name)

@@ -17,6 +17,7 @@ from hls4rl.hls_projects.fpga.place import (
     require_possible,
     result_of,
 )
+from hls4rl.hls_projects.fpga.steps import UNKEPT, Steps
 from hls4rl.hls_projects.fpga.synthesis import NETLIST, synthesise
 from hls4rl.hls_projects.rtl.pipelined import CORE
 from hls4rl.hls_projects.rtl.streaming import write_stream
@@ -26,12 +27,14 @@ from hls4rl.stage import write_json
 
 
 def build_stream(
-    network: IntegerNetwork, part_name: str, clock_mhz: float, seeds: int, directory: Path, inputs_per_clock: int
+    network: IntegerNetwork, part_name: str, clock_mhz: float, seeds: int, directory: Path, inputs_per_clock: int,
+    steps: Steps = UNKEPT,
 ) -> dict[str, Any]:
     """Write the core, synthesise, place and route it, and prepare its simulation, all in ``directory``.
 
     Args:
         inputs_per_clock: features that come per clock.
+        steps: where what takes long is kept, and whom it tells.
 
     Returns:
         The content of ``ooc_synth_and_timing.json``: what
@@ -49,13 +52,13 @@ def build_stream(
         )
     require_possible(clock_mhz, part)
     info = write_stream(network, directory, inputs_per_clock)
-    synthesis = synthesise([directory / f"{CORE}.v"], CORE, part, directory)
+    synthesis = synthesise([directory / f"{CORE}.v"], CORE, part, directory, steps=steps)
     check_capacity(synthesis.resources, part)
     take_output_registers(directory / NETLIST, CORE)
     build_rtl_model(directory)
     build_netlist_model(directory, directory / NETLIST, part.tools.models)
     with tempfile.TemporaryDirectory(dir=directory, prefix=".place-") as work:
-        placements = place_seeds(directory / NETLIST, part, clock_mhz, seeds, Path(work))
+        placements = place_seeds(directory / NETLIST, part, clock_mhz, seeds, Path(work), steps=steps)
         for path in placed_files(Path(work), part, placements):
             path.replace(directory / path.name)
     result = {

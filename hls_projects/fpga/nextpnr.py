@@ -54,7 +54,7 @@ class Placement:
 
 def place(
     netlist: Path, target: Target, clock_mhz: float, seed: int, directory: Path, design: str = "core",
-    pins: Mapping[str, Pin] | None = None,
+    pins: Mapping[str, Pin] | None = None, seconds: float | None = None,
 ) -> Placement:
     """Place and route ``netlist`` in ``directory``, which gets :data:`REPORT` and the placed design, not yet packed.
 
@@ -64,6 +64,7 @@ def place(
 
     Raises:
         ProjectError: the design does not fit, or nextpnr is missing.
+        subprocess.TimeoutExpired: it took longer than ``seconds``.
     """
     family, start = target.family, time.perf_counter()
     if netlist.parent != directory:  # the tools see nothing but their working directory
@@ -77,7 +78,7 @@ def place(
     done = run_tool(family.place, [
         *target.device, *options, "--json", netlist.name, "--freq", f"{clock_mhz:g}", "--seed", str(seed),
         "--timing-allow-fail", "--report", REPORT, *_named(family.place_options, design),
-    ], directory)
+    ], directory, seconds)
     if done.returncode:
         raise _failure(done.stdout + done.stderr, target)
     report = json.loads((directory / REPORT).read_text(encoding="utf-8"))
@@ -106,13 +107,16 @@ def too_large(what: str, target: Target) -> ProjectError:
     )
 
 
-def run_tool(tool: str, arguments: Sequence[str], directory: Path) -> CompletedProcess[str]:
+def run_tool(
+    tool: str, arguments: Sequence[str], directory: Path, seconds: float | None = None
+) -> CompletedProcess[str]:
     """Run one of YoWASP's or Apicula's programs in ``directory``, which is all that it sees of the disk.
 
     Raises:
         ProjectError: it isn't installed.
+        subprocess.TimeoutExpired: it took longer than ``seconds``.
     """
-    return run([find_program(tool), *arguments], directory)
+    return run([find_program(tool), *arguments], directory, timeout=seconds)
 
 
 def check_programs(family: Family) -> None:

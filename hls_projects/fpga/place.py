@@ -3,39 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from subprocess import TimeoutExpired
 from typing import Any
 
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.nextpnr import REPORT, Placement, pack, place, too_large
 from hls4rl.hls_projects.fpga.parts import Part
+from hls4rl.hls_projects.fpga.steps import UNKEPT, Steps, side_by_side
 from hls4rl.hls_projects.fpga.synthesis import Synthesis
+from hls4rl.plain import read_json
+from hls4rl.stage import digest, write_json
 
 RESULT = "ooc_synth_and_timing.json"
-_PARALLEL = 2
+_PLACEMENT = "placement.json"
 
 
 def place_seeds(
-    netlist: Path, part: Part, clock_mhz: float, seeds: int, work: Path, whole: bool = True
+    netlist: Path, part: Part, clock_mhz: float, seeds: int, work: Path, whole: bool = True, steps: Steps = UNKEPT
 ) -> list[Placement]:
     """Placements with the seeds 1 … ``seeds`` by rising clock, each in a folder ``seed-<n>`` of ``work``.
 
+    The seeds but the first run side by side, and those that take too long are left out.
+
     Args:
         whole: place with all seeds even if the first one misses the clock.
+        steps: where each seed's placement is kept, and how long they may take.
 
     Raises:
         ProjectError: the design does not fit the part.
     """
-    def one(seed: int) -> Placement:
+    inputs = {"netlist": digest(netlist), "part": asdict(part), "clock_mhz": clock_mhz}
+
+    def one(seed: int, limit: float | None = None) -> Placement:
         folder = work / f"seed-{seed}"
         folder.mkdir()
-        return place(netlist, part.target, clock_mhz, seed, folder)
+
+        def make(place_here: Path) -> None:
+            found = place(netlist, part.target, clock_mhz, seed, place_here, seconds=limit)
+            (place_here / netlist.name).unlink()
+            write_json(place_here / _PLACEMENT, asdict(found))
+
+        steps.make(f"placement, seed {seed}", {**inputs, "seed": seed}, make, folder)
+        return Placement(**read_json(folder / _PLACEMENT, "place again"))
+
+    def in_time(seed: int) -> Placement | None:
+        limit = steps.limit(placements[0].seconds)
+        try:
+            return one(seed, limit)
+        except TimeoutExpired:
+            steps.tell(f"placement, seed {seed}: left out after {limit:.0f} s")
+            return None
 
     placements = [one(1)]
     if whole or placements[0].fmax_mhz >= clock_mhz:
-        with ThreadPoolExecutor(_PARALLEL) as pool:
-            placements += pool.map(one, range(2, seeds + 1))
+        others = side_by_side({str(seed): partial(in_time, seed) for seed in range(2, seeds + 1)})
+        placements += [item for item in others.values() if item is not None]
     return sorted(placements, key=lambda item: (item.nextpnr_mhz, item.seed))
 
 

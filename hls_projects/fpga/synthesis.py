@@ -5,15 +5,23 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from hls4rl.hls_projects.fpga.family import Family
 from hls4rl.hls_projects.fpga.parts import Part
+from hls4rl.hls_projects.fpga.steps import UNKEPT, Steps, side_by_side
 from hls4rl.hls_projects.fpga.yosys import quoted, run_yosys
+from hls4rl.plain import read_json
+from hls4rl.stage import digest, write_json
 
 NETLIST = "netlist.json"
+_LOG, _COUNTS = "synthesis.log", "synthesis.json"
 _NARROW = Path(__file__).resolve().parent / "narrow_adders.v"
 _SEARCH_BELOW = 600
 """Look-up tables from which on only the first recipe is tried: the others take minutes there and gain little."""
@@ -31,38 +39,67 @@ class Synthesis:
 
 
 def synthesise(
-    sources: Sequence[Path], top: str, part: Part, directory: Path, recipe: str | None = None, pads: bool = False
+    sources: Sequence[Path], top: str, part: Part, directory: Path, recipe: str | None = None, pads: bool = False,
+    steps: Steps = UNKEPT,
 ) -> Synthesis:
     """Synthesise ``top`` and leave the smallest netlist found in ``directory/netlist.json``.
 
     Args:
-        recipe: name of the one recipe to use; None tries the family's recipes and keeps the one with the fewest
-            look-up tables, ties to the fewer flip-flops and then to the first.
+        sources: Verilog; the memories beside it (``*.hex``) belong to it.
+        recipe: name of the one recipe to use; None tries the family's recipes side by side and keeps the one with the
+            fewest look-up tables, ties to the fewer flip-flops and then to the first.
         pads: whether the top's ports are the chip's pins.
+        steps: where each recipe's netlist is kept.
     """
-    best: tuple[Synthesis, Path] | None = None
-    for index, name in enumerate([recipe] if recipe else part.tools.recipes):
-        path = directory / f"netlist-{index}.json"
-        found = _run(sources, top, part, name, path, pads)
-        if best is None or _size(found) < _size(best[0]):
-            if best is not None:
-                best[1].unlink()
-            best = found, path
-        else:
-            path.unlink()
-        if found.resources["lut"] > _SEARCH_BELOW:
-            break
-    assert best is not None
-    best[1].replace(directory / NETLIST)
-    return best[0]
+    names = [recipe] if recipe else list(part.tools.recipes)
+    inputs = {path.name: digest(path) for path in (*sources, *_memories(sources))}
+    with tempfile.TemporaryDirectory(dir=directory, prefix=".synthesis-") as work:
+
+        def one(name: str, limit: float | None = None) -> tuple[Synthesis, Path]:
+            folder = Path(work) / str(names.index(name))
+            folder.mkdir()
+            steps.make(
+                f"synthesis, {name}", {"sources": inputs, "top": top, "part": asdict(part), "pads": pads},
+                lambda place: _run(sources, top, part, name, place, pads, limit), folder,
+            )
+            return Synthesis(**read_json(folder / _COUNTS, "synthesise again")), folder
+
+        start = time.perf_counter()
+        tried = [one(names[0])]
+        if len(names) > 1 and tried[0][0].resources["lut"] <= _SEARCH_BELOW:
+            limit = steps.limit(time.perf_counter() - start)
+            others = side_by_side({name: partial(_in_time, one, name, limit, steps) for name in names[1:]})
+            tried += [item for item in others.values() if item is not None]
+        best, folder = min(tried, key=lambda item: _size(item[0]))
+        for file in (NETLIST, _LOG):
+            (folder / file).replace(directory / file)
+    return best
+
+
+def _in_time(
+    one: Callable[[str, float | None], tuple[Synthesis, Path]], name: str, limit: float | None, steps: Steps
+) -> tuple[Synthesis, Path] | None:
+    try:
+        return one(name, limit)
+    except subprocess.TimeoutExpired:
+        steps.tell(f"synthesis, {name}: left out after {limit:.0f} s")
+        return None
+
+
+def _memories(sources: Sequence[Path]) -> list[Path]:
+    """What the Verilog reads by ``$readmemh``."""
+    return sorted({path for source in sources for path in source.parent.glob("*.hex")})
 
 
 def _size(synthesis: Synthesis) -> tuple[int, int]:
     return synthesis.resources["lut"], synthesis.resources["ff"]
 
 
-def _run(sources: Sequence[Path], top: str, part: Part, recipe: str, netlist: Path, pads: bool) -> Synthesis:
-    family = part.tools
+def _run(
+    sources: Sequence[Path], top: str, part: Part, recipe: str, folder: Path, pads: bool, seconds: float | None
+) -> None:
+    """Leave :data:`NETLIST`, Yosys' log and :data:`_COUNTS` in ``folder``."""
+    family, netlist = part.tools, folder / NETLIST
     limit, options = family.recipes[recipe]
     multipliers = [family.multipliers] if part.capacity.get("dsp") else []
     bare = [] if pads else [family.without_pads]
@@ -76,16 +113,16 @@ def _run(sources: Sequence[Path], top: str, part: Part, recipe: str, netlist: Pa
         ]
     # Where a cell came from would make netlists differ from folder to folder, and Yosys cannot read back what it
     # wrote of folders with letters beyond ASCII.
-    names = " ".join(f'"{os.path.relpath(path, netlist.parent)}"' for path in sources)
+    names = " ".join(f'"{os.path.relpath(path, folder)}"' for path in sources)
     write = ["setattr -unset src =*", "setattr -mod -unset src =*", f"write_json {netlist.name}"]
     commands = [f"read_verilog -defer {names}", *fine, *write, f"tee -q -o {statistics.name} stat -json"]
-    run_yosys(commands, netlist.parent, netlist.parent / "synthesis.log")
+    run_yosys(commands, folder, folder / _LOG, seconds)
     design = json.loads(statistics.read_text(encoding="utf-8"))["design"]
     statistics.unlink()
     cells = {name: int(count) for name, count in sorted(design["num_cells_by_type"].items())}
     resources = _count(cells, family)
     resources["lut"] += _chain_starts(netlist, top, family)
-    return Synthesis(recipe, cells, resources)
+    write_json(folder / _COUNTS, asdict(Synthesis(recipe, cells, resources)))
 
 
 def _count(cells: Mapping[str, int], family: Family) -> dict[str, int]:

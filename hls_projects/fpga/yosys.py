@@ -31,14 +31,15 @@ for line in sys.stdin.read().splitlines():
 """
 
 
-def run_yosys(commands: Sequence[str], directory: Path, log: Path) -> None:
+def run_yosys(commands: Sequence[str], directory: Path, log: Path, seconds: float | None = None) -> None:
     """Run ``commands`` in ``directory``; all that Yosys says goes to the file ``log``.
 
     Raises:
         ToolError: a command failed; Yosys' own error line is in the message.
+        subprocess.TimeoutExpired: it took longer than ``seconds``.
     """
     with log.open("w", encoding="utf-8") as output:
-        done = run([sys.executable, "-c", _RUNNER], directory, text="\n".join(commands), log=output)
+        done = run([sys.executable, "-c", _RUNNER], directory, text="\n".join(commands), log=output, timeout=seconds)
     if done.returncode:
         text = log.read_text(encoding="utf-8", errors="replace")
         lines = text.splitlines()

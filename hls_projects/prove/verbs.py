@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from hls4rl.checked import write_checked
 from hls4rl.cli import print_result
+from hls4rl.hls_projects.fpga.synthesis import NETLIST
 from hls4rl.hls_projects.pipeline import find_run
-from hls4rl.hls_projects.prove.claims import OPEN, Certificate
+from hls4rl.hls_projects.prove.claims import OPEN, PROVEN, Certificate
 from hls4rl.hls_projects.prove.design import DesignUnderProof, find_designs
 from hls4rl.hls_projects.prove.equality import RESULT, require_no_mismatch, run_equality
 from hls4rl.hls_projects.prove.mutation import CAUGHT, EQUIVALENT, UNDECIDED, read_mutations, try_mutants
+from hls4rl.hls_projects.prove.properties import judge, read_properties
 from hls4rl.hls_projects.prove.prover import prove as prove_subject
 from hls4rl.hls_projects.prove.prover import require_no_counterexample
+from hls4rl.hls_projects.rtl.folded import is_folded
+from hls4rl.hls_projects.simulation.cores import open_netlist
+from hls4rl.hls_projects.simulation.streaming import is_stream
 from hls4rl.options import Part, PolicyOptions, Root, grouped, option
-from hls4rl.run import RUNS
-from hls4rl.stage import exclusive
-from hls4rl.task import with_settings
+from hls4rl.run import RUNS, Run
+from hls4rl.stage import digest, exclusive
+from hls4rl.task import Task, with_settings
 
 Minutes = Annotated[float, option("--minutes", "Time to give up after; the same command then goes on.", min=0.01)]
 Mutations = Annotated[
     int, option("--mutations", "Faulty netlists to try afterwards: the proof must catch each.", min=0)
+]
+Properties = Annotated[
+    Path | None, option("--properties", "TOML file of what shall hold in boxes of observations, in real units: judged "
+                                        "on the netlist, in place of the certificate."),
 ]
 Steps = Annotated[int, option("--steps", "Observations in all, shared evenly among the policies.", min=1)]
 
@@ -32,7 +45,10 @@ _CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
 
 
 @grouped
-def prove(policy: PolicyOptions, part: Part = None, minutes: Minutes = 60.0, mutations: Mutations = 0) -> None:
+def prove(
+    policy: PolicyOptions, part: Part = None, minutes: Minutes = 60.0, mutations: Mutations = 0,
+    properties: Properties = None,
+) -> None:
     """Prove that a built policy's netlist, RTL and software give equal answers to all observations.
 
     The certificate says what was proven, of which files, by which tool, and what was not. Exits with a status
@@ -41,6 +57,9 @@ def prove(policy: PolicyOptions, part: Part = None, minutes: Minutes = 60.0, mut
     task, spec = policy.read()
     task = with_settings(task, "hardware", part=part)
     run = find_run(task, spec, policy.seed is None, policy.root)
+    if properties is not None:
+        print_result(_judge_properties(task, run, properties, minutes))
+        return
     design = DesignUnderProof(run, task.hardware.part)
     with exclusive(run.directory), _progress("claims") as bar:
         line = bar.add_task(f"{task.name} {run.directory.name}")
@@ -59,6 +78,29 @@ def prove(policy: PolicyOptions, part: Part = None, minutes: Minutes = 60.0, mut
         counts = read_mutations(path)
         _CONSOLE.print(", ".join(f"{counts[fate]} {fate}" for fate in (CAUGHT, EQUIVALENT, UNDECIDED)) + f" ({path})")
     print_result(certificate.path)
+
+
+def _judge_properties(task: Task, run: Run, path: Path, minutes: float) -> Path:
+    """Print what is proven and what is refuted, and keep it; a refuted property is an answer, not an error."""
+    part = task.hardware.part
+    place = run.verified(run.part(part))
+    wanted, backend = read_properties(path, task), open_netlist(place)
+    design = None if is_folded(place) or is_stream(place) else DesignUnderProof(run, part)
+    verdicts = []
+    for item in wanted:
+        verdict = judge(item, backend, task, design, 60 * minutes)
+        verdicts.append(verdict)
+        over = f" over all {verdict.observations:,} observations" if verdict.status == PROVEN else ""
+        _CONSOLE.print(escape(f"{verdict.name}: {verdict.status}{over} ({verdict.method})"), soft_wrap=True)
+        if verdict.counterexample is not None:
+            found = verdict.counterexample
+            _CONSOLE.print(escape(f"  at {found['observation']} the action is {found['action']}"), soft_wrap=True)
+    result = run.directory / f"properties-{part}.json"
+    write_checked(result, {
+        "policy": digest(run.policy), "netlist": digest(place / NETLIST), "file": path.name,
+        "properties": [asdict(verdict) for verdict in verdicts],
+    })
+    return result
 
 
 def equality(steps: Steps = 10_000_000, root: Root = RUNS) -> None:

@@ -92,7 +92,7 @@ class Plan:
     scaled_bits: int
     constant_bits: int
     activation_bits: int
-    """Of a stored activation, with a sign."""
+    """Of a stored activation, with a sign; of the last layer's results too where there is a table."""
     multiplier_bits: int
     """Of what scaled sums are multiplied by, with a sign; 0: by nothing."""
 
@@ -169,7 +169,9 @@ def plan(network: IntegerNetwork, units: int) -> Plan:
     factors = np.concatenate([layer.multiplier for layer in layers])
     multiplier_bits = 0 if (factors == 1).all() else bits_of(factors)
     stored = [network.input.minimum, network.input.maximum]
-    for layer in layers:
+    # The last results are no layer's inputs: unless they pass by the table's way, they need no room among these.
+    tabled = any(layer.format and layer.format.table for layer in layers)
+    for layer in layers if tabled else layers[:-1]:
         stored += layer.format.results if layer.format else ()
     sum_bits = bits_of(np.concatenate(sums))
     constant_bits = bits_of(np.concatenate([layer.constant for layer in layers]))

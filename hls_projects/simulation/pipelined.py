@@ -13,7 +13,8 @@ from hls4rl.hls_projects.fpga.yosys import netlist_commands, verilog_commands
 from hls4rl.hls_projects.rtl.pipelined import CORE, INFO, LOGIT_BITS, LOGITS, RtlInfo, read_info
 from hls4rl.hls_projects.simulation.gates import LANES, Circuit, elaborate, fields_of, integers_of, lanes_of
 
-_PLACE = "simulation"
+SIMULATION = "simulation"
+"""Folder of the models, beside the core."""
 _CLOCKS = 256
 """Clocks simulated at a time, to bound memory."""
 
@@ -67,7 +68,7 @@ class _Core:
 
     def __init__(self, directory: Path, name: str) -> None:
         self._info = read_info(directory)
-        path = directory / _PLACE / f"{name}.json"
+        path = directory / SIMULATION / f"{name}.json"
         if not path.is_file():
             raise ProjectError(f"{path}: no such simulation model; build it with `make synth`")
         self._circuit = Circuit.load(path)
@@ -115,6 +116,6 @@ def _check_valid(seen: IntArray, given: IntArray, info: RtlInfo) -> None:
 
 
 def _place(directory: Path, name: str) -> Path:
-    place = directory / _PLACE
+    place = directory / SIMULATION
     place.mkdir(exist_ok=True)
     return place / f"{name}.json"

@@ -82,6 +82,41 @@ def _yosys(cell: Mapping[str, Any]) -> Ram | None:
     return Ram(pins["RD_ADDR"], pins["RD_DATA"], pins["WR_ADDR"], pins["WR_DATA"], pins["WR_EN"])
 
 
+def _byte_written(write: Any, byte: Any) -> Any | None:
+    """The net that says whether a byte is written, of the port's and of the low address pin that selects the byte in
+    wide words; None where it takes both."""
+    nets = {item for item in (write, byte) if item != "1"} or {"1"}
+    return nets.pop() if len(nets) == 1 else None
+
+
+def _wide_block_ram(cell: Mapping[str, Any]) -> Ram | None:
+    """Both ports as one: words of 36 bits, written byte by byte (of nine bits), the upper half in port B's pins."""
+    values, pins = cell["parameters"], cell["connections"]
+
+    def net(pin: str) -> Any:
+        return (pins.get(pin) or ["x"])[0]
+
+    fixed = {"WEB": "0", "RSTA": "0", "RSTB": "0", "CEA": "1", "CEB": "1"}
+    if width_of(cell, "A") != width_of(cell, "B") or net("CLKA") != net("CLKB"):
+        return None
+    if any(net(pin) not in (value, "x") for pin, value in fixed.items()):
+        return None
+    if any(values.get(f"CLK{port}MUX", f"CLK{port}") != f"CLK{port}" for port in "AB"):
+        return None
+    if any(values[f"REGMODE_{port}"] != "NOREG" for port in "AB"):
+        return None
+    used = [(pin, place) for pin, place in outputs_of(cell, "B") if pins.get(pin)]
+    enables = [_byte_written(net("WEA"), net(f"ADA{place // 9}")) for _, place in used]
+    if None in enables:
+        return None
+    half = width_of(cell, "A") // 2
+    return Ram(
+        [net(f"ADB{pin}") for pin in range(5, 14)], [net(pin) for pin, _ in used],
+        [net(f"ADA{pin}") for pin in range(5, 14)],
+        [net(f"DIA{place}" if place < half else f"DIB{place - half}") for _, place in used], enables,
+    )
+
+
 def _block_ram(cell: Mapping[str, Any]) -> Ram | None:
     """A block RAM of the ECP5 that port A writes and port B reads, as Yosys uses it."""
     values, pins = cell["parameters"], cell["connections"]
@@ -89,9 +124,11 @@ def _block_ram(cell: Mapping[str, Any]) -> Ram | None:
     def net(pin: str) -> Any:
         return (pins.get(pin) or ["x"])[0]
 
+    if is_wide(cell):
+        return _wide_block_ram(cell)
     width = width_of(cell, "A")
     fixed = {"WEB": "0", "RSTA": "0", "RSTB": "0", "CEA": "1", "CEB": "1", "OCEB": "1"}
-    if is_wide(cell) or width != width_of(cell, "B") or net("CLKA") != net("CLKB"):
+    if width != width_of(cell, "B") or net("CLKA") != net("CLKB"):
         return None
     if any(net(pin) not in (value, "x") for pin, value in fixed.items()):
         return None
@@ -99,14 +136,13 @@ def _block_ram(cell: Mapping[str, Any]) -> Ram | None:
         return None
     skipped = {1: 0, 2: 1, 4: 2, 9: 3, 18: 4}[width]
     used = [place for pin, place in outputs_of(cell, "B") if pins.get(pin)]
-    # The two low address pins of the widest port select bytes that are written.
-    bytes_written = [net("WEA")] * width
-    if width == 18 and any(net(f"ADA{pin}") != "1" for pin in range(2)):
+    enables = [_byte_written(net("WEA"), net(f"ADA{place // 9}") if width == 18 else "1") for place in used]
+    if None in enables:
         return None
     return Ram(
         [net(f"ADB{pin}") for pin in range(skipped, 14)], [net(f"DOB{place}") for place in used],
         [net(f"ADA{pin}") for pin in range(skipped, 14)], [net(f"DIA{place}") for place in used],
-        [bytes_written[place] for place in used], 2 if values["REGMODE_B"] == "OUTREG" else 1,
+        enables, 2 if values["REGMODE_B"] == "OUTREG" else 1,
     )
 
 

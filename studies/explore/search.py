@@ -40,7 +40,7 @@ from hls4rl.run import RUNS
 from hls4rl.stage import exclusive
 from hls4rl.studies.explore.front import front, point_of
 from hls4rl.studies.explore.robust import robustness
-from hls4rl.studies.explore.space import first_guesses, suggest
+from hls4rl.studies.explore.space import WIDTHS, first_guesses, shapes, suggest
 from hls4rl.studies.explore.trial import Job, run_trial
 from hls4rl.task import Task, change
 from hls4rl.train.selection import VALIDATION_SEED
@@ -305,6 +305,8 @@ def _open_study(journal: Path, task: Task, parts: tuple[str, ...]) -> optuna.Stu
     name = json.dumps([
         task.environment, task.environment_options, asdict(task.observation), asdict(task.network),
         asdict(task.training), hardware["clock_mhz"], hardware["place_seeds"], parts, task.solved,
+        *([] if shapes(task) == WIDTHS else [shapes(task)]), *task.wrappers,
+        *([asdict(task.action)] if task.actions.is_continuous else []),
     ])
     study = optuna.create_study(
         storage=JournalStorage(JournalFileBackend(str(journal))), study_name=name, load_if_exists=True,

@@ -7,18 +7,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from hls4rl.policy import PolicySpec
+from hls4rl.policy import PolicySpec, read_hidden
 from hls4rl.task import Task, change
 from hls4rl.train.methods import METHODS
+from hls4rl.train.methods.base import FEW_BITS
+from hls4rl.train.trainers.kernel import is_compiled
 
 WIDTHS = (1, 2, 3, 4, 6, 8, 12, 16, 32)
-"""Units of the hidden layer."""
+"""Units of the one hidden layer, where the kernel trains: it knows no other networks, and a search needs its speed."""
+SHAPES = (0, *WIDTHS, "4x4", "8x8", "16x16")
+"""Hidden layers where another trainer does."""
 SHIFTS = 2
 """An input's scale is searched from the task's by so many powers of two up and down."""
 OWN_SHIFTS = 8
 """Up to so many features each has a shift of its own; more share one."""
 GROUPS = 6
 """Groups of seeds: a setting that is worth it can be tried again with other seeds."""
+FOLDS = (0, 1, 2, 4, 8)
+"""Units of a folded core; 0: unrolled logic."""
 MAXIMUM_STAGES = 3
 """Stages of the pipeline; one alone is the quickest way through small cores."""
 
@@ -84,36 +90,50 @@ def suggest(
     settings["observation.scale"] = _scale(trial, usual)
     if isinstance(usual.observation.scale, str):  # measured together with the offset
         settings["observation.offset"] = usual.converter.offset.tolist()
+    if usual.actions.is_continuous:
+        settings["action.bits"] = trial.suggest_int("action_bits", 2, max(8, usual.action.bits))
     numbers: dict[str, Any] = {}
+    hidden = trial.suggest_categorical("hidden", shapes(usual))
     if "bits" in _used(method):
         numbers["bits"] = trial.suggest_int("bits", 2, 8)
         settings["network.weight_integer_bits"] = trial.suggest_int("weight_integer_bits", 1, 3)
-    if "activation_bits" in _used(method):
+    if "activation_bits" in _used(method) and hidden != 0:
         numbers["activation_bits"] = trial.suggest_int("activation_bits", 2, 8)
         settings["network.activation_integer_bits"] = trial.suggest_int("activation_integer_bits", 0, 3)
     if "clusters" in _used(method):
         numbers["clusters"] = trial.suggest_int("clusters", 2, 8)
     if "percentile" in _used(method):
         numbers["percentile"] = float(trial.suggest_int("percentile", 0, 90, step=10))
-    hidden = trial.suggest_categorical("hidden", WIDTHS)
     group = trial.suggest_categorical("group", tuple(range(GROUPS)))
     part = trial.suggest_categorical("part", parts)
-    settings["hardware.stages"] = trial.suggest_int("stages", 1, MAXIMUM_STAGES)
+    settings["hardware.fold"] = trial.suggest_categorical("fold", FOLDS)
+    if not settings["hardware.fold"]:
+        settings["hardware.stages"] = trial.suggest_int("stages", 1, MAXIMUM_STAGES)
     text = " ".join(item for item in (given, _changes(usual, settings)) if item)
-    spec = PolicySpec(task.name, method, (hidden,), seeds * group, **numbers, variant=change(task, text)[1])
+    spec = PolicySpec(task.name, method, read_hidden(hidden), seeds * group, **numbers, variant=change(task, text)[1])
     return Candidate(environment, spec, text, part)
+
+
+def shapes(task: Task) -> tuple[int | str, ...]:
+    """The hidden layers to choose from."""
+    return WIDTHS if is_compiled(task, PolicySpec(task.name, "binarynet", (1,), 0)) else SHAPES
 
 
 def first_guesses(task: Task, parts: tuple[str, ...]) -> list[dict[str, Any]]:
     """Parameters of trials to begin with: small networks of few bits, and the task's own formats."""
-    common = {"part": parts[0], "stages": 1, "group": 0, **{name: 0 for name in _shift_names(task)}}
+    common = {"part": parts[0], "stages": 1, "fold": 0, "group": 0, **{name: 0 for name in _shift_names(task)}}
     bits = max(2, task.observation.bits)
     guesses: list[dict[str, Any]] = [
         {"method": name, "input_bits": width, **guess}
         for name, kind in METHODS.items() for guess in kind.first_guesses
         for width in ((bits, bits - 1) if kind.signs and bits > 2 else (bits,))
     ]
+    if 0 in shapes(task):
+        guesses += [{"method": name, "input_bits": bits, **(kind.first_guesses or (FEW_BITS,))[0], "hidden": 0}
+                    for name, kind in METHODS.items()]
     guesses.sort(key=lambda guess: int(guess["hidden"]))
+    if task.actions.is_continuous:
+        common["action_bits"] = task.action.bits
     return [{**common, **guess} for guess in guesses]
 
 

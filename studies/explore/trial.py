@@ -9,25 +9,26 @@ import math
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hls4rl.contract import FixedPoint
+from hls4rl.contract import FixedPoint, Table
 from hls4rl.gym_loop import play
 from hls4rl.hls_projects.cost import cost
-from hls4rl.hls_projects.flow.pipelined import build_for_clock
+from hls4rl.hls_projects.flow.core import build_core
+from hls4rl.hls_projects.flow.estimate import estimate
 from hls4rl.hls_projects.fpga.parts import Part, load_part
 from hls4rl.hls_projects.fpga.synthesis import synthesise
 from hls4rl.hls_projects.rtl.pipelined import CORE, write_rtl
-from hls4rl.hls_projects.simulation.pipelined import NetlistBackend
+from hls4rl.hls_projects.simulation.cores import open_netlist
 from hls4rl.integer_backend import IntegerBackend
 from hls4rl.network import IntegerNetwork
 from hls4rl.policy import Policy
 from hls4rl.studies.explore.front import Point, dominated
 from hls4rl.studies.explore.robust import robustness
 from hls4rl.studies.explore.space import Candidate
-from hls4rl.task import Task
+from hls4rl.task import Hardware, Task
 from hls4rl.train.greedy import greedy_returns
 from hls4rl.train.methods import METHODS, weight_bits
 from hls4rl.train.selection import EVALUATION_EPISODES, EVALUATION_SEED, VALIDATION_SEED
@@ -38,6 +39,9 @@ HOPE = 0.75
 """A core is placed if three quarters of its estimates would be on the front: they are that rough."""
 _LOOK_UP_TABLES_A_BIT = 0.4
 """Of an adder, where neighbours share logic: from small cores that were placed."""
+
+_FOLDED_MHZ = 110.0
+"""What folded cores of all sizes come to on an ECP5."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def run_trial(job: Job) -> dict[str, Any]:
 
 KEYS = (
     "status", "reason", "method", "hidden", "seed", "bits", "activation_bits", "input_bits", "input_scale",
-    "clusters", "percentile", "set", "part", "stages", "run", "validation_return", "validation_robust",
+    "clusters", "percentile", "set", "part", "stages", "fold", "run", "validation_return", "validation_robust",
     "return", "solved", "robust_return", "robust", "lut",
     "lut_estimate", "ff", "dsp", "bram", "fmax_mhz", "fmax_capped_by", "cycles", "latency_ns", "latency_estimate_ns",
     "energy_pj", "seconds", "command",
@@ -103,13 +107,14 @@ def _run(job: Job, started: float) -> dict[str, Any]:
             IntegerBackend(policy.network), task.training.validation_episodes, VALIDATION_SEED
         ),
         "energy_pj": cost(network, policy.spec).energy_pj,
-        "lut_estimate": look_up_tables(network),
-        "latency_estimate_ns": latency_ns(network, part, stages),
+        **_guess(network, part, task.hardware),
     }
     if mean < job.floor:
         return found | {"status": "unfit"}
     if _hopeless(found, job):
         return found | {"status": "dominated"}
+    if task.hardware.fold:
+        return found | _place(task, network, part)
     with tempfile.TemporaryDirectory() as folder:
         write_rtl(network, Path(folder), stages or 1)
         recipe = next(iter(part.tools.recipes))
@@ -149,12 +154,10 @@ def _validate(task: Task, policy: Policy) -> float:
 def _place(task: Task, network: IntegerNetwork, part: Part) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         hardware = task.hardware
-        built = build_for_clock(
-            network, part.name, hardware.clock_mhz, hardware.place_seeds, Path(folder), hardware.stages
-        )
+        built = build_core(network, replace(hardware, part=part.name), Path(folder))
         figures = ("lut", "ff", "dsp", "bram", "fmax_mhz", "fmax_capped_by", "cycles", "latency_ns")
         found = {key: built[key] for key in figures}
-        backend = NetlistBackend(Path(folder)) if part.tools.models else None
+        backend = open_netlist(Path(folder)) if part.tools.models else None
         if backend is None or built["latency_ns"] is None:
             return found | {"status": "counted"}
         # From here on for the report alone: no number of these episodes goes back into the search.
@@ -163,6 +166,16 @@ def _place(task: Task, network: IntegerNetwork, part: Part) -> dict[str, Any]:
     return found | {
         "return": mean, "solved": None if task.solved is None else mean >= task.solved,
         "robust_return": robust, "robust": check.passes(robust), "status": "placed",
+    }
+
+
+def _guess(network: IntegerNetwork, part: Part, hardware: Hardware) -> dict[str, float]:
+    """A first guess at the core's size and latency."""
+    if hardware.fold:
+        found = estimate(network, part, hardware.clock_mhz, hardware.place_seeds, int(hardware.fold))
+        return {"lut_estimate": found.lut, "latency_estimate_ns": round(1000 * found.cycles / _FOLDED_MHZ, 2)}
+    return {
+        "lut_estimate": look_up_tables(network), "latency_estimate_ns": latency_ns(network, part, hardware.stages),
     }
 
 
@@ -185,7 +198,8 @@ def _settings(job: Job, candidate: Candidate | None = None) -> dict[str, Any]:
         "clusters": spec.clusters if "clusters" in method.settings else None,
         "percentile": spec.percentile if "percentile" in method.settings else None,
         "input_bits": task.observation.bits, "input_scale": task.converter.scale.tolist(), "set": candidate.settings,
-        "part": candidate.part, "stages": task.hardware.stages, "run": spec.directory_name,
+        "part": candidate.part, "stages": task.hardware.stages,
+        "fold": task.hardware.fold, "run": spec.directory_name,
         "command": candidate.command,
     }
 
@@ -197,7 +211,8 @@ def look_up_tables(network: IntegerNetwork) -> float:
         for row in layer.weight.tolist():
             digits = sum(_digits(value) for value in row)
             total += digits * (width + math.log2(max(1, digits)) / 2)
-        width = layer.activation.bits if isinstance(layer.activation, FixedPoint) else 1
+        kind = layer.activation.output if isinstance(layer.activation, Table) else layer.activation
+        width = kind.bits if isinstance(kind, FixedPoint) else 1
     return round(1 + _LOOK_UP_TABLES_A_BIT * total, 1)
 
 

@@ -1,7 +1,11 @@
-"""The results of the matrix on disk: one JSON object a line and policy, each kept the moment it is there."""
+"""The results of the matrix on disk: one JSON object a line and policy, each kept the moment it is there.
+
+A row carries a check of its own; one that was changed since is no row any more, and its policy is trained again.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -25,7 +29,7 @@ def append(path: Path, row: Row) -> None:
     with path.open("ab") as file:
         if file.tell() and not _ends_whole(path):
             file.write(b"\n")
-        file.write(json.dumps(row, separators=(",", ":")).encode() + b"\n")
+        file.write(_line(row).encode())
         file.flush()
         os.fsync(file.fileno())
 
@@ -41,7 +45,7 @@ def settle(path: Path, jobs: Sequence[Job]) -> list[Row]:
         raise ProjectError(f"{path}: {len(absent)} of {len(jobs)} policies are not trained yet; run: make paper")
     rows = [found[_key(job)] for job in jobs]
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows), encoding="utf-8")
+    partial.write_text("".join(map(_line, rows)), encoding="utf-8")
     partial.replace(path)
     return rows
 
@@ -49,16 +53,26 @@ def settle(path: Path, jobs: Sequence[Job]) -> list[Row]:
 def read(path: Path) -> list[Row]:
     """All whole rows of the file, in its order; none if there is no such file."""
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+    for line in path.read_bytes().splitlines() if path.is_file() else []:
         try:
             row = json.loads(line)
-        except ValueError:  # torn by a kill
+        except ValueError:  # torn by a kill, or damaged
             continue
-        if isinstance(row, dict) and row.keys() >= _FIELDS:
+        if isinstance(row, dict) and row.keys() >= _FIELDS and row.pop(_CHECK, None) in (_check(row), None):
             rows.append(row)
     return rows
 
 
+def _line(row: Row) -> str:
+    return json.dumps({**row, _CHECK: _check(row)}, separators=(",", ":")) + "\n"
+
+
+def _check(row: Row) -> str:
+    """First digits of the SHA-256 of a row; rows of before there was a check have none."""
+    return hashlib.sha256(json.dumps(row, separators=(",", ":"), sort_keys=True).encode()).hexdigest()[:16]
+
+
+_CHECK = "check"
 _FIELDS = {"variant", "task", "method", "hidden", "seed", "inputs"}
 
 

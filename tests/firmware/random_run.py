@@ -10,6 +10,7 @@ from random_policies import random_policy
 from hls4rl.contract import IntArray
 from hls4rl.export import export_policy, read_network
 from hls4rl.hls_projects.rtl.pipelined import write_rtl
+from hls4rl.policy import Policy
 from hls4rl.run import Run
 from hls4rl.stage import Stage, digest
 from hls4rl.task import load_task
@@ -25,7 +26,10 @@ def random_observations(count: int, seed: int = 0) -> IntArray:
 
 
 def make_run(root: Path, seed: int) -> Run:
-    policy = random_policy("cartpole", "binarynet", hidden=8, seed=seed)
+    return run_of(random_policy("cartpole", "binarynet", hidden=8, seed=seed), root)
+
+
+def run_of(policy: Policy, root: Path) -> Run:
     run = Run(policy.spec, root)
     with Stage(run.policy.parent, {"spec": policy.spec.to_inputs()}).build() as place:
         policy.save(place / run.policy.name)

@@ -38,7 +38,7 @@ def chosen(groups: tuple[int, ...]) -> IntegerNetwork:
 
 
 NETWORKS = {
-    "six dimensions": network(6), "more than 25 bytes": network(17, 13), "a choice and bits": chosen((3, 1, 1, 5)),
+    "more than 25 bytes": network(17, 13), "a choice and bits": chosen((3, 1, 1, 5)),
 }
 
 

@@ -97,6 +97,13 @@ def drawn_weights(rng: np.random.Generator, shape: tuple[int, int], bits: int, f
     return weight
 
 
+def form_of(network: IntegerNetwork) -> str:
+    """Hidden layers and kind of action, in words."""
+    output = network.output
+    kind = "continuous" if isinstance(output, Values) else "groups" if len(output.groups) > 1 else "one choice"
+    return f"{len(network.layers) - 1} hidden, {kind}"
+
+
 def observations(network: IntegerNetwork, rows: int = 64) -> IntArray:
     """Corners, and ``rows`` random observations; the same for the same network."""
     rng, kind = np.random.default_rng(0), network.input

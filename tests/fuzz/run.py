@@ -9,6 +9,7 @@ import argparse
 import sys
 import time
 import traceback
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +17,31 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fuzz.conversion import PROPERTIES
 from fuzz.imports import GRAPHS, fuzz_imports
+from fuzz.networks import form_of
 from fuzz.parsers import SHARES, fuzz_parser
 from fuzz.suites import SUITES
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from hls4rl.network import IntegerNetwork
 from hls4rl.stage import write_json
 
 PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
 
 
-def run_property(name: str, cases: int, start: int = 0) -> int:
-    """Let hypothesis look for ``cases`` cases of one property; returns how many it tried.
+def run_property(name: str, cases: int, start: int = 0) -> dict[str, Any]:
+    """Let hypothesis look for ``cases`` cases of one property; answers how many it tried, and networks by their form.
 
     Raises:
         AssertionError: the property is wrong about one; hypothesis shows the smallest that it found.
     """
     prove, strategy, _ = PROPERTIES[name]
-    count = 0
+    count, forms = 0, Counter[str]()
 
     def property_of(case: Any) -> None:
         nonlocal count
         count += 1
+        forms.update(form_of(item) for item in (case if isinstance(case, list) else [case])
+                     if isinstance(item, IntegerNetwork))
         prove(case)
 
     bounded = settings(
@@ -44,7 +49,7 @@ def run_property(name: str, cases: int, start: int = 0) -> int:
         phases=PHASES if cases > 50 else PHASES[:2],
     )
     bounded(seed(start)(given(strategy)(property_of)))()
-    return count
+    return {"cases": count, **({"forms": dict(sorted(forms.items()))} if forms else {})}
 
 
 def main() -> None:
@@ -60,7 +65,7 @@ def main() -> None:
     for name, (_, _, cases) in PROPERTIES.items():
         if chosen.only in name:
             wanted = max(1, round(cases * chosen.fraction))
-            results[name] = _timed(name, lambda: {"cases": run_property(name, wanted, chosen.seed)})  # noqa: B023
+            results[name] = _timed(name, lambda: run_property(name, wanted, chosen.seed))  # noqa: B023
     for name, share in SHARES.items():
         if chosen.only in name:
             wanted = round(share * 1000 * chosen.fraction)

@@ -109,3 +109,15 @@ def test_nohup_is_meant() -> None:
 ])
 def test_nothing_is_left_of_a_command(ending: str, arguments: tuple[str, ...], awaited: str, tmp_path: Path) -> None:
     assert leftovers(Case(ending, ("make", *arguments, f"ROOT={tmp_path}"), awaited), ending) == []
+
+
+def test_no_alarm_comes_when_python_ends() -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", "import atexit, signal\n"
+         "atexit.register(lambda: print(signal.getitimer(signal.ITIMER_REAL)))\n"  # the last one to be called
+         "from hls4rl import guard\n"
+         "guard._look_for_hangs()\n"
+         "print(signal.getitimer(signal.ITIMER_REAL)[1])\n"],
+        capture_output=True, text=True, check=True,
+    ).stdout
+    assert said == "30.0\n(0.0, 0.0)\n"

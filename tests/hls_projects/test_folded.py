@@ -10,6 +10,7 @@ from chains import chain
 
 from hls4rl.contract import CONTINUOUS, Argmax, FixedPoint, IntArray, MultiplyShift, ResultType, Table
 from hls4rl.errors import ProjectError
+from hls4rl.hls_projects.flow.folded import build_folded
 from hls4rl.hls_projects.fpga.block_ram import take_output_registers
 from hls4rl.hls_projects.fpga.parts import load_part
 from hls4rl.hls_projects.fpga.synthesis import NETLIST, synthesise
@@ -188,6 +189,8 @@ def test_each_copy_may_wait_and_give_up_when_it_likes(tmp_path: Path) -> None:
 
 NETLISTS = {
     "ecp5-25f": (chain([9, 20, 5]), 1, 1),
+    "ecp5-25f, words of 36 bits": (chain([9, 20, 5], bits=20), 1, 2),
+    "ecp5-25f, words of 18 bits": (chain([9, 20, 5], bits=16), 1, 1),
     "ice40-up5k": (chain([9, 20, 5]), 1, 1),
     "ice40-hx8k": (chain([12, 20, 3], [-1, 1], zeros=0.8), 2, 0),
 }
@@ -196,7 +199,7 @@ NETLISTS = {
 @pytest.mark.parametrize("name", NETLISTS)
 def test_the_netlist_gives_the_network_s_actions(name: str, tmp_path: Path) -> None:
     network, units, multipliers = NETLISTS[name]
-    part = load_part(name)
+    part = load_part(name.partition(",")[0])
     write_folded(network, tmp_path, units)
     synthesis = synthesise([tmp_path / f"{CORE}.v"], CORE, part, tmp_path, "carry chains")
     assert synthesis.resources["dsp"] == multipliers
@@ -219,6 +222,18 @@ def test_the_netlist_gives_the_network_s_actions(name: str, tmp_path: Path) -> N
     (tmp_path / "wrong.json").write_text(json.dumps(design), encoding="utf-8")
     build_netlist_model(tmp_path, tmp_path / "wrong.json", models)
     assert not np.array_equal(FoldedNetlistBackend(tmp_path).infer(observations).actions[:, 0], expected)
+
+
+def test_a_part_with_too_few_pins_gets_the_action_out_bit_by_bit(tmp_path: Path) -> None:
+    network = continuous(chain([5, 9, 6], 4), FixedPoint(8, 3))
+    info = write_folded(network, tmp_path, 1)
+    assert info.action_bits > load_part("ice40-up5k").capacity["pins"]
+    result = build_folded(network, "ice40-up5k", 20.0, 1, tmp_path, 1)
+    assert result["timing_met"]
+    assert result["dsp"] == 1
+    observations = observations_for(network, 20)
+    answer = FoldedNetlistBackend(tmp_path).infer(observations)
+    assert np.array_equal(answer.actions, network.output.decide(network.infer(observations)))
 
 
 MEMORY = """

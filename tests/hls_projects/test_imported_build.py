@@ -3,11 +3,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from imported_models import QonnxGraph, brevitas_model
 
-from hls4rl.backend import Answer
+from hls4rl.backend import Answer, Backend
 from hls4rl.errors import ProjectError
 from hls4rl.export.check import check_observations
 from hls4rl.export.imported.original import Original
@@ -16,9 +17,11 @@ from hls4rl.export.network_writer import network_model
 from hls4rl.hls_projects.hls.convert import write_project
 from hls4rl.hls_projects.hls.csim import CsimBackend, build_csim
 from hls4rl.hls_projects.imported import build_imported
+from hls4rl.hls_projects.imported_play import play_compared, require_fit
 from hls4rl.hls_projects.rtl.pipelined import write_rtl
 from hls4rl.hls_projects.simulation.pipelined import RtlBackend, build_rtl_model
-from hls4rl.task import Hardware
+from hls4rl.integer_backend import IntegerBackend
+from hls4rl.task import Hardware, Task
 
 pytestmark = pytest.mark.xdist_group("csim")
 
@@ -64,6 +67,49 @@ def test_an_imported_model_goes_all_the_way(tmp_path: Path) -> None:
     before = path.stat().st_mtime_ns
     assert build_imported(model, Hardware(part="xc7"), tmp_path / "runs") == path
     assert path.stat().st_mtime_ns == before
+
+
+class _Lying:
+    """Answers one more in every seventh row."""
+
+    name = "lying"
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend, self._rows = backend, 0
+
+    def infer(self, observations: np.ndarray) -> Answer:
+        answer = self._backend.infer(observations)
+        self._rows += len(observations)
+        wrong = answer.actions + (self._rows % 7 == 0)
+        return Answer(wrong, None)
+
+
+def test_an_imported_model_acts_in_its_environment(tmp_path: Path) -> None:
+    """Continuous, with a scale of its own: against the arithmetic written out, and Gymnasium's loop."""
+    weight, scale, unit = np.array([[-4.0], [1.0], [-2.0]]), float(np.float32(0.05)), 0.25
+    path = QonnxGraph(3).quant(scale, 8.0).dense(weight * unit, unit, 8.0).save(tmp_path / "model.onnx")
+    task = Task(name="pendulum", environment="Pendulum-v1")
+    original = Original.load(path, None, continuous=True)
+    require_fit(original, task, "model.onnx")
+    backend = IntegerBackend(original.folded.network)
+    played = play_compared(original, task, backend, 2)
+    expected = []
+    for seed in range(2):
+        env, total, over = gym.make("Pendulum-v1"), 0.0, False
+        seen, _ = env.reset(seed=seed)
+        while not over:
+            rounded = np.clip(np.rint(seen.astype(np.float64) / scale), -128, 127) * scale
+            seen, reward, terminated, truncated, _ = env.step(
+                np.clip(rounded @ weight * unit, -2, 2).astype(np.float32)
+            )
+            total, over = total + float(reward), terminated or truncated
+        expected.append(total)
+    assert played.returns == pytest.approx(expected, rel=1e-9)
+    assert (played.steps, played.mismatches) == (400, 0)
+    assert play_compared(original, task, _Lying(backend), 2).mismatches > 20
+    for environment, said in (("CartPole-v1", "3 features"), ("MountainCarContinuous-v0", "3 features")):
+        with pytest.raises(ProjectError, match=said):
+            require_fit(original, Task(name="x", environment=environment), "model.onnx")
 
 
 def test_a_refused_model_leaves_nothing(tmp_path: Path) -> None:

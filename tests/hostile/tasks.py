@@ -46,6 +46,8 @@ def keys() -> list[Key]:
 def _keys(kind: type[Any], prefix: str) -> Iterator[Key]:
     hints = typing.get_type_hints(kind)
     for item in dataclasses.fields(kind):
+        if item.name == "source":  # comes from POLICY= and TEACHER=, never from a file
+            continue
         hint = hints[item.name]
         if isinstance(hint, types.UnionType):
             hint = next(part for part in typing.get_args(hint) if part is not type(None))

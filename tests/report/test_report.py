@@ -50,6 +50,12 @@ def root(task: Task, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "board": "ulx3s", "port": "sim", "episodes": 5, "return_hardware": 31.4, "return_software": 31.4,
         "steps_compared": 157, "mismatches": 0, "retries": 3, "inferences_per_second": 1422.1,
     })
+    point = {"fold": 0, "lut": 30, "ff": 3, "dsp": 0, "bram": 0, "fmax_mhz": 100.0, "cycles": 1, "latency_ns": 10.0,
+             "steps": 100352, "mismatches": 0}
+    write_checked(directory / "fold.json", {
+        "policy": digest(directory / "policy" / "policy.safetensors"), "part": "ecp5-25f",
+        "points": [point, {**point, "fold": 1, "lut": 90, "latency_ns": 700.0}],
+    })
     (root / "cartpole" / "explore").mkdir()
     write_checked(root / "cartpole" / "explore" / "explore.json", search())
     write_reports(root)
@@ -345,3 +351,15 @@ def test_paper_is_white_and_shows_every_design(chromium: Any, root: Path) -> Non
     sheet.evaluate("dispatchEvent(new Event('afterprint'))")
     assert sheet.locator("details[open]").count() == 0
     context.close()
+
+
+def test_measured_scales_are_told_only_where_others_would_be_measured(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text('environment = "CartPole-v1"\n', encoding="utf-8")
+    spec = PolicySpec("own", "fp", "0", 0).to_json()
+    built = load_task(str(path)).resolved
+    assert "SET" not in commands(spec, built, str(path), False)[0]["command"]
+    fewer = change(load_task(str(path)), "observation.bits=4")[0].resolved
+    assert "SET=observation.bits=4 " in commands(spec, fewer, str(path), False)[0]["command"]
+    other = change(load_task(str(path)), "observation.scale=[0.5,0.5,0.5,0.5]")[0]
+    assert "observation.scale=[0.5,0.5,0.5,0.5]" in commands(spec, other, str(path), False)[0]["command"]

@@ -38,7 +38,7 @@ PART = "ecp5-25f"
 def candidate(task: Task, environment: str, **changes: Any) -> Candidate:
     method = changes.get("method", "ternary")
     guess = {
-        "method": method, "hidden": 2, "input_bits": 2, "group": 1, "part": PART, "stages": 1, "bits": 3,
+        "method": method, "hidden": 2, "input_bits": 2, "group": 1, "part": PART, "stages": 1, "fold": 0, "bits": 3,
         "weight_integer_bits": 1, "activation_bits": 3, "activation_integer_bits": 1, "clusters": 3, "percentile": 50,
         **{f"shift{index}": index % 2 for index in range(len(task.observation.scale))}, **changes,
     }
@@ -78,12 +78,29 @@ def test_the_line_of_a_candidate_means_that_candidate(method: str) -> None:
     assert task.hardware.stages == 1
 
 
-@pytest.mark.parametrize("name", ["cartpole", "acrobot", "mountaincar"])
+@pytest.mark.parametrize("name", ["cartpole", "acrobot", "mountaincar", "pendulum"])
 def test_first_guesses_lie_in_the_space(name: str) -> None:
     task = load_task(name)
     for guess in first_guesses(task, (PART,)):
         item = suggest(optuna.trial.FixedTrial(guess), task, name, (PART,), 3)
         assert item.task(task).observation.scale == task.observation.scale
+
+
+def test_continuous_tasks_are_searched_for_any_depth_and_their_actions_width() -> None:
+    task = load_task("pendulum")
+    items = [candidate(task, "pendulum", hidden=hidden, action_bits=3) for hidden in (0, 4, "8x8")]
+    assert [item.spec.hidden for item in items] == [(), (4,), (8, 8)]
+    assert {item.task(task).action.bits for item in items} == {3}
+    assert "action.bits=3" in items[0].command
+    with pytest.raises(ValueError, match="0"):
+        candidate(TASK, "cartpole", hidden=0)
+
+
+def test_a_folded_core_is_a_candidate_too() -> None:
+    item = candidate(TASK, "cartpole", fold=4)
+    assert "hardware.fold=4" in item.command
+    assert "hardware.stages" not in item.command
+    assert item.task(TASK).hardware.fold == 4
 
 
 def test_settings_given_for_all_candidates_are_in_their_lines() -> None:

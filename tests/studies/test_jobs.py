@@ -135,6 +135,12 @@ def test_rows_are_kept_and_not_made_again(tmp_path: Path, expected: dict[Job, Ou
     for job in (JOBS[3], JOBS[2], JOBS[0]):
         rows.append(path, expected[job].row)
     assert rows.settle(path, JOBS) == rows.read(path) == [expected[job].row for job in JOBS]
+    whole = path.read_bytes()
+    for damaged in (whole.replace(b'"seed":0', b'"seed":7', 1), whole.replace(b"steady", b"st\xffady", 1), whole[:-9]):
+        assert damaged != whole
+        path.write_bytes(damaged)
+        assert len(rows.missing(path, JOBS)) == 1
+    path.write_bytes(whole)
     other = Job("steady", JOBS[0].spec, 31, 5e-3)
     assert rows.missing(path, [other]) == [other]
 

@@ -1,0 +1,274 @@
+"""The verb ``zoo``: a folder of other people's agents, each through import, rounding and, where it needs it, training.
+
+One row an agent, on standard output and in ``zoo.json`` and ``zoo.md``, written anew after each step: a second call
+goes on where the first one ended.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import gymnasium as gym
+from rich.console import Console
+from rich.table import Table
+
+from hls4rl.cli import print_result
+from hls4rl.errors import ProjectError
+from hls4rl.hls_projects import pipeline
+from hls4rl.hls_projects.flow.core import expect
+from hls4rl.journal import note, working
+from hls4rl.options import Root, option
+from hls4rl.plain import read_json
+from hls4rl.policy import PolicySpec, load_policy
+from hls4rl.run import RUNS, Run
+from hls4rl.stage import write_json
+from hls4rl.task import Source, Task, load_task, with_settings
+from hls4rl.train.pretrained.float_policy import FloatPolicy
+from hls4rl.train.pretrained.imported import prepare
+from hls4rl.train.pretrained.reader import read_source
+from hls4rl.train.pretrained.saved import to_bytes
+from hls4rl.train.selection import train_seed
+from hls4rl.verdict import with_interval
+
+FOLDER = "zoo"
+ENDINGS = (".zip", ".pth", ".pt", ".safetensors", ".onnx")
+NORMALISERS = (".vecnormalize.pkl", ".normaliser.json")
+"""What a normaliser is called beside its policy, after the policy's own name."""
+BITS = (16, 8)
+CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+
+Folder = Annotated[Path, option("--policies", "Folder with the agents' files: <algorithm>/<environment>.zip.")]
+Published = Annotated[
+    Path | None,
+    option("--published", "README with a table of returns. Default: README.md in the folder or the one above."),
+]
+Builds = Annotated[
+    str | None,
+    option("--build", "Agents that end in a bitstream, as 'ppo/CartPole-v1 ars/Hopper-v3', or all. Default: none."),
+]
+
+
+@dataclass(frozen=True)
+class Agent:
+    """One agent of the folder."""
+
+    name: str
+    """``<algorithm>/<environment>`` as its file is called."""
+    policy: Path
+    normaliser: Path | None
+    published: str = "–"
+    """Mean and deviation of its return, as a README says them."""
+
+
+@dataclass
+class Row:
+    """What is known of an agent so far."""
+
+    name: str
+    published: str
+    environment: str = "–"
+    network: str = "–"
+    float_return: str = "–"
+    rounded: dict[int, str] = field(default_factory=dict)
+    distilled: str = "–"
+    core: str = "–"
+    """What its 8 bits come to: placed, or estimated."""
+    error: str = ""
+
+    def cells(self) -> list[str]:
+        """Of the table."""
+        rounded = [self.rounded.get(bits, "–") for bits in BITS]
+        return [self.name, self.network, self.environment, self.published, self.float_return, *rounded, self.distilled,
+                self.error or self.core]
+
+
+COLUMNS = ("agent", "network", "environment", "published", "float", "16 bits", "8 bits", "distilled, 8 bits",
+           "8 bits: LUT, DSP, block RAM, latency")
+
+
+def zoo(
+    policies: Folder, published: Published = None, build: Builds = None,
+    episodes: Annotated[int, option("--episodes", "Of each policy, float and rounded.", min=2)] = 100,
+    checked: Annotated[int, option("--build-episodes", "That each executor of a built one drives.", min=1)] = 2,
+    root: Root = RUNS,
+) -> None:
+    """Take every agent of a folder through import: returns in real numbers, at 16 and 8 bits, distilled, and the core.
+
+    An agent's environment is its file's name, in Gymnasium's newest version of it. Returns have 95 % intervals; "NO"
+    marks those that fall by more than both intervals together, and where 8 bits do, a network of 8 bits is trained
+    after it. Look-up tables, multipliers, block RAMs and latency are placed where it's built, else estimated (about).
+
+    Example: hls4rl zoo --policies agents --build 'ppo/CartPole-v1 ars/Hopper-v3'
+    """
+    agents = list(find_agents(policies, _table(policies, published)))
+    if not agents:
+        raise ProjectError(f"{policies}: no agents there; give a folder with <algorithm>/<environment>.zip")
+    wanted = {agent.name for agent in agents} if build == "all" else set((build or "").split())
+    if unknown := wanted - {agent.name for agent in agents}:
+        raise ProjectError(f"--build names {sorted(unknown)[0]}, which is not in {policies}")
+    place = root / FOLDER
+    place.mkdir(parents=True, exist_ok=True)
+    rows = [Row(agent.name, agent.published) for agent in agents]
+    for agent, row in zip(agents, rows, strict=True):
+        try:
+            for step in _Visit(agent, row, root, episodes).steps(checked if agent.name in wanted else 0):
+                note(place, f"{agent.name}: {step}")
+                _write(rows, place)
+        except ProjectError as error:
+            row.error = str(error)
+            CONSOLE.print(f"{agent.name}: {error}", markup=False)
+        _write(rows, place)
+    table = Table(show_lines=False)
+    for column in COLUMNS:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*row.cells())
+    CONSOLE.print(table)
+    print_result(place / "zoo.json")
+
+
+def find_agents(folder: Path, published: dict[str, str]) -> Iterator[Agent]:
+    """The agents of ``folder``, in the order of their names."""
+    for path in sorted(folder.glob("*/*")):
+        if path.suffix in ENDINGS and path.is_file():
+            name = f"{path.parent.name}/{path.stem}"
+            beside = [path.with_name(path.stem + ending) for ending in NORMALISERS]
+            found = next((item for item in beside if item.is_file()), None)
+            yield Agent(name, path, found, published.get(name, "–"))
+
+
+def published_returns(text: str) -> dict[str, str]:
+    """Mean and deviation by agent, of the table rows that begin with an agent's name in a Markdown ``text``."""
+    found = {}
+    for line in text.splitlines():
+        cells = [cell.strip().strip("*") for cell in line.strip().strip("|").split("|")]
+        name = re.match(r"[\w-]+/[\w-]+", cells[0])
+        numbers = [cell.replace(",", "").replace("−", "-") for cell in cells[-2:]]
+        if name and len(cells) > 2 and all(re.fullmatch(r"-?[\d.]+", cell) for cell in numbers):
+            found[name[0]] = f"{numbers[0]} ± {numbers[1]} (std)"
+    return found
+
+
+def newest(environment: str) -> str:
+    """Gymnasium's newest version of ``environment``, as Hopper-v5 of Hopper-v3."""
+    stem = re.sub(r"-v\d+$", "", environment)
+    versions = [spec.version for spec in gym.registry.values()
+                if spec.name == stem and not spec.namespace and spec.version is not None]
+    return f"{stem}-v{max(versions)}" if versions else environment
+
+
+def _table(folder: Path, given: Path | None) -> dict[str, str]:
+    if given is not None and not given.is_file():
+        raise ProjectError(f"{given}: no such file; give a Markdown file with --published")
+    for path in (given, folder / "README.md", folder.parent / "README.md"):
+        if path is not None and path.is_file():
+            return published_returns(path.read_text(encoding="utf-8"))
+    return {}
+
+
+def _write(rows: list[Row], place: Path) -> None:
+    write_json(place / "zoo.json", {"columns": COLUMNS, "agents": [dataclasses.asdict(row) for row in rows]})
+    lines = [COLUMNS, ["---"] * len(COLUMNS), *(row.cells() for row in rows)]
+    text = "".join(f"| {' | '.join(str(cell).replace('|', '/') for cell in line)} |\n" for line in lines)
+    (place / "zoo.md").write_text(text, encoding="utf-8")
+
+
+class _Visit:
+    """One agent's way through import; each step fills in its row."""
+
+    def __init__(self, agent: Agent, row: Row, root: Path, episodes: int) -> None:
+        self._agent, self._row, self._root, self._episodes = agent, row, root, episodes
+        self._source = Source(str(agent.policy), "" if agent.normaliser is None else str(agent.normaliser))
+
+    def steps(self, checked: int) -> Iterator[str]:
+        """Take them, and say each that is done.
+
+        Args:
+            checked: episodes that each executor of the built core drives; 0 doesn't build it.
+        """
+        policy, row = read_source(self._source), self._row
+        row.network = policy.shape
+        task = self._task(policy)
+        row.environment = task.environment + (" with the time that is left" if task.wrappers else "")
+        yield "read"
+        kept = True
+        for bits in BITS:
+            found = self._train(task, bits, distil=False)
+            row.float_return = with_interval(found["float_return"], found["float_interval"])
+            row.rounded[bits], kept = _shown(found), found["keeps_return"]
+            yield f"{bits} bits: {row.rounded[bits]}, float {row.float_return}"
+        if not kept:
+            row.distilled = _shown(self._train(task, BITS[-1], distil=True))
+            yield f"distilled: {row.distilled}"
+        row.core = self._estimated(task, distil=not kept)
+        if checked:
+            row.core = self._built(task, checked, distil=not kept)
+        yield f"core: {row.core}"
+
+    def _task(self, policy: FloatPolicy) -> Task:
+        name = newest(self._agent.policy.stem)
+        task = load_task(name) if re.search(r"-v\d+$", name) else Task(name=name, environment=name)
+        if policy.features == task.features + 1:
+            wrapper = {"name": "TimeAwareObservation", "normalize_time": True}
+            task = dataclasses.replace(task, name=f"{task.name}-time", wrappers=(wrapper,))
+            self._source = Source(str(self._time_counted_up(policy)))
+        return with_settings(task, "training", evaluation_episodes=self._episodes)
+
+    def _time_counted_up(self, policy: FloatPolicy) -> Path:
+        """The same policy for the time that has gone by: rl-zoo's wrapper gives the share of it that is left."""
+        first, normaliser = policy.weights[0].copy(), policy.normaliser
+        if normaliser is None:
+            bias = policy.biases[0] + first[:, -1]
+            policy = dataclasses.replace(policy, biases=(bias, *policy.biases[1:]))
+        else:
+            mean = normaliser.mean.copy()
+            mean[-1] = 1.0 - mean[-1]
+            normaliser = dataclasses.replace(normaliser, mean=mean)
+        first[:, -1] *= -1.0
+        policy = dataclasses.replace(policy, weights=(first, *policy.weights[1:]))
+        place = self._root / FOLDER / f"{self._agent.name.replace('/', '-')}-time.safetensors"
+        place.write_bytes(to_bytes(policy, normaliser))
+        return place
+
+    def _prepared(self, task: Task, bits: int, distil: bool) -> tuple[Task, PolicySpec]:
+        spec = PolicySpec(task.name, "fp", (), 0, bits)
+        source = dataclasses.replace(self._source, distil=distil)
+        return prepare(task, spec, source, (), (None, None))
+
+    def _train(self, task: Task, bits: int, distil: bool) -> dict[str, Any]:
+        task, spec = self._prepared(task, bits, distil)
+        name = f"{self._agent.name}: {bits} bits{', distilled' if distil else ''}"
+        with working(CONSOLE, name, self._root / FOLDER):
+            path = train_seed(task, spec, self._root)
+        found: dict[str, Any] = read_json(path, "run `make zoo` again")["source"]
+        return found
+
+    def _estimated(self, task: Task, distil: bool) -> str:
+        task, spec = self._prepared(task, BITS[-1], distil)
+        found = expect(load_policy(Run(spec, self._root).policy).network, task.hardware)
+        assert found is not None
+        latency = 1000 * found.cycles / task.hardware.clock_mhz
+        return "about " + _core(dataclasses.asdict(found) | {"latency_ns": latency})
+
+    def _built(self, task: Task, episodes: int, distil: bool) -> str:
+        task, spec = self._prepared(task, BITS[-1], distil)
+        summary = pipeline.synthesise(task, spec, root=self._root, episodes=episodes, console=CONSOLE).summary
+        made = "bitstream" if summary["bitstream"] else "netlist"
+        return f"{_core(summary)}; {made}, {summary['mismatches']} mismatches in {summary['steps_compared']:,} steps"
+
+
+def _shown(found: dict[str, Any]) -> str:
+    text = with_interval(found["integer_return"], found["integer_interval"])
+    return text if found["keeps_return"] else f"{text} NO"
+
+
+def _core(figures: dict[str, Any]) -> str:
+    latency = figures["latency_ns"]
+    shown = "–" if latency is None else f"{latency:.0f} ns" if latency < 1000 else f"{latency / 1000:,.1f} µs"
+    return f"{figures['lut']:,}, {figures['dsp']}, {figures['bram']}, {shown}"

@@ -1,0 +1,19 @@
+"""Training after a policy that exists, the teacher: for imported policies, and any environment."""
+
+from __future__ import annotations
+
+from hls4rl.policy import PolicySpec
+from hls4rl.task import Task
+from hls4rl.train.trainers import Trainer
+
+
+def is_taught(task: Task) -> bool:
+    """Whether ``task`` has a teacher."""
+    return task.source is not None and task.source.distil
+
+
+def _refusal(task: Task, spec: PolicySpec) -> str | None:
+    return None if is_taught(task) else "nobody is there to learn from; give the teacher's file with TEACHER"
+
+
+TRAINER = Trainer(4, "distillation", _refusal, wanted=is_taught)
