@@ -8,10 +8,10 @@ sums are the same on one processor.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from concurrent.futures import Executor
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
 
 from hls4rl.contract import FloatArray, IntArray
 from hls4rl.train.compiled import compiled, compiled_any_order
@@ -76,28 +76,34 @@ class Memory(NamedTuple):
         return cls(*(np.zeros(shape, np.float32) for shape in (*shapes, (HALVES, int(networks.places[2])))))
 
 
-def _side_by_side(function: Any) -> Any:
-    return njit(cache=True, nogil=True, error_model="numpy", parallel=True, fastmath={"reassoc", "nsz"})(function)
-
-
-@_side_by_side
 def gradient(
-    networks: Networks, numbers: Numbers, batch: Batch, chosen: IntArray, coefficients: Coefficients, memory: Memory
+    helper: Executor, networks: Networks, numbers: Numbers, batch: Batch, chosen: IntArray,
+    coefficients: Coefficients, memory: Memory,
 ) -> Numbers:
     """The loss's gradient by all ``numbers``, over the rows ``chosen`` of ``batch``.
 
     Args:
+        helper: computes one half while the caller computes the other.
         numbers: the actor's as they are rounded, the logarithms of the deviations, the critic's.
     """
-    half = (len(chosen) + HALVES - 1) // HALVES
-    for part in prange(HALVES):
-        rows = chosen[part * half : min(len(chosen), (part + 1) * half)]
-        memory.gradients[part] = 0
-        if len(rows) > 0:
-            _actor(networks, numbers, batch, rows, len(chosen), coefficients, memory.actor[part], memory.gradients[part])
-            _critic(networks, numbers, batch, rows, len(chosen), coefficients, memory.critic[part],
-                    memory.gradients[part])
-    return memory.gradients[0] + memory.gradients[1]
+    half = (len(chosen) + 1) // HALVES
+    arguments = (len(chosen), networks, numbers, batch, coefficients, memory)
+    other = helper.submit(_half, 1, chosen[half:], *arguments)
+    _half(0, chosen[:half], *arguments)
+    other.result()
+    found: Numbers = memory.gradients[0] + memory.gradients[1]
+    return found
+
+
+@compiled_any_order
+def _half(
+    part: int, rows: IntArray, whole: int, networks: Networks, numbers: Numbers, batch: Batch,
+    coefficients: Coefficients, memory: Memory,
+) -> None:
+    memory.gradients[part] = 0
+    if len(rows) > 0:
+        _actor(networks, numbers, batch, rows, whole, coefficients, memory.actor[part], memory.gradients[part])
+        _critic(networks, numbers, batch, rows, whole, coefficients, memory.critic[part], memory.gradients[part])
 
 
 @compiled_any_order
@@ -112,7 +118,7 @@ def _actor(
     for row in range(count):
         values[row * features : (row + 1) * features] = batch.seen[rows[row]]
     forward(layout, numbers, values, slopes, count)
-    slope, spread, entropy = (np.empty(head.outputs, dtype=np.float32) for _ in range(3))
+    slope, spread, entropy = np.zeros((3, head.outputs), dtype=np.float32)
     log_std, widths = numbers[start:stop], gradients[start:stop]
     place = layout.units[-1] * count
     for row in range(count):
@@ -188,7 +194,7 @@ def values_of(layout: Layout, numbers: Numbers, observations: Numbers) -> Number
 @compiled
 def likelihoods(head: Head, outputs: Numbers, log_std: Numbers, actions: Numbers) -> Numbers:
     """log π(a|s) of every row, shape (rows,)."""
-    slope, spread, entropy = (np.empty(head.outputs, dtype=np.float32) for _ in range(3))
+    slope, spread, entropy = np.zeros((3, head.outputs), dtype=np.float32)
     found = np.empty(len(outputs), dtype=np.float32)
     for row in range(len(outputs)):
         found[row] = log_likelihood(head, outputs[row], log_std, actions[row], slope, spread, entropy)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -102,11 +103,13 @@ class _Training:
         self.state = TrainingState(self._parameters(), [], total_steps=self.settings.total_timesteps)
         rows = -(-self._minibatch // learner.HALVES)
         self._memory = learner.Memory.of(self.networks, rows)
+        self._helper = ThreadPoolExecutor(1)
         self.workers = RolloutWorkers(task, shape, head, spec.seed)
 
     def close(self) -> None:
         """End the processes."""
         self.workers.close()
+        self._helper.shutdown()
 
     @property
     def finished(self) -> bool:
@@ -214,7 +217,7 @@ class _Training:
     ) -> None:
         networks = self.networks
         numbers = learner.rounded(networks, self.numbers)
-        gradient = learner.gradient(networks, numbers, batch, chosen, coefficients, self._memory)
+        gradient = learner.gradient(self._helper, networks, numbers, batch, chosen, coefficients, self._memory)
         parts = gradient[: networks.places[0]]
         if type(self.method).after_backward is not Method.after_backward:
             self.method.after_backward(Parameters.of(networks.actor.split(parts)))
