@@ -217,7 +217,7 @@ def try_case(case: Case, root: Path, work: Path, start: int = 0) -> str:
         except ProjectError as error:
             message = str(error)
             assert "; " in message, f"a refusal without a remedy: {message}"
-            names = (place.name, f"/{place.parent.name}/", f"/{RUN}:", f"/{RUN};")
+            names = (place.name, str(place.parent), f"/{place.parent.name}/", f"/{RUN}:", f"/{RUN};")
             assert any(name in message for name in names), f"a refusal that does not name the place: {message}"
             return "refused"
     assert case.damage != RESTAGED, "accepted"

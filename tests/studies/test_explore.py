@@ -96,6 +96,13 @@ def test_continuous_tasks_are_searched_for_any_depth_and_their_actions_width() -
         candidate(TASK, "cartpole", hidden=0)
 
 
+def test_a_folded_core_is_a_candidate_too() -> None:
+    item = candidate(TASK, "cartpole", fold=4)
+    assert "hardware.fold=4" in item.command
+    assert "hardware.stages" not in item.command
+    assert item.task(TASK).hardware.fold == 4
+
+
 def test_settings_given_for_all_candidates_are_in_their_lines() -> None:
     guess = first_guesses(TASK, (PART,))[0]
     item = suggest(optuna.trial.FixedTrial(guess), TASK, "cartpole", (PART,), 3, "training.episodes=77")
