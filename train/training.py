@@ -38,7 +38,9 @@ class Standing:
     def __str__(self) -> str:
         """As one line says it."""
         of = f"/{self.episodes}" if self.episodes else ""
-        done = f"{self.episode}{of} episodes" if self.total_steps is None else f"{self.steps:,}/{self.total_steps:,} steps"
+        done = f"{self.episode}{of} episodes"
+        if self.total_steps is not None:
+            done = f"{self.steps:,}/{self.total_steps:,} steps"
         return f"{done}, return {self.mean_return:.1f}, {self.steps_per_second:,.0f} steps/s"
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hls4rl.contract import Binary, Contract, FixedPoint, IntArray, LayerType, Real, Sign, Table, activation_type
+from hls4rl.contract import Binary, Contract, FixedPoint, IntArray, LayerType, Real, Sign, Table
 
 Numbers = NDArray[np.float32]
 REAL, FIXED, SIGN = 0, 1, 2

@@ -65,7 +65,8 @@ def _softmax(outputs: Numbers, start: int, size: int, taken: int, slope: Numbers
     whole = 0.0
     for place in range(start, start + size):
         whole += math.exp(outputs[place] - largest)
-    offset, mean = largest + math.log(whole), 0.0
+    offset: float = largest + math.log(whole)
+    mean = 0.0
     for place in range(start, start + size):
         logarithm = outputs[place] - offset
         slope[place] = -math.exp(logarithm)
@@ -73,7 +74,8 @@ def _softmax(outputs: Numbers, start: int, size: int, taken: int, slope: Numbers
     for place in range(start, start + size):
         entropy[place] = slope[place] * (outputs[place] - offset - mean)
     slope[start + taken] += 1.0
-    return outputs[start + taken] - offset
+    logit: float = outputs[start + taken]
+    return logit - offset
 
 
 @compiled

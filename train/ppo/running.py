@@ -49,9 +49,9 @@ class Running:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All of it, by name."""
-        return {"mean": self.mean, "variance": self.variance, "count": np.array(self.count)}
+        return {"mean": self.mean, "variance": self.variance, "count": np.array([self.count])}
 
     @classmethod
     def restored(cls, arrays: Mapping[str, NDArray[Any]]) -> Running:
         """What :meth:`arrays` answered."""
-        return cls(arrays["mean"].copy(), arrays["variance"].copy(), float(arrays["count"]))
+        return cls(arrays["mean"].copy(), arrays["variance"].copy(), float(arrays["count"][0]))

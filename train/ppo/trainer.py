@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from hls4rl.contract import Argmax, Contract, FloatArray
 from hls4rl.policy import PolicySpec
@@ -90,7 +90,8 @@ class _Training:
         groups = output.sizes(outputs) if isinstance(output, Argmax) else ()
         dimensions = len(groups) or outputs
         head = Head(np.array(groups, dtype=np.int64), outputs)
-        actor, critic = layout_of(self._contract(0.0), self._sizes), critic_layout(features, self.settings.critic_hidden)
+        actor = layout_of(self._contract(0.0), self._sizes)
+        critic = critic_layout(features, self.settings.critic_hidden)
         deviations = 0 if groups else outputs
         places = np.cumsum([actor.length, deviations, critic.length])
         self.networks = learner.Networks(actor, critic, head, places)
@@ -210,7 +211,8 @@ class _Training:
             order = rng.permutation(len(batch.seen))
             for start in range(0, len(order) - size + 1, size):
                 chosen = order[start : start + size]
-                self._update(_advantages_normalised(batch, chosen) if settings.norm_adv else batch, chosen, numbers, rate)
+                part = _advantages_normalised(batch, chosen) if settings.norm_adv else batch
+                self._update(part, chosen, numbers, rate)
 
     def _update(
         self, batch: learner.Batch, chosen: NDArray[np.int64], coefficients: learner.Coefficients, rate: float
