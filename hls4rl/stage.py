@@ -191,9 +191,11 @@ def _blame_full_disk(directory: Path, error: Exception) -> None:
     for place in (directory, Path(tempfile.gettempdir())):
         free = shutil.disk_usage(place).free
         if free < _SCANT_BYTES:
-            reason = " ".join(str(error).split())[:300]
+            cut = isinstance(error, json.JSONDecodeError)
+            reason = "a tool's report is cut off" if cut else " ".join(str(error).split())[:300]
+            seen = next(folder for folder in place.parents if not folder.name.startswith("."))
             raise ProjectError(
-                f"only {free >> 10} KiB are left on the disk of {place.parent}, and {reason}; free some space, then "
+                f"only {free >> 10} KiB are left on the disk of {seen}, and {reason}; free some space, then "
                 "run the same command again"
             ) from error
 

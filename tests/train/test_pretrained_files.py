@@ -212,6 +212,9 @@ def test_a_vecnormalize_pickle_is_read_without_its_classes(tmp_path: Path, monke
     """Written by classes of the library's names, which are gone when it is read."""
     kinds = {}
     with monkeypatch.context() as patch:
+        for package in ("", ".common", ".common.vec_env"):  # pickle imports what a module lies in first
+            name = f"stable_baselines3{package}"
+            patch.setitem(sys.modules, name, types.ModuleType(name))
         for module, name in (("stable_baselines3.common.vec_env.vec_normalize", "VecNormalize"),
                              ("stable_baselines3.common.running_mean_std", "RunningMeanStd")):
             patch.setitem(sys.modules, module, types.ModuleType(module))
