@@ -41,13 +41,13 @@ class TrainingState:
     """Environment steps so far."""
     seconds: float = 0.0
     """Time so far."""
-    deployed: tuple[Policy, list[dict[str, Any]] | None] | None = None
-    """The policy that was found best, as :func:`hls4rl.train.calibration.deployed` gives it, from trainers that try it
-    themselves; None: it's made of ``parameters``."""
     ends: list[int] = field(default_factory=list)
     """Environment steps up to the end of each episode, from trainers that play several at once."""
     total_steps: int | None = None
     """Environment steps of the whole run, from trainers that end by these and not by episodes."""
+    deployed: tuple[Policy, list[dict[str, Any]] | None] | None = None
+    """The policy that was found best, as :func:`hls4rl.train.calibration.deployed` gives it, from trainers that try it
+    themselves; None: it's made of ``parameters``."""
 
     @property
     def steps_per_second(self) -> float:

@@ -116,6 +116,7 @@ def test_a_killed_run_ends_in_the_same_bytes(tmp_path: Path, monkeypatch: pytest
     again = list(trainer.run(task, spec, tmp_path / "cut"))
     assert len(again) < len(list(trainer.run(task, spec, None)))
     assert again[-1].returns == whole.returns
+    assert (again[-1].ends, again[-1].deployed) == (whole.ends, whole.deployed)
     for ours, theirs in zip(again[-1].parameters, whole.parameters, strict=True):
         assert np.array_equal(ours, theirs)
     assert sum(int((weight == 0).sum()) for weight in whole.parameters.weights) >= 9  # half of 4x3 and 3x2

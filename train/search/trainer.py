@@ -216,7 +216,7 @@ class _Search:
         self.generations, self.halfway = rest["generations"], rest["halfway"]
         self.state = TrainingState(
             self.latents.parameters(self.best.integers), kept["returns"].tolist(), rest["steps"], rest["seconds"],
-            kept["ends"].tolist(),
+            ends=kept["ends"].tolist(),
         )
 
 
