@@ -652,6 +652,10 @@ def _check(task: Task, where: str) -> None:
     for key, (pattern, meaning) in _WORDS.items():
         if not re.fullmatch(pattern, value := _setting(task, key)):
             raise ProjectError(f"{where}: {key} is {value[:200]!r}; give {meaning}")
+    if task.ppo is not None and not (task.ppo.critic_hidden and all(1 <= n <= 4096 for n in task.ppo.critic_hidden)):
+        raise ProjectError(
+            f"{where}: ppo.critic_hidden is {list(task.ppo.critic_hidden)}; give the units of each hidden layer, 1 … 4096"
+        )
     if task.pixels is not None and task.pixels.midpoint + task.pixels.annealing > 1:
         raise ProjectError(
             f"{where}: pixels.midpoint is {task.pixels.midpoint} and pixels.annealing {task.pixels.annealing}; "
