@@ -654,7 +654,7 @@ def _check(task: Task, where: str) -> None:
             raise ProjectError(f"{where}: {key} is {value[:200]!r}; give {meaning}")
     if task.ppo is not None and not (task.ppo.critic_hidden and all(1 <= n <= 4096 for n in task.ppo.critic_hidden)):
         raise ProjectError(
-            f"{where}: ppo.critic_hidden is {list(task.ppo.critic_hidden)}; give the units of each hidden layer, 1 … 4096"
+            f"{where}: ppo.critic_hidden is {list(task.ppo.critic_hidden)}; give its hidden layers' units, 1 to 4096"
         )
     if task.pixels is not None and task.pixels.midpoint + task.pixels.annealing > 1:
         raise ProjectError(
