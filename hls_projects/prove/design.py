@@ -27,6 +27,19 @@ from hls4rl.stage import digest, inputs_of
 from hls4rl.task import Task, read_task
 
 
+def task_of(run: Run) -> Task:
+    """The environment and the converter of observations that ``run``'s policy was trained with.
+
+    Raises:
+        ProjectError: the policy is not the one that was made.
+    """
+    made = inputs_of(run.verified(run.policy.parent), "train it again")
+    environment, options = made["environment"]
+    kept: dict[str, Any] = {"name": run.spec.task, "environment": environment, "environment_options": options}
+    kept |= {key: made[key] for key in ("wrappers", "observation", "action") if key in made}
+    return read_task(kept, str(run.policy.parent))
+
+
 @dataclass(frozen=True)
 class DesignUnderProof:
     """One run, and the part that it was built for."""
@@ -68,11 +81,7 @@ class DesignUnderProof:
     @cached_property
     def task(self) -> Task:
         """The environment and the converter of observations that the policy was trained with."""
-        made = inputs_of(self.run.verified(self.run.policy.parent), "train it again")
-        environment, options = made["environment"]
-        kept: dict[str, Any] = {"name": self.run.spec.task, "environment": environment, "environment_options": options}
-        kept |= {key: made[key] for key in ("wrappers", "observation", "action") if key in made}
-        return read_task(kept, str(self.run.policy.parent))
+        return task_of(self.run)
 
     @cached_property
     def info(self) -> RtlInfo:

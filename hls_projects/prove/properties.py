@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 import tempfile
-import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from hls4rl.actions import BoxActions
+from hls4rl.actions import BoxActions, DiscreteActions
 from hls4rl.backend import Backend
-from hls4rl.contract import IntArray
+from hls4rl.contract import FixedPoint, IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.synthesis import NETLIST
 from hls4rl.hls_projects.fpga.yosys import netlist_commands
@@ -37,6 +36,7 @@ from hls4rl.hls_projects.prove.logic import AND, NOT, OR, Logic, without_registe
 from hls4rl.hls_projects.rtl.pipelined import CORE
 from hls4rl.hls_projects.simulation.gates import Circuit, elaborate
 from hls4rl.observations import Converter
+from hls4rl.plain import read_toml
 from hls4rl.task import Task
 
 KINDS = ("always", "never", "bounded", "mirror", "monotone")
@@ -80,9 +80,9 @@ def read_properties(path: Path, task: Task) -> list[Property]:
         ProjectError: the file is not there, or says something that is not understood; the message says what.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ProjectError(f"PROPERTIES={str(path)!r}: not readable as TOML ({error})") from error
+        tables = read_toml(path, "file of properties")
+    except (OSError, ProjectError) as error:
+        raise ProjectError(f"PROPERTIES={str(path)!r}: not readable ({error}); correct it") from error
     items = tables.pop("property", [])
     if tables or not items or not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise ProjectError(f"{path}: write one table [[property]] for each property, and nothing else")
@@ -141,9 +141,11 @@ def _breaker(found: Property, backend: Backend, task: Task) -> Callable[[IntArra
         return backend.infer(observations).actions
 
     def opposite(observations: IntArray) -> Any:
-        actions = act(observations)
-        other = -actions if task.actions.is_continuous else task.actions.outputs - 1 - actions
-        return (act(-observations) != other).any(axis=1)
+        actions, mirrored = act(observations), act(-observations)
+        if isinstance(task.actions, BoxActions):  # the one integer below -M stands for what -M stands for
+            top = task.actions.activation.maximum
+            return (np.maximum(mirrored, -top) != -np.maximum(actions, -top)).any(axis=1)
+        return (mirrored != task.actions.outputs - 1 - actions).any(axis=1)
 
     def falls(observations: IntArray) -> Any:
         risen = observations.copy()
@@ -151,8 +153,9 @@ def _breaker(found: Property, backend: Backend, task: Task) -> Callable[[IntArra
         return (act(risen) < act(observations)).any(axis=1)
 
     def outside(observations: IntArray) -> Any:
-        real = np.array([np.ravel(task.actions.decode(row)) for row in act(observations)])
-        return ((real < found.value[0]) | (real > found.value[1])).any(axis=1)
+        taken, places = np.unique(act(observations), axis=0, return_inverse=True)
+        real = np.array([np.ravel(task.actions.decode(row)) for row in taken])
+        return ((real < found.value[0]) | (real > found.value[1])).any(axis=1)[places.reshape(-1)]
 
     return {
         "always": lambda rows: (act(rows) != found.value).any(axis=1),
@@ -162,11 +165,23 @@ def _breaker(found: Property, backend: Backend, task: Task) -> Callable[[IntArra
 
 
 def _solve(found: Property, design: DesignUnderProof, seconds: float) -> sat.Finding:
-    """Ask whether "in the box, and the action is wrong" is ever 1."""
+    """Ask whether :func:`violation` is ever 1."""
     with tempfile.TemporaryDirectory(prefix="hls4rl-property-") as folder:
         model = Path(folder) / "netlist.json"
         elaborate(netlist_commands(design.built / NETLIST, design.models), CORE, model)
         logic = without_registers(Circuit.load(model), design.info.cycles, ["action"])
+    never = Logic(logic.inputs, np.zeros((0, 4), dtype=np.int64), {"bad": np.array([0])})
+    return sat.compare(violation(found, logic, design.network.input), never, "bad", seconds)
+
+
+def violation(found: Property, logic: Logic, kind: FixedPoint) -> Logic:
+    """``bad``, a bit: whether the observation lies in the box, and the action is not what it has to be.
+
+    Args:
+        found: ``always`` or ``never``.
+        logic: of ``action``, one choice.
+        kind: of a feature.
+    """
     gates = logic.gates.tolist()
 
     def gate(operation: int, a: int, b: int = 0) -> int:
@@ -179,8 +194,7 @@ def _solve(found: Property, design: DesignUnderProof, seconds: float) -> sat.Fin
             result = gate(AND, net, result) if bound >> place & 1 else gate(OR, net, result)
         return result
 
-    bits, kind = design.info.observation_bits, design.network.input
-    bad = 1
+    bits, bad = kind.bits, 1
     for index, (low, high) in enumerate(zip(found.low.tolist(), found.high.tolist(), strict=True)):
         nets = list(range(2 + index * bits, 2 + (index + 1) * bits))
         if kind.signed:
@@ -192,9 +206,7 @@ def _solve(found: Property, design: DesignUnderProof, seconds: float) -> sat.Fin
     for place, net in enumerate(logic.outputs["action"].tolist()):
         same = gate(AND, same, net if found.value >> place & 1 else gate(NOT, net))
     bad = gate(AND, bad, same if found.kind == "never" else gate(NOT, same))
-    left = Logic(logic.inputs, np.array(gates, dtype=np.int64), {"bad": np.array([bad])})
-    right = Logic(logic.inputs, np.zeros((0, 4), dtype=np.int64), {"bad": np.array([0])})
-    return sat.compare(left, right, "bad", seconds)
+    return Logic(logic.inputs, np.array(gates, dtype=np.int64), {"bad": np.array([bad])})
 
 
 def _told(wrong: IntArray | None, backend: Backend, converter: Converter) -> dict[str, Any] | None:
@@ -218,11 +230,13 @@ def _property(item: dict[str, Any], where: str, task: Task) -> Property:
     converter, features = task.converter, task.features
     low = np.full(features, converter.type.minimum + (kind == "mirror" and converter.type.signed), dtype=np.int64)
     high = np.full(features, converter.type.maximum, dtype=np.int64)
-    for key, bounds in dict(item.get("box", {})).items():
-        number = int(key) if key.isdigit() else features
-        if number >= features or not _is_range(bounds):
+    box, numbers = item.get("box", {}), {str(feature): feature for feature in range(features)}
+    if not isinstance(box, dict):
+        raise ProjectError(f"{where}: box is {box}; give {{ feature = [low, high] }}")
+    for key, bounds in box.items():
+        if key not in numbers or not _is_range(bounds):
             raise ProjectError(f"{where}: box has {key} = {bounds}; give 0 … {features - 1} = [low, high]")
-        ends = np.zeros((2, features))
+        number, ends = numbers[key], np.zeros((2, features))
         ends[:, number] = bounds
         integers = converter.integers(ends)[:, number]
         low[number], high[number] = max(low[number], integers[0]), min(high[number], integers[1])
@@ -235,15 +249,18 @@ def _is_range(value: Any) -> bool:
 
 
 def _check_value(kind: str, value: Any, where: str, task: Task) -> None:
-    continuous = isinstance(task.actions, BoxActions)
+    continuous, choice = isinstance(task.actions, BoxActions), isinstance(task.actions, DiscreteActions)
+    if kind == "mirror" and task.converter.offset.any():
+        raise ProjectError(f"{where}: mirror negates all features, and observation.offset has the integers begin "
+                           "elsewhere; leave mirror out, or train with offsets of 0")
     good = {
-        "always": not continuous and type(value) is int and 0 <= value < task.actions.outputs,
-        "never": not continuous and type(value) is int and 0 <= value < task.actions.outputs,
-        "bounded": continuous and _is_range(value), "mirror": value is True,
+        "always": choice and type(value) is int and 0 <= value < task.actions.outputs,
+        "never": choice and type(value) is int and 0 <= value < task.actions.outputs,
+        "bounded": continuous and _is_range(value), "mirror": value is True and (continuous or choice),
         "monotone": type(value) is int and 0 <= value < task.features,
     }[kind]
     if not good:
         raise ProjectError(
-            f"{where}: {kind} = {value}; always and never take an action's number, bounded takes [low, high] of a "
-            "continuous action, mirror true, monotone a feature's number"
+            f"{where}: {kind} = {value}; always and never take the number of a Discrete action, bounded takes [low, "
+            "high] of a continuous one, mirror (of either) takes true, monotone a feature's number"
         )

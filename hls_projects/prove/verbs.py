@@ -17,7 +17,7 @@ from hls4rl.cli import print_result
 from hls4rl.hls_projects.fpga.synthesis import NETLIST
 from hls4rl.hls_projects.pipeline import find_run
 from hls4rl.hls_projects.prove.claims import OPEN, PROVEN, Certificate
-from hls4rl.hls_projects.prove.design import DesignUnderProof, find_designs
+from hls4rl.hls_projects.prove.design import DesignUnderProof, find_designs, task_of
 from hls4rl.hls_projects.prove.equality import RESULT, require_no_mismatch, run_equality
 from hls4rl.hls_projects.prove.mutation import CAUGHT, EQUIVALENT, UNDECIDED, read_mutations, try_mutants
 from hls4rl.hls_projects.prove.properties import judge, read_properties
@@ -58,7 +58,7 @@ def prove(
     task = with_settings(task, "hardware", part=part)
     run = find_run(task, spec, policy.seed is None, policy.root)
     if properties is not None:
-        print_result(_judge_properties(task, run, properties, minutes))
+        print_result(_judge_properties(task_of(run), run, task.hardware.part, properties, minutes))
         return
     design = DesignUnderProof(run, task.hardware.part)
     with exclusive(run.directory), _progress("claims") as bar:
@@ -80,9 +80,8 @@ def prove(
     print_result(certificate.path)
 
 
-def _judge_properties(task: Task, run: Run, path: Path, minutes: float) -> Path:
+def _judge_properties(task: Task, run: Run, part: str, path: Path, minutes: float) -> Path:
     """Print what is proven and what is refuted, and keep it; a refuted property is an answer, not an error."""
-    part = task.hardware.part
     place = run.verified(run.part(part))
     wanted, backend = read_properties(path, task), open_netlist(place)
     design = None if is_folded(place) or is_stream(place) else DesignUnderProof(run, part)
