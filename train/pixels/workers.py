@@ -7,29 +7,24 @@ beside it, so that the number of processes changes nothing.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import multiprocessing
-import os
-from collections.abc import Iterator, Mapping
-from multiprocessing.connection import Connection
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hls4rl.contract import FloatArray
-from hls4rl.errors import ProjectError
-from hls4rl.processes import follow_owner
 from hls4rl.task import Task
 from hls4rl.train.checkpoint import below
 from hls4rl.train.parameters import Parameters
 from hls4rl.train.pixels.rallies import Game, RolloutBatch, play, together
 from hls4rl.train.pixels.sparse import forward
 from hls4rl.train.vpg.kernel import Formats
+from hls4rl.train.workers import START, Handler, WorkerProcesses, shares
 
-_START = multiprocessing.get_context("forkserver")  # quick, and no thread of ours is copied in mid-air
-_START.set_forkserver_preload([__name__])
+START.set_forkserver_preload([__name__])
 
 
 class RolloutWorkers:
@@ -43,84 +38,31 @@ class RolloutWorkers:
         """
         features, actions = task.spaces
         sizes = (features, hidden, actions)
-        memory = _START.RawArray(ctypes.c_double, hidden * (features + 1) + actions * (hidden + 1))
+        memory = START.RawArray(ctypes.c_double, hidden * (features + 1) + actions * (hidden + 1))
         self.network = _network(memory, *sizes)
         """Quantised parameters that the games are played with; to be written before :meth:`play`."""
-        rngs = rng.spawn(count)
-        self._shares = np.array_split(np.arange(count), min(count, len(os.sched_getaffinity(0))))
-        self._lines: list[Connection] = []
-        for share in self._shares:
-            ours, theirs = _START.Pipe()
-            _START.Process(
-                target=_serve, args=(theirs, task, [rngs[game] for game in share], memory, sizes), daemon=True
-            ).start()
-            theirs.close()  # so that the end of the process ends the line
-            self._lines.append(ours)
-        with self._closed_on_error():
-            self._answers()
+        rngs, self._shares = rng.spawn(count), shares(count)
+        arguments = [(task, [rngs[game] for game in share], memory, sizes) for share in self._shares]
+        self._processes = WorkerProcesses(_prepare, arguments, "plays games")
+        self.close = self._processes.close
+        """End the processes."""
 
     def play(self, steps: int, formats: Formats) -> RolloutBatch:
         """Play ``steps`` steps of each game."""
-        return together(self._ask([("play", (steps, formats))] * len(self._lines)))
+        return together(self._processes.ask([("play", steps, formats)] * len(self._processes)))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The whole state between two calls of :meth:`play`, as arrays by name."""
-        states = [state for share in self._ask([("state", ())] * len(self._lines)) for state in share]
+        states = [state for share in self._processes.ask([("state",)] * len(self._processes)) for state in share]
         return {f"{game}.{name}": array for game, state in enumerate(states) for name, array in state.items()}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Go back to what :meth:`arrays` answered."""
-        self._ask([("restore", ([below(f"{game}.", arrays) for game in share],)) for share in self._shares])
-
-    def close(self) -> None:
-        """End the processes."""
-        for line in self._lines:
-            line.close()
-
-    def _ask(self, requests: list[tuple[str, tuple[Any, ...]]]) -> list[Any]:
-        with self._closed_on_error():
-            for line, request in zip(self._lines, requests, strict=True):
-                line.send(request)
-            return self._answers()
-
-    def _answers(self) -> list[Any]:
-        answers = [line.recv() for line in self._lines]
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-        return answers
-
-    @contextlib.contextmanager
-    def _closed_on_error(self) -> Iterator[None]:
-        try:
-            yield
-        except (EOFError, OSError) as error:
-            self.close()
-            raise ProjectError(
-                "a process that plays games has ended (killed, or out of memory); say the same again, and training "
-                "goes on from its last checkpoint"
-            ) from error
-        except BaseException:
-            self.close()
-            raise
+        self._processes.ask([("restore", [below(f"{game}.", arrays) for game in share]) for share in self._shares])
 
 
-def _serve(
-    line: Connection, task: Task, rngs: list[np.random.Generator], memory: Any, sizes: tuple[int, int, int]
-) -> None:
-    """Play a share of the games until the line is closed; a failure is told, and is the end."""
-    follow_owner()
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        try:
-            network, games = _network(memory, *sizes), [Game(task, rng) for rng in rngs]
-            line.send(None)
-            while True:
-                request, arguments = line.recv()
-                line.send(_answer(games, network, request, *arguments))
-        except (EOFError, BrokenPipeError, ConnectionResetError):
-            raise
-        except Exception as error:  # whatever it is, the one at the other end has to know
-            line.send(error)
+def _prepare(task: Task, rngs: list[np.random.Generator], memory: Any, sizes: tuple[int, int, int]) -> Handler:
+    return partial(_answer, [Game(task, rng) for rng in rngs], _network(memory, *sizes))
 
 
 def _answer(games: list[Game], network: Parameters, request: str, *arguments: Any) -> Any:

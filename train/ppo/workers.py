@@ -7,27 +7,21 @@ changes nothing.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import multiprocessing
-import os
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
 
 from hls4rl.contract import FloatArray
-from hls4rl.errors import ProjectError
-from hls4rl.processes import follow_owner
 from hls4rl.task import Task
 from hls4rl.train.compiled import compiled
 from hls4rl.train.ppo.layout import Layout, Numbers
 from hls4rl.train.ppo.objective import Head, draw
 from hls4rl.train.ppo.passes import forward
+from hls4rl.train.workers import START, Handler, WorkerProcesses, shares
 
-_START = multiprocessing.get_context("forkserver")  # quick, and no thread of ours is copied in mid-air
-_START.set_forkserver_preload([__name__])
+START.set_forkserver_preload([__name__])
 
 
 @dataclass(frozen=True)
@@ -54,7 +48,7 @@ class Shared:
             "numbers": (shape.numbers,),
         }
         self.memory = memory or {
-            name: _START.RawArray(ctypes.c_double, int(np.prod(size))) for name, size in shapes.items()
+            name: START.RawArray(ctypes.c_double, int(np.prod(size))) for name, size in shapes.items()
         }
         arrays = {name: np.frombuffer(self.memory[name]).reshape(size) for name, size in shapes.items()}
         self.observations: FloatArray = arrays["observations"]
@@ -82,15 +76,12 @@ class RolloutWorkers:
             ProjectError: the task's environment cannot be made.
         """
         self.shared = Shared(shape)
-        shares = np.array_split(np.arange(shape.num_envs), min(shape.num_envs, len(os.sched_getaffinity(0))))
-        self._lines: list[Connection] = []
-        for share in shares:
-            ours, theirs = _START.Pipe()
-            arguments = (theirs, task, shape, self.shared.memory, head, seed, share.tolist())
-            _START.Process(target=_serve, args=arguments, daemon=True).start()
-            theirs.close()  # so that the end of the process ends the line
-            self._lines.append(ours)
-        self._answers()
+        arguments = [
+            (task, shape, self.shared.memory, head, seed, share.tolist()) for share in shares(shape.num_envs)
+        ]
+        self._processes = WorkerProcesses(_prepare, arguments, "plays episodes")
+        self.close = self._processes.close
+        """End the processes."""
 
     def play(self, layout: Layout, fresh: int | None) -> list[tuple[int, float]]:
         """Play one rollout.
@@ -102,56 +93,14 @@ class RolloutWorkers:
         Returns:
             The step (counted in the rollout) and the return of each episode that ended, in the order of the steps.
         """
-        for line in self._lines:
-            try:
-                line.send((layout, fresh))
-            except (BrokenPipeError, ConnectionResetError) as error:
-                raise _ended() from error
-        return sorted(episode for answer in self._answers() for episode in answer)
-
-    def close(self) -> None:
-        """End the processes."""
-        for line in self._lines:
-            line.close()
-
-    def _answers(self) -> list[Any]:
-        try:
-            answers = [line.recv() for line in self._lines]
-        except (EOFError, OSError) as error:
-            raise _ended() from error
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-        return answers
+        answers = self._processes.ask([(layout, fresh)] * len(self._processes))
+        return sorted(episode for answer in answers for episode in answer)
 
 
-def _ended() -> ProjectError:
-    return ProjectError(
-        "a process that plays episodes has ended (killed, or out of memory); say the same again, and training goes on "
-        "from its last checkpoint"
-    )
-
-
-def _serve(
-    line: Connection, task: Task, shape: Shape, memory: dict[str, Any], head: Head, seed: int, share: list[int]
-) -> None:
-    """Play the environments of ``share`` until the line is closed; a failure is told, and is the end."""
-    follow_owner()
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        try:
-            shared = Shared(shape, memory)
-            players = [_Player(task, shared, head, seed, place) for place in share]
-            line.send(None)
-            while True:
-                layout, fresh = line.recv()
-                episodes: list[tuple[int, float]] = []
-                for player in players:
-                    episodes += player.play(layout, fresh)
-                line.send(episodes)
-        except (EOFError, BrokenPipeError, ConnectionResetError):
-            raise
-        except Exception as error:  # whatever it is, the one at the other end has to know
-            line.send(error)
+def _prepare(task: Task, shape: Shape, memory: dict[str, Any], head: Head, seed: int, share: list[int]) -> Handler:
+    shared = Shared(shape, memory)
+    players = [_Player(task, shared, head, seed, place) for place in share]
+    return lambda layout, fresh: [episode for player in players for episode in player.play(layout, fresh)]
 
 
 class _Player:
