@@ -652,14 +652,25 @@ def _check(task: Task, where: str) -> None:
     for key, (pattern, meaning) in _WORDS.items():
         if not re.fullmatch(pattern, value := _setting(task, key)):
             raise ProjectError(f"{where}: {key} is {value[:200]!r}; give {meaning}")
-    if task.ppo is not None and not (task.ppo.critic_hidden and all(1 <= n <= 4096 for n in task.ppo.critic_hidden)):
-        raise ProjectError(
-            f"{where}: ppo.critic_hidden is {list(task.ppo.critic_hidden)}; give its hidden layers' units, 1 to 4096"
-        )
+    _check_ppo(task.ppo, where)
     if task.pixels is not None and task.pixels.midpoint + task.pixels.annealing > 1:
         raise ProjectError(
             f"{where}: pixels.midpoint is {task.pixels.midpoint} and pixels.annealing {task.pixels.annealing}; "
             "together they are 1 at most, for methods are trained alike up to the midpoint"
+        )
+
+
+def _check_ppo(ppo: PPO | None, where: str) -> None:
+    if ppo is None:
+        return
+    if not ppo.critic_hidden or not all(1 <= units <= 4096 for units in ppo.critic_hidden):
+        raise ProjectError(
+            f"{where}: ppo.critic_hidden is {list(ppo.critic_hidden)}; give its hidden layers' units, 1 to 4096"
+        )
+    if ppo.num_minibatches > ppo.num_envs * ppo.num_steps:
+        raise ProjectError(
+            f"{where}: ppo.num_minibatches is {ppo.num_minibatches}, and a batch has {ppo.num_envs * ppo.num_steps} "
+            "steps (num_envs × num_steps); give no more than that"
         )
 
 

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from hls4rl.contract import Argmax
+from hls4rl.errors import ProjectError
 from hls4rl.policy import PolicySpec
-from hls4rl.task import PPO, Task, load_task
+from hls4rl.task import PPO, Task, load_task, with_settings
 from hls4rl.train.methods import method
 from hls4rl.train.network import load_network
 from hls4rl.train.parameters import Parameters
@@ -171,3 +172,12 @@ def test_it_learns_in_the_formats_that_are_deployed() -> None:
     *_, state = trainer.run(task, PolicySpec("cartpole", "fp", (16,), 0, bits=4))
     assert np.mean(state.returns[:20]) < 60
     assert np.mean(state.returns[-20:]) > 120
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"num_envs": 2, "num_steps": 8, "num_minibatches": 17}, r"num_minibatches is 17, and a batch has 16 steps"),
+    ({"critic_hidden": ()}, "critic_hidden"), ({"critic_hidden": (64, 0)}, "critic_hidden"),
+])
+def test_settings_that_leave_nothing_to_learn_from_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ProjectError, match=message):
+        with_settings(small("cartpole"), "ppo", **changes)
