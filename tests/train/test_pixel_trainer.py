@@ -17,8 +17,8 @@ from hls4rl.errors import ProjectError
 from hls4rl.policy import PolicySpec
 from hls4rl.task import Task, change, load_task
 from hls4rl.train import checkpoint
+from hls4rl.train.keeper import CHECKPOINT, CURVE
 from hls4rl.train.pixels import trainer as pixel_trainer
-from hls4rl.train.pixels.trainer import CHECKPOINT, CURVE
 from hls4rl.train.state import TrainingState
 from hls4rl.train.training import train_policy
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
@@ -16,6 +17,7 @@ from hls4rl.contract import Argmax
 from hls4rl.errors import ProjectError
 from hls4rl.policy import PolicySpec
 from hls4rl.task import PPO, Task, load_task, with_settings
+from hls4rl.train.keeper import CURVE
 from hls4rl.train.methods import method
 from hls4rl.train.network import load_network
 from hls4rl.train.parameters import Parameters
@@ -161,6 +163,8 @@ def test_a_killed_run_ends_in_the_same_bytes(tmp_path: Path) -> None:
     *_, other = trainer.run(task, spec, tmp_path / "killed")
     assert other.returns == whole.returns
     assert other.steps == whole.steps >= 2600
+    curve = [json.loads(line) for line in (tmp_path / "killed" / CURVE).read_text().splitlines()]
+    assert [line["return"] for line in curve] == whole.returns
     for left, right in zip(whole.parameters, other.parameters, strict=True):
         assert np.array_equal(left, right)
 

@@ -18,6 +18,7 @@ from hls4rl.integer_backend import IntegerBackend
 from hls4rl.policy import PolicySpec
 from hls4rl.run import Run
 from hls4rl.task import Search, Task, load_task
+from hls4rl.train.keeper import CURVE
 from hls4rl.train.methods import method
 from hls4rl.train.search import trainer
 from hls4rl.train.search.algorithms import Generation, Memory, ars, es
@@ -117,6 +118,8 @@ def test_a_killed_run_ends_in_the_same_bytes(tmp_path: Path, monkeypatch: pytest
     assert len(again) < len(list(trainer.run(task, spec, None)))
     assert again[-1].returns == whole.returns
     assert (again[-1].ends, again[-1].deployed) == (whole.ends, whole.deployed)
+    curve = [json.loads(line) for line in (tmp_path / "cut" / CURVE).read_text().splitlines()]
+    assert [(line["return"], line["steps"]) for line in curve] == list(zip(whole.returns, whole.ends, strict=True))
     for ours, theirs in zip(again[-1].parameters, whole.parameters, strict=True):
         assert np.array_equal(ours, theirs)
     assert sum(int((weight == 0).sum()) for weight in whole.parameters.weights) >= 9  # half of 4x3 and 3x2

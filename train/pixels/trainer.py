@@ -20,9 +20,7 @@ on from there and ends in the same bytes as one that was never stopped.
 from __future__ import annotations
 
 import contextlib
-import json
 import math
-import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -37,7 +35,8 @@ from hls4rl.contract import Binary, Contract, FloatArray, IntArray
 from hls4rl.policy import PolicySpec
 from hls4rl.stage import exclusive
 from hls4rl.task import Task
-from hls4rl.train.checkpoint import below, load_checkpoint, save_checkpoint
+from hls4rl.train.checkpoint import below
+from hls4rl.train.keeper import Keeper
 from hls4rl.train.methods import method as create_method
 from hls4rl.train.methods.base import real_contract
 from hls4rl.train.parameters import Parameters
@@ -50,7 +49,6 @@ from hls4rl.train.vpg.kernel import Formats, adam_one, dot
 
 CHECKPOINT_SECONDS = 30.0
 """Time between two checkpoints; one batch takes a second or two more."""
-CHECKPOINT, CURVE = "checkpoint.safetensors", "curve.jsonl"
 
 
 def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Iterator[TrainingState]:
@@ -65,7 +63,7 @@ def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Iterator
         ProjectError: the task's environment cannot be made, is of another kind, or cannot keep its state.
     """
     trainer = _Trainer(task, spec)
-    keeper = None if directory is None else _Keeper(directory, _inputs(task, spec))
+    keeper = None if directory is None else Keeper(directory, _inputs(task, spec))
     # With more threads the sums of matrix products, and so the bytes, would depend on the machine.
     with contextlib.closing(trainer.workers), threadpool_limits(1):
         if keeper is not None:
@@ -77,7 +75,7 @@ def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Iterator
         yield trainer.state  # also if the run had ended before
 
 
-def _first_half(trainer: _Trainer, directory: Path | None, keeper: _Keeper | None) -> Iterator[TrainingState]:
+def _first_half(trainer: _Trainer, directory: Path | None, keeper: Keeper | None) -> Iterator[TrainingState]:
     """Train to the midpoint; methods that share this half keep it in a folder that they share, too."""
     task, spec = trainer.task, trainer.spec
     midpoint = _midpoint(task)
@@ -86,18 +84,19 @@ def _first_half(trainer: _Trainer, directory: Path | None, keeper: _Keeper | Non
         return
     place = directory.parent / "first-half" / f"h{spec.shape}-s{spec.seed}"
     with exclusive(place):
-        shared = _Keeper(place, _inputs(task, spec, shared=True))
+        shared = Keeper(place, _inputs(task, spec, shared=True))
         shared.load(trainer)
         yield from _until(trainer, midpoint, shared)
 
 
-def _until(trainer: _Trainer, episodes: int, keeper: _Keeper | None) -> Iterator[TrainingState]:
+def _until(trainer: _Trainer, episodes: int, keeper: Keeper | None) -> Iterator[TrainingState]:
     started = time.perf_counter() - trainer.state.seconds
     while len(trainer.state.returns) < episodes:
         trainer.play_and_learn()
         trainer.state.seconds = time.perf_counter() - started
         if keeper is not None:
-            keeper.keep(trainer, finished=len(trainer.state.returns) >= episodes)
+            keeper.write_curve(trainer.state)
+            keeper.keep(trainer, 0.0 if len(trainer.state.returns) >= episodes else CHECKPOINT_SECONDS)
         yield trainer.state
 
 
@@ -246,40 +245,6 @@ class _Trainer:
         if self._limit is not None:
             for weight in self.state.parameters.weights:
                 np.clip(weight, -self._limit, self._limit, out=weight)
-
-
-class _Keeper:
-    """Checkpoint and curve of one run in its folder."""
-
-    def __init__(self, directory: Path, inputs: Mapping[str, Any]) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        self._directory, self._inputs = directory, inputs
-        self._kept = time.perf_counter()
-
-    def load(self, trainer: _Trainer) -> bool:
-        """Bring ``trainer`` to where the run was left, and answer whether there was such a state."""
-        found = load_checkpoint(self._directory / CHECKPOINT, self._inputs)
-        if found is not None:
-            trainer.restore(*found)
-        return found is not None
-
-    def keep(self, trainer: _Trainer, finished: bool) -> None:
-        """Write the state if it is time, or the run has ``finished``; and the curve, if a game ended."""
-        self._write_curve(trainer.state)
-        if finished or time.perf_counter() - self._kept >= CHECKPOINT_SECONDS:
-            save_checkpoint(self._directory / CHECKPOINT, self._inputs, trainer.arrays(), trainer.checkpoint())
-            self._kept = time.perf_counter()
-
-    def _write_curve(self, state: TrainingState) -> None:
-        # A few hundred lines: written anew, so that a run that goes back to its checkpoint goes back here too.
-        path = self._directory / CURVE
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        lines = (
-            json.dumps({"game": game, "steps": end, "return": value})
-            for game, (end, value) in enumerate(zip(state.ends, state.returns, strict=True), start=1)
-        )
-        partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        partial.replace(path)
 
 
 def _shorten(gradient: Parameters, longest: float) -> None:

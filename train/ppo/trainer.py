@@ -27,7 +27,8 @@ from hls4rl.contract import Argmax, Contract, FloatArray
 from hls4rl.policy import PolicySpec
 from hls4rl.task import PPO, Task
 from hls4rl.train.calibration import is_calibrated
-from hls4rl.train.checkpoint import below, load_checkpoint, save_checkpoint
+from hls4rl.train.checkpoint import below
+from hls4rl.train.keeper import Keeper
 from hls4rl.train.methods import method as create_method
 from hls4rl.train.methods.base import Method
 from hls4rl.train.parameters import Parameters
@@ -39,7 +40,6 @@ from hls4rl.train.ppo.running import Running
 from hls4rl.train.ppo.workers import RolloutWorkers, Shape
 from hls4rl.train.state import TrainingState
 
-CHECKPOINT = "checkpoint.safetensors"
 ROLLOUTS_A_BLOCK = 16
 """Rollouts between two checkpoints, at which all episodes begin anew."""
 _OUTPUT_GAIN = 0.01
@@ -63,19 +63,18 @@ def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Iterator
         "network": asdict(task.network), "training": asdict(task.training), "ppo": asdict(task.ppo or PPO()),
         "spec": spec.to_json(),
     }
-    path = None if directory is None else directory / CHECKPOINT
+    keeper = None if directory is None else Keeper(directory, inputs)
     with threadpool_limits(1), contextlib.closing(_Training(task, spec)) as training:
-        found = None if path is None else load_checkpoint(path, inputs)
-        if found is not None:
-            training.restore(*found)
+        if keeper is not None:
+            keeper.load(training)
         started = time.perf_counter() - training.state.seconds
         yield training.state
         while not training.finished:
             training.rollout()
             training.state.seconds = time.perf_counter() - started
-            if path is not None and (training.finished or training.rollouts % ROLLOUTS_A_BLOCK == 0):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                save_checkpoint(path, inputs, training.arrays(), training.checkpoint())
+            if keeper is not None and (training.finished or training.rollouts % ROLLOUTS_A_BLOCK == 0):
+                keeper.keep(training, 0.0)
+                keeper.write_curve(training.state)
             yield training.state
 
 

@@ -11,7 +11,6 @@ A run keeps its state in ``checkpoint.safetensors``; a killed run goes on from t
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -24,14 +23,14 @@ from numpy.typing import NDArray
 from hls4rl.contract import FloatArray, IntArray
 from hls4rl.policy import PolicySpec
 from hls4rl.task import Search, Task
-from hls4rl.train.checkpoint import below, load_checkpoint, save_checkpoint
+from hls4rl.train.checkpoint import below
+from hls4rl.train.keeper import Keeper
 from hls4rl.train.methods import method as create_method
 from hls4rl.train.search.algorithms import ALGORITHMS, Generation, Memory, arrays, restored
 from hls4rl.train.search.latents import Latents, digits
 from hls4rl.train.search.player import Player
 from hls4rl.train.state import TrainingState
 
-CHECKPOINT, CURVE = "checkpoint.safetensors", "curve.jsonl"
 CHECKPOINT_SECONDS = 20.0
 _TRIAL_SEED, _CONFIRMATION_SEED = 10_000_000, 20_000_000
 """First environment seeds of the episodes that candidates are compared by; no other episodes have them."""
@@ -50,7 +49,7 @@ def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Iterator
         ProjectError: the task's environment cannot be made or is of another kind, or the method has other weights.
     """
     search = _Search(task, spec)
-    keeper = None if directory is None else _Keeper(directory, _inputs(task, spec))
+    keeper = None if directory is None else Keeper(directory, _inputs(task, spec))
     with contextlib.closing(search.player):
         if keeper is not None:
             keeper.load(search)
@@ -58,8 +57,8 @@ def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Iterator
         while not search.finished:
             search.generation()
             search.state.seconds = time.perf_counter() - started
-            if keeper is not None:
-                keeper.keep(search)
+            if keeper is not None and keeper.keep(search, 0.0 if search.finished else CHECKPOINT_SECONDS):
+                keeper.write_curve(search.state)
             yield search.state
         yield search.state
 
@@ -218,26 +217,3 @@ class _Search:
             self.latents.parameters(self.best.integers), kept["returns"].tolist(), rest["steps"], rest["seconds"],
             ends=kept["ends"].tolist(),
         )
-
-
-class _Keeper:
-    """Checkpoint and curve of one run in its folder."""
-
-    def __init__(self, directory: Path, inputs: Mapping[str, Any]) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        self._directory, self._inputs, self._kept = directory, inputs, time.perf_counter()
-
-    def load(self, search: _Search) -> None:
-        """Bring ``search`` to where the run was left."""
-        found = load_checkpoint(self._directory / CHECKPOINT, self._inputs)
-        if found is not None:
-            search.restore(*found)
-
-    def keep(self, search: _Search) -> None:
-        """Write the state if it is time, or the run has ended."""
-        if not search.finished and time.perf_counter() - self._kept < CHECKPOINT_SECONDS:
-            return
-        save_checkpoint(self._directory / CHECKPOINT, self._inputs, search.arrays(), search.checkpoint())
-        lines = "".join(f"{json.dumps(item)}\n" for item in search.best.found)
-        (self._directory / CURVE).write_text(lines, encoding="utf-8")
-        self._kept = time.perf_counter()
