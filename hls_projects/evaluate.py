@@ -78,7 +78,7 @@ def evaluate(
     comparisons = []
     for backend in opened:
         if sample is None or backend.name not in sampled:
-            comparisons.append(_drive(task, backend, reference, episodes))
+            comparisons.append(drive(task, backend, reference, episodes))
         else:
             comparisons.append(_answer(backend, reference, sample[:sampled[backend.name]]))
 
@@ -109,7 +109,8 @@ def require_equal(comparisons: list[Comparison]) -> None:
         raise ProjectError("the backends' returns differ although each step agreed; is the environment deterministic?")
 
 
-def _drive(task: Task, backend: Backend, reference: Backend, episodes: int) -> Comparison:
+def drive(task: Task, backend: Backend, reference: Backend, episodes: int) -> Comparison:
+    """Let ``backend`` drive episodes with seeds 0 … episodes - 1, each of its answers held against ``reference``'s."""
     comparison = Comparison(backend.name)
 
     def watch(observations: IntArray, answer: Answer) -> None:

@@ -21,7 +21,7 @@ from hls4rl.firmware.shells.shell import BUSES, Shell, load_shell
 from hls4rl.firmware.shells.write import write_shell
 from hls4rl.firmware.verbs import BoardOptions
 from hls4rl.gym_loop import play
-from hls4rl.hls_projects.evaluate import EPISODES
+from hls4rl.hls_projects.evaluate import EPISODES, drive
 from hls4rl.network import IntegerNetwork
 from hls4rl.options import Episodes, grouped, option
 from hls4rl.run import Run
@@ -131,17 +131,10 @@ def play_episodes(backend: ShellBackend, task: Task, reference: Backend, episode
         ``episodes``, ``steps_compared``, ``step_mismatches``, ``return_shell``, ``return_software``, ``returns_equal``.
     """
     backend.trouble = Trouble(pause=_TROUBLE.pause)
-    steps = wrong = 0
-
-    def watch(observations: Any, answer: Any) -> None:
-        nonlocal steps, wrong
-        steps += len(observations)
-        wrong += int((answer.actions != reference.infer(observations).actions).any(axis=1).sum())
-
     software = play(task, reference, episodes, first_seed=0)
-    hardware = play(task, backend, episodes, first_seed=0, watch=watch)
+    hardware = drive(task, backend, reference, episodes)
     return {
-        "episodes": episodes, "steps_compared": steps, "step_mismatches": wrong,
+        "episodes": episodes, "steps_compared": hardware.steps, "step_mismatches": hardware.mismatches,
         "return_shell": hardware.mean_return, "return_software": software.mean_return,
         "returns_equal": bool(np.array_equal(hardware.returns, software.returns)),
     }
