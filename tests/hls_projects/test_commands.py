@@ -21,6 +21,7 @@ def summary(method: str, hidden: int, **changes: object) -> dict[str, object]:
 
 def test_the_matrix_shows_what_was_placed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(matplotlib.rcParams, "svg.fonttype", "none")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")  # else the file has the time of day, which may be 08:32:…
     rows = [
         summary("fp", 16), summary("binarynet", 64, return_netlist=-87.2),
         summary("pruning", 16, latency_ns=None),  # a part whose cells are counted only
