@@ -16,6 +16,8 @@ from threading import Thread
 from typing import Any
 
 import numpy as np
+from rich.console import Console
+from rich.markup import escape
 
 from hls4rl.backend import Backend
 from hls4rl.contract import Argmax
@@ -28,7 +30,7 @@ from hls4rl.stage import Stage, exclusive, verified, write_json
 from hls4rl.task import PPO, Search, Task
 from hls4rl.train.trainers import load_trainer, resolve_trainer
 from hls4rl.train.training import Standing, TrainingResult, train_policy
-from hls4rl.verdict import Verdict, interval
+from hls4rl.verdict import Verdict, interval, with_interval
 
 VALIDATION_SEED = 1_000_000
 """First environment seed of the episodes that choose among policies."""
@@ -83,8 +85,8 @@ def policy_inputs(task: Task, spec: PolicySpec, trainer: str = "auto") -> dict[s
 
 def _source_inputs(task: Task) -> dict[str, Any]:
     assert task.source is not None
-    settings = {"distillation": asdict(task.distillation)} if task.source.distil else {}
-    return {"source": {"digest": task.source.digest, "distil": task.source.distil}, **settings}
+    source = {"digest": task.source.digest, "distil": task.source.distil}
+    return {"source": source, "distillation": asdict(task.distillation)}
 
 
 def policy_stage(task: Task, spec: PolicySpec, root: Path = RUNS, trainer: str = "auto") -> Stage:
@@ -110,12 +112,33 @@ def train_seed(
     run = stage.directory.parent
     with exclusive(run):
         if not stage.is_current:
-            result = train_policy(task, spec, _logged(run, progress), trainer, run)
-            report = _report(task, result)
+            result, report = _trained(task, spec, progress, trainer, run)
             with stage.build() as directory:
                 result.policy.save(directory / "policy.safetensors")
                 write_json(directory / "training.json", report)
     return stage.directory / "training.json"
+
+
+def _trained(
+    task: Task, spec: PolicySpec, progress: Callable[[Standing], None] | None, trainer: str, run: Path
+) -> tuple[TrainingResult, dict[str, Any]]:
+    """The policy and its report; where an imported one loses return by rounding, of one that is trained after it."""
+    logged = _logged(run, progress)
+    result = train_policy(task, spec, logged, trainer, run)
+    report = _report(task, result)
+    if not (task.source and task.distillation.rounds) or task.source.distil or report["source"]["keeps_return"]:
+        return result, report
+    rounded = report["source"]
+    means = [with_interval(rounded[f"{kind}_return"], rounded[f"{kind}_interval"]) for kind in ("integer", "float")]
+    text = f"{spec.bits} bits lose return ({means[0]}, the float policy has {means[1]}): a policy is trained after it"
+    note(run, text)
+    if progress is not None:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"  [bold]{escape(text)}[/bold]")
+    taught = dataclasses.replace(task, source=dataclasses.replace(task.source, distil=True))
+    result = train_policy(taught, spec, logged, directory=run)
+    report = _report(taught, result)
+    report["source"]["rounded"] = {key: value for key, value in rounded.items() if not key.startswith("float_")}
+    return result, report
 
 
 def _logged(
