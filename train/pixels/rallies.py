@@ -155,7 +155,7 @@ def require_fit(task: Task) -> None:
             f"has {task.features:,}, of {bits} bits; {remedy}"
         )
     if task.converter.offset.any():
-        raise ProjectError(f"{where}: [pixels] is for pixels that are mostly 0; leave observation.offset out of the file")
+        raise ProjectError(f"{where}: [pixels] is for pixels that are mostly 0; leave out observation.offset")
     if not isinstance(actions, DiscreteActions) or actions.start:
         raise ProjectError(
             f"{where}: [pixels] is for actions that are one choice from 0 on; leave [pixels] out of the file"
