@@ -145,7 +145,7 @@ def test_a_price_makes_fewer_digits() -> None:
 
 
 def test_binary_weights_are_refused_by_name() -> None:
-    with pytest.raises(ProjectError, match="METHOD=fp"):
+    with pytest.raises(ProjectError, match="take METHOD=fp or METHOD=pruning or METHOD=ternary"):
         resolve_trainer(small("cartpole"), PolicySpec("cartpole", "binarynet", (4,), 0))
 
 
