@@ -1,7 +1,7 @@
 # From the Gym to the gates. `make` alone prints the targets; every target makes the part of the environment it needs.
 
 # What a user may set, on the command line or in the environment; `hls4rl VERB --help` tells what each means.
-VARIABLES := ENV METHOD HIDDEN SEED BITS CLUSTERS PERCENTILE ACTIVATION_BITS SET PART CLOCK_MHZ TOOL BACKEND EPISODES \
+VARIABLES := ENV METHOD HIDDEN SEED BITS CLUSTERS PERCENTILE ACTIVATION_BITS TRAINER SET PART CLOCK_MHZ TOOL BACKEND EPISODES \
              ROOT ONNX INPUT POLICY TEACHER NORMALISER ACTIVATION SQUASH POLICIES BUILD BOARD BUS TRANSACTIONS PORT FAULTS \
              PROPERTIES MINUTES MUTATIONS STEPS QUICK PUBLISHED CSIM TASK SCHEDULER BUDGET WORKERS UNITS
 # The verbs of the command hls4rl, which the targets of these names call

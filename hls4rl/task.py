@@ -55,6 +55,9 @@ class Training:
     """Episodes of one policy; compression and pruning switch half-way."""
     seeds: int = 5
     """Policies trained when no ``SEED`` is given; the best by validation is deployed."""
+    trainer: str = "auto"
+    """Which of :mod:`hls4rl.train.trainers` trains; ``auto``: the one that the file has a section for, or the quickest
+    that can."""
     learning_rate: float = 5e-3
     """The optimiser's step size at the first episode."""
     optimiser: str = "adam"
