@@ -194,13 +194,18 @@ def source_rows(source: Mapping[str, Any] | None) -> list[tuple[str, str]]:
         return []
     means = [with_interval(source[f"{kind}_return"], source[f"{kind}_interval"]) for kind in ("float", "integer")]
     kept = "[green]yes[/green]" if source["keeps_return"] else (
-        "[bold red]NO[/bold red]: more BITS, or train a network after it with TEACHER"
+        "[bold red]NO[/bold red]: more BITS, a larger HIDDEN, or a longer distillation (SET='distillation.rounds=40')"
     )
     rows = [
         (f"float policy's return ({source['episodes']} episodes)", means[0]), ("… the integers'", means[1]),
         ("… kept within both 95 % intervals", kept),
         ("equal actions", f"{100 * source['equal_actions']:.2f} % of {source['steps']:,} steps"),
     ]
+    if "rounded" in source:
+        before = with_interval(source["rounded"]["integer_return"], source["rounded"]["integer_interval"])
+        rows.insert(1, ("… only rounded, which lost too much", before))
+    if source["distilled"]:
+        rows.append(("trained after it (distillation)", "yes"))
     if source["largest_action_error"] is not None:
         rows.append(("action error, largest and mean",
                      f"{source['largest_action_error']:.4f}, {source['mean_action_error']:.5f}"))

@@ -7,6 +7,7 @@ batch.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -14,6 +15,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from hls4rl.actions import DiscreteActions
 from hls4rl.contract import FloatArray, IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.task import Task
@@ -22,6 +24,8 @@ from hls4rl.train.vpg.advantage import returns_to_go
 from hls4rl.train.vpg.kernel import Passes
 
 LARGEST_SEED = 2**31 - 1
+MOST_FEATURES, MOST_BITS = 1 << 15, 8
+"""What a :class:`hls4rl.train.pixels.sparse.Frame` can hold."""
 
 
 class Step(NamedTuple):
@@ -134,6 +138,30 @@ class Game:
     def _seen(self, observation: FloatArray) -> Frame:
         places = np.flatnonzero(observation)  # the converter makes a 0 of a 0, and is asked for the rest alone
         return Frame.of(self._task.integers(observation[places], places), places)
+
+
+def require_fit(task: Task) -> None:
+    """Insist that games of ``task`` can be played here.
+
+    Raises:
+        ProjectError: what it shows does not fit into a frame, its actions are not one choice, or its state cannot be
+            kept.
+    """
+    actions, bits, where = task.actions, task.observation.bits, f"task '{task.name}'"
+    remedy = "show fewer or narrower ones, as train/pixels/pong.py does, or leave [pixels] out of the file"
+    if task.features > MOST_FEATURES or bits > MOST_BITS:
+        raise ProjectError(
+            f"{where}: [pixels] is for {MOST_FEATURES:,} features of {MOST_BITS} bits at most, but {task.environment} "
+            f"has {task.features:,}, of {bits} bits; {remedy}"
+        )
+    if task.converter.offset.any():
+        raise ProjectError(f"{where}: [pixels] is for pixels that are mostly 0; leave out observation.offset")
+    if not isinstance(actions, DiscreteActions) or actions.start:
+        raise ProjectError(
+            f"{where}: [pixels] is for actions that are one choice from 0 on; leave [pixels] out of the file"
+        )
+    with contextlib.closing(task.make()) as env:
+        _resumable(env)
 
 
 def play(games: Sequence[Game], steps: int, decide: Callable[[Frames], Passes]) -> RolloutBatch:

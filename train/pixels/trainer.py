@@ -40,7 +40,7 @@ from hls4rl.train.keeper import Keeper
 from hls4rl.train.methods import method as create_method
 from hls4rl.train.methods.base import real_contract
 from hls4rl.train.parameters import Parameters
-from hls4rl.train.pixels.rallies import RolloutBatch
+from hls4rl.train.pixels.rallies import RolloutBatch, require_fit
 from hls4rl.train.pixels.sparse import Frames, columns_first, flat, forward, gradients, quantise_all
 from hls4rl.train.pixels.workers import RolloutWorkers
 from hls4rl.train.state import Streams, TrainingState
@@ -62,6 +62,7 @@ def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Iterator
     Raises:
         ProjectError: the task's environment cannot be made, is of another kind, or cannot keep its state.
     """
+    require_fit(task)
     trainer = _Trainer(task, spec)
     keeper = None if directory is None else Keeper(directory, _inputs(task, spec))
     # With more threads the sums of matrix products, and so the bytes, would depend on the machine.

@@ -31,7 +31,7 @@ class Latents:
         for layer, (inputs, outputs) in zip(contract.layers, itertools.pairwise(sizes), strict=True):
             if not isinstance(layer.weight, FixedPoint) or layer.bias is None:
                 raise ProjectError(
-                    f"task '{task.name}': the search moves fixed-point weights; take METHOD=fp, pruning or ternary"
+                    f"task '{task.name}': the search moves fixed-point weights, and a layer has none; take METHOD=fp"
                 )
             self._kinds.append((layer.weight, layer.bias))
             self._bias_units.append(_BIAS_UNIT * layer.weight.lsb)
