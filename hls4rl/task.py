@@ -55,6 +55,9 @@ class Training:
     """Episodes of one policy; compression and pruning switch half-way."""
     seeds: int = 5
     """Policies trained when no ``SEED`` is given; the best by validation is deployed."""
+    trainer: str = "auto"
+    """Which of :mod:`hls4rl.train.trainers` trains; ``auto``: the one that the file has a section for, or the quickest
+    that can."""
     learning_rate: float = 5e-3
     """The optimiser's step size at the first episode."""
     optimiser: str = "adam"
@@ -201,7 +204,7 @@ class Distillation:
     it would have done, and the student learns that."""
 
     rounds: int = 10
-    """Of playing and learning; the teacher plays the first one."""
+    """Of playing and learning; the teacher plays the first one. 0: a policy that loses by rounding is left as it is."""
     steps: int = 4000
     """Environment steps of a round."""
     updates: int = 300
@@ -227,7 +230,7 @@ class Source:
     squash: str = ""
     """``clip`` or ``tanh``: what becomes of continuous outputs, where the file doesn't say."""
     distil: bool = False
-    """Train a policy after it, instead of rounding it."""
+    """Train a policy after it, instead of rounding it. Where it isn't set, one is only where rounding loses return."""
     digest: str = ""
     """SHA-256 of the files and of what they leave open."""
 
@@ -600,7 +603,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "search.validate_every": (1, 10**6),
     "search.trial_episodes": (1, 10**4),
     "search.validation_episodes": (1, 10**4),
-    "distillation.rounds": (1, 10**4),
+    "distillation.rounds": (0, 10**4),
     "distillation.steps": (1, 10**7),
     "distillation.updates": (1, 10**6),
     "distillation.batch": (1, 10**6),

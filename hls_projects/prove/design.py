@@ -14,11 +14,13 @@ from hls4rl.errors import ProjectError
 from hls4rl.export.graph import read_network
 from hls4rl.hls_projects.fpga.parts import load_part, part_names
 from hls4rl.hls_projects.fpga.place import RESULT
+from hls4rl.hls_projects.fpga.read_back import bitstream_files
 from hls4rl.hls_projects.fpga.synthesis import NETLIST
 from hls4rl.hls_projects.hls.csim import LIBRARY
 from hls4rl.hls_projects.prove.claims import Side
 from hls4rl.hls_projects.rtl.folded import is_folded
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGITS, RtlInfo, read_info
+from hls4rl.hls_projects.simulation.pipelined import has_bitstream_model
 from hls4rl.hls_projects.simulation.streaming import is_stream
 from hls4rl.network import IntegerNetwork
 from hls4rl.plain import read_json
@@ -108,6 +110,14 @@ class DesignUnderProof:
         """The deployed core, as placed."""
         what = f"the deployed core after synthesis for {self.part}: the cells that are placed"
         return self._side("netlist", what, self.built / NETLIST)
+
+    @cached_property
+    def bitstream(self) -> Side | None:
+        """The deployed core as its bitstream makes it of the chip; None where that is not read back."""
+        if not has_bitstream_model(self.built):
+            return None
+        what = f"what the bitstream for {self.part} makes of the chip: read back from it, pin by pin"
+        return self._side("bitstream", what, *bitstream_files(self.built, load_part(self.part)))
 
     @cached_property
     def rtl(self) -> Side:

@@ -136,7 +136,7 @@ def test_latent_weights_stay_within_their_limit(task: Task, method: str) -> None
 
 def test_other_tasks_are_refused() -> None:
     with pytest.raises(ProjectError, match=r"no \[pixels\]"):
-        train_policy(load_task("cartpole"), PolicySpec("cartpole", "fp", 4, 0), trainer="pixels")
+        train_policy(change(load_task("cartpole"), 'training.trainer="pixels"')[0], PolicySpec("cartpole", "fp", 4, 0))
 
 
 @pytest.mark.parametrize(("environment", "changes", "message"), [
