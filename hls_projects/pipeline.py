@@ -18,7 +18,7 @@ from hls4rl.checked import write_checked
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.cost import cost
 from hls4rl.hls_projects.evaluate import default_episodes, evaluate, require_equal
-from hls4rl.hls_projects.executors import EXECUTORS
+from hls4rl.hls_projects.executors import EXECUTORS, backends_of
 from hls4rl.hls_projects.summary import load_summary, returns_verdict, summarise
 from hls4rl.journal import note, working
 from hls4rl.plain import read_json
@@ -129,8 +129,8 @@ class Build:
         from hls4rl.hls_projects.fpga.place import RESULT
         from hls4rl.hls_projects.hls.vitis import REPORT
 
-        part = self.task.hardware.part
-        names = tuple(name for name, kind in EXECUTORS.items() if self.tool == "open" or not kind.gates)
+        run, part = self.run, self.task.hardware.part
+        names = tuple(name for name in backends_of(run, part) if self.tool == "open" or not EXECUTORS[name].gates)
         comparisons = evaluate(self.task, self.run, part, names, self.episodes, self.minimum_steps)
         require_equal(comparisons)
         network = read_network(self.run.qonnx)

@@ -27,16 +27,22 @@ KEYS = (
 )
 """Keys that every ``summary.json`` has; null where a stage wasn't run, with a reason under ``skipped``."""
 
-_RETURNS = {"return_software": "torch", "return_csim": "csim", "return_rtl": "rtl", "return_netlist": "netlist"}
+_BITSTREAM = "return_bitstream"
+"""In summaries since bitstreams are read back."""
+_RETURNS = {
+    "return_software": "torch", "return_csim": "csim", "return_rtl": "rtl", "return_netlist": "netlist",
+    _BITSTREAM: "bitstream",
+}
 _SKIPPED = {
     ("vitis", key): "the vendor's flow builds from C++, not from our RTL"
-    for key in ("return_rtl", "return_netlist", "bitstream")
+    for key in ("return_rtl", "return_netlist", _BITSTREAM, "bitstream")
 }
 _ROWS = (
     ("return, software", "return_software", "{:.2f}"),
     ("return, C-simulation", "return_csim", "{:.2f}"),
     ("return, RTL", "return_rtl", "{:.2f}"),
     ("return, netlist", "return_netlist", "{:.2f}"),
+    ("return, bitstream", _BITSTREAM, "{:.2f}"),
     ("steps compared", "steps_compared", "{:,}"),
     ("mismatches", "mismatches", "{:,}"),
     ("LUT", "lut", "{:,}"),
@@ -116,8 +122,11 @@ def summarise(
         "parameter_bits": cost.parameter_bits,
         "energy_pj": cost.energy_pj,
     }
-    summary = {key: values.get(key) for key in KEYS}
-    skipped = {key: _SKIPPED.get((tool, key), "the part's flow gives none") for key in KEYS if summary[key] is None}
+    summary = {key: values.get(key) for key in (*KEYS, _BITSTREAM)}
+    reasons = {
+        **_SKIPPED, ("open", _BITSTREAM): hardware.get("not_read_back", "only those of unrolled cores are read back"),
+    }
+    skipped = {key: reasons.get((tool, key), "the part's flow gives none") for key in summary if summary[key] is None}
     for key, name in _RETURNS.items():
         if key in skipped and name in by_name:
             skipped[key] = f"{by_name[name].steps:,} frames of the software's games, compared"
@@ -157,7 +166,7 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
     table.add_column("figure")
     table.add_column("value", justify="right")
     for label, key, form in _ROWS:
-        if key not in KEYS and key not in summary:  # of streaming cores alone
+        if key not in KEYS and key not in summary:  # of streaming cores, or of this version, alone
             continue
         value = summary[key]
         if key == "bitstream" and value is not None:

@@ -16,7 +16,7 @@ from hls4rl.errors import ProjectError
 from hls4rl.hls_projects import pipeline, summary
 from hls4rl.hls_projects.evaluate import default_episodes, require_equal
 from hls4rl.hls_projects.evaluate import evaluate as compare
-from hls4rl.hls_projects.executors import BACKENDS, open_backend
+from hls4rl.hls_projects.executors import EXECUTORS, backends_of, open_backend
 from hls4rl.hls_projects.fpga.parts import load_part, part_names
 from hls4rl.options import Clock, Episodes, Part, PolicyOptions, grouped, option
 from hls4rl.policy import PolicySpec
@@ -27,7 +27,7 @@ from hls4rl.verdict import is_solved, solved_markup
 CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
 
 Tool = Annotated[str, option("--tool", "open: Yosys and nextpnr, nothing to install; vitis: AMD's tools on PATH.")]
-BackendName = Annotated[str, option("--backend", f"{', '.join(BACKENDS)} or all.")]
+BackendName = Annotated[str, option("--backend", f"{', '.join(EXECUTORS)} or all.")]
 Onnx = Annotated[
     Path | None,
     option("--onnx", "Instead of training: build this QONNX model from elsewhere (Brevitas, QKeras)."),
@@ -112,7 +112,8 @@ def evaluate(build: BuildOptions, backend: BackendName = "all", episodes: Episod
     task, spec = build.read()
     episodes = episodes or default_episodes(task)
     chosen = pipeline.find_run(task, spec, build.seed is None, build.root)
-    names = BACKENDS if backend == "all" else ("torch", backend) if backend != "torch" else ("torch",)
+    offered = backends_of(chosen, task.hardware.part)
+    names = offered if backend == "all" else ("torch", backend) if backend != "torch" else ("torch",)
     for name in names:
         open_backend(name, chosen, task.hardware.part)  # a wrong name or a missing build is told before any episode
     with CONSOLE.status(f"{episodes} episodes on {', '.join(names)} …"):

@@ -14,15 +14,17 @@ from hls4rl.errors import ProjectError
 from hls4rl.export.graph import read_network
 from hls4rl.hls_projects.fpga.parts import load_part, part_names
 from hls4rl.hls_projects.fpga.place import RESULT
+from hls4rl.hls_projects.fpga.read_back import bitstream_files
 from hls4rl.hls_projects.fpga.synthesis import NETLIST
 from hls4rl.hls_projects.hls.csim import LIBRARY
 from hls4rl.hls_projects.prove.claims import Side
 from hls4rl.hls_projects.rtl.folded import is_folded
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGITS, RtlInfo, read_info
+from hls4rl.hls_projects.simulation.pipelined import has_bitstream_model
 from hls4rl.hls_projects.simulation.streaming import is_stream
 from hls4rl.network import IntegerNetwork
 from hls4rl.plain import read_json
-from hls4rl.run import Run
+from hls4rl.run import Run, is_imported
 from hls4rl.stage import digest, inputs_of
 from hls4rl.task import Task, read_task
 
@@ -110,6 +112,14 @@ class DesignUnderProof:
         return self._side("netlist", what, self.built / NETLIST)
 
     @cached_property
+    def bitstream(self) -> Side | None:
+        """The deployed core as its bitstream makes it of the chip; None where that is not read back."""
+        if not has_bitstream_model(self.built):
+            return None
+        what = f"what the bitstream for {self.part} makes of the chip: read back from it, pin by pin"
+        return self._side("bitstream", what, *bitstream_files(self.built, load_part(self.part)))
+
+    @cached_property
     def rtl(self) -> Side:
         """The deployed core, as written."""
         return self._side("rtl", "the deployed core's Verilog", self.built / f"{CORE}.v")
@@ -160,12 +170,16 @@ class DesignUnderProof:
 
 
 def find_designs(root: Path) -> list[DesignUnderProof]:
-    """All built policies in ``<root>/<task>/<run>/<part>/``, in the order of their paths; no streaming cores."""
+    """All built policies in ``<root>/<task>/<run>/<part>/``, in the order of their paths; no streaming cores.
+
+    Raises:
+        ProjectError: a policy is missing or damaged.
+    """
     found = []
     for part in part_names():
         for path in sorted(root.glob(f"*/*/{part}/{NETLIST}")):
             run = path.parents[1]
-            if (run / "policy" / "policy.safetensors").is_file() and not _is_clocked(run / part):
+            if not is_imported(run) and not _is_clocked(run / part):
                 found.append(DesignUnderProof(Run.at(run), part))
     return sorted(found, key=lambda design: (str(design.run.directory), design.part))
 
