@@ -19,13 +19,13 @@ UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix 
             cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse cusparselt-cu13 nccl-cu13 nvjitlink \
             nvshmem-cu13 nvtx)
 # What comes with the targets that use it, beyond requirements.lock: $(VENV)/.ready-NAME from requirements-NAME.lock
-EXTRAS := dev ice40 gowin box2d mujoco bench
+EXTRAS := dev ice40 gowin box2d mujoco bench cocotb
 PIP    := $(RUN) -m pip --disable-pip-version-check --quiet
 # $(call asked,word …): whether a part or board of such a name is asked for
 asked  = $(strip $(foreach word,$(1),$(findstring $(word),$(value PART) $(value BOARD) $(value SET))))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv $(VERBS) sb3 crown fuzz bench-shells kill-test reproduce audit licences lock test coverage lint api clean
+.PHONY: help venv $(VERBS) sb3 crown fuzz bench-shells bench-cocotb prove-shells kill-test reproduce audit licences lock test coverage lint api clean
 .SUFFIXES:
 # A command that make started ends with it, however make ends.
 export HLS4RL_MAKE := $(shell echo $$PPID)
@@ -98,6 +98,12 @@ fuzz: $(READY) ## random networks and graphs through every conversion, damaged f
 
 bench-shells: $(DEV) ## every bus around cores of every kind: 100,000 random transactions each, with pauses, resets, bad packets
 	@$(RUN) -m tools.shell_benches
+
+bench-cocotb: $(DEV) $(VENV)/.ready-cocotb ## every bus judged by others: cocotbext-axi and cocotbext-wishbone on Verilator, 100,000 transactions each
+	@$(RUN) -m tools.cocotb_benches
+
+prove-shells: $(DEV) ## the rules of every bus by SAT, for the shells and for shells that are broken on purpose
+	@$(RUN) -m tools.shell_proofs
 
 kill-test: $(DEV) ## SIGKILL make synth and make paper at 50 random moments each; end each command in 9 ways and count orphans
 	@$(RUN) -m tools.faults
