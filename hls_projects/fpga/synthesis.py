@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+from hls4rl.artefact import digest, write_json
 from hls4rl.hls_projects.fpga.family import Family
 from hls4rl.hls_projects.fpga.parts import Part
 from hls4rl.hls_projects.fpga.steps import UNKEPT, Steps, side_by_side
 from hls4rl.hls_projects.fpga.yosys import quoted, run_yosys
 from hls4rl.plain import read_json
-from hls4rl.stage import digest, write_json
 
 NETLIST = "netlist.json"
 _LOG, _COUNTS = "synthesis.log", "synthesis.json"
