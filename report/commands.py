@@ -68,10 +68,7 @@ def building(spec: Mapping[str, Any], environment: str, root: Path) -> str:
 def _policy(spec: Mapping[str, Any], task: Task, environment: str) -> str:
     changed, text = _changes(task, environment, spec["bits"]), _words(spec, environment)
     if task.source is not None:
-        source = task.source
-        words = {"TEACHER" if source.distil else "POLICY": source.policy, "NORMALISER": source.normaliser,
-                 "ACTIVATION": source.activation, "SQUASH": source.squash}
-        text += "".join(f" {key}={shlex.quote(value)}" for key, value in words.items() if value)
+        text += "".join(f" {key}={shlex.quote(value)}" for key, value in task.source.variables.items())
     return text + (f" SET={shlex.quote(changed)}" if changed else "")
 
 
