@@ -36,6 +36,11 @@ def root_word(root: Path) -> str:
     return "" if root == RUNS else f" ROOT={shlex.quote(str(root))}"
 
 
+def is_imported(directory: Path) -> bool:
+    """Whether ``directory`` holds the build of an imported model, which has a file of its own in a policy's place."""
+    return (directory / "onnx" / "original.onnx").is_file() and not (directory / "policy").is_dir()
+
+
 @dataclass(frozen=True)
 class Run:
     """The directory of one policy and of all that is made from it."""

@@ -41,6 +41,7 @@ UNITS_SHOWN = 8
 _BOARD = ("board", "port", "episodes", "return_hardware", "return_software", "steps_compared", "mismatches", "retries",
           "inferences_per_second")
 _STATED = ("lut", "ff", "dsp", "bram")
+_IMPORTED = ("model", "part", "observations", "mismatches", *_STATED, "fmax_mhz", "cycles", "latency_ns")
 
 
 def collect_task(directory: Path) -> dict[str, Any]:
@@ -214,11 +215,25 @@ def _weights(policy: Policy) -> dict[str, Any]:
     return shown
 
 
-def overview(tasks: list[dict[str, Any]]) -> dict[str, Any]:
+def imported(build: Path) -> dict[str, Any]:
+    """The figures of an imported model that was built in ``build``.
+
+    Raises:
+        ProjectError: a file is missing or damaged; the message names it.
+    """
+    summary = read_stage(build / "report", "summary.json")
+    return {
+        "name": build.name, "environment": summary.get("environment"), "greedy_return": summary.get("greedy_return"),
+        **{key: summary[key] for key in _IMPORTED},
+    }
+
+
+def overview(tasks: list[dict[str, Any]], models: list[dict[str, Any]]) -> dict[str, Any]:
     """The content of the page over all tasks.
 
     Args:
         tasks: what :func:`collect_task` found.
+        models: what :func:`imported` found.
     """
     return {
         "tasks": [
@@ -234,6 +249,7 @@ def overview(tasks: list[dict[str, Any]]) -> dict[str, Any]:
             {"task": item["task"], "name": policy["name"], "solves": policy["solves"], "cells": policy["figures"]}
             for item in tasks for policy in item["policies"]
         ],
+        "imported": models,
         "commands": [{"figure": "this page", "command": "make report"}],
     }
 

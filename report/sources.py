@@ -9,6 +9,7 @@ from typing import Any
 
 from hls4rl.checked import read_checked
 from hls4rl.errors import ProjectError
+from hls4rl.run import is_imported
 from hls4rl.stage import verified
 from hls4rl.task import Task, read_task
 
@@ -50,7 +51,14 @@ def read_result(path: Path, remedy: str, **inputs: str) -> dict[str, Any] | None
 
 def built_runs(directory: Path) -> list[Path]:
     """The runs of a task's directory that went through to their report, by name."""
-    return sorted(path.parent.parent for path in directory.glob("*/report/summary.json"))
+    found = (path.parent.parent for path in directory.glob("*/report/summary.json"))
+    return sorted(path for path in found if not is_imported(path))
+
+
+def imported_builds(root: Path) -> list[Path]:
+    """The builds of imported models below ``root`` that went through to their report, by name."""
+    found = (path.parent.parent for path in root.glob("*/*/report/summary.json"))
+    return sorted(path for path in found if is_imported(path))
 
 
 def unbuilt_runs(directory: Path) -> list[Path]:

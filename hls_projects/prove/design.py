@@ -24,7 +24,7 @@ from hls4rl.hls_projects.simulation.pipelined import has_bitstream_model
 from hls4rl.hls_projects.simulation.streaming import is_stream
 from hls4rl.network import IntegerNetwork
 from hls4rl.plain import read_json
-from hls4rl.run import Run
+from hls4rl.run import Run, is_imported
 from hls4rl.stage import digest, inputs_of
 from hls4rl.task import Task, read_task
 
@@ -170,12 +170,16 @@ class DesignUnderProof:
 
 
 def find_designs(root: Path) -> list[DesignUnderProof]:
-    """All built policies in ``<root>/<task>/<run>/<part>/``, in the order of their paths; no streaming cores."""
+    """All built policies in ``<root>/<task>/<run>/<part>/``, in the order of their paths; no streaming cores.
+
+    Raises:
+        ProjectError: a policy is missing or damaged.
+    """
     found = []
     for part in part_names():
         for path in sorted(root.glob(f"*/*/{part}/{NETLIST}")):
             run = path.parents[1]
-            if (run / "policy" / "policy.safetensors").is_file() and not _is_clocked(run / part):
+            if not is_imported(run) and not _is_clocked(run / part):
                 found.append(DesignUnderProof(Run.at(run), part))
     return sorted(found, key=lambda design: (str(design.run.directory), design.part))
 

@@ -62,7 +62,8 @@ COMMANDS = {
     "prove": Command(("prove", "RUN"), _of_run(*_STAGES, f"proof-{PART}/progress.json"), 60),
     "equality": Command(("equality", "--steps", "64", "ROOT"), (*_of_run(*_STAGES), "equality.json"), 40),
     "report": Command(("report", "ROOT"),
-        (*_of_run("policy", PART, "report", METADATA, "hil.json", _CERTIFICATE), f"{TASK}/explore/explore.json"), 80,
+        (*_of_run("policy", PART, "report", METADATA, "hil.json", _CERTIFICATE), f"{TASK}/explore/explore.json",
+         f"onnx/{MODEL}-*/report"), 80,
     ),
     "export": Command(("export", "POLICY"), _of_run("policy", "onnx"), 20),
     "train": Command(("train", "RUN"), _of_run("policy"), 12),
@@ -102,6 +103,7 @@ def whole_root(root: Path) -> None:
         run(name, COMMANDS[name], root)
     run("equality", COMMANDS["equality"], root)
     shutil.copyfile(root / TASK / RUN / "onnx" / "policy.qonnx.onnx", root / f"{MODEL}.onnx")
+    run("synth, imported", COMMANDS["synth, imported"], root)
     run("explore", Command(("explore", "TASK", "--budget", "60s", "--workers", "2"), (), 0), root)
     for name, command in COMMANDS.items():  # undamaged, each of them goes through
         run(name, command, root)
@@ -149,7 +151,7 @@ def cases(root: Path, commands: Sequence[str], fraction: float, start: int = 0) 
 def _possible(root: Path, name: str) -> Iterator[Case]:
     found = (path for pattern in COMMANDS[name].reads for path in sorted(root.glob(pattern)))
     for place in (str(path.relative_to(root)) for path in found):
-        if (root / place).is_dir() and (root / place / METADATA).exists() and _other(root, place).is_dir():
+        if (root / place / METADATA).exists() and f"/{RUN}/" in place and _other(root, place).is_dir():
             yield Case(name, place, "folder of another run")
         for path in _files(root / place):
             for damage, work in DAMAGES.items():

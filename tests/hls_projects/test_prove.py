@@ -223,6 +223,12 @@ def test_gates_are_proven_by_sat_where_not_all_can_be_tried(
     assert statuses(prove(spoilt, 5.0))["netlist = rtl"] == REFUTED
 
 
+def test_a_design_without_its_policy_is_named(design: DesignUnderProof) -> None:
+    design.run.policy.unlink()
+    with pytest.raises(ProjectError, match=r"policy\.safetensors: no such policy; train it again"):
+        find_designs(design.run.root)
+
+
 def test_mutants_are_caught_or_equivalent(design: DesignUnderProof) -> None:
     result = read_mutations(try_mutants(design, 8, 5.0))
     assert result["tried"] == 8 == result[CAUGHT] + result[EQUIVALENT]
