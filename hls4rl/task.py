@@ -234,6 +234,13 @@ class Source:
     digest: str = ""
     """SHA-256 of the files and of what they leave open."""
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """What of it a command line says, by make's names."""
+        found = {"TEACHER" if self.distil else "POLICY": self.policy, "NORMALISER": self.normaliser,
+                 "ACTIVATION": self.activation, "SQUASH": self.squash}
+        return {key: value for key, value in found.items() if value}
+
 
 @dataclass(frozen=True)
 class Hardware:

@@ -99,6 +99,7 @@ def _policy(run: Path, explored: Mapping[str, Any] | None) -> dict[str, Any]:
         "figures": figures,
         "skipped": summary["skipped"],
         "training": _training(run),
+        "imported": training.get("source"),
         "verification": [_verified(item) for item in read_artefact(report, "verification.json")],
         "proof": _proof(made, figures["part"]),
         "resources": _resources(figures),
