@@ -114,7 +114,8 @@ def _run(
     # Where a cell came from would make netlists differ from folder to folder, and Yosys cannot read back what it
     # wrote of folders with letters beyond ASCII.
     names = " ".join(f'"{os.path.relpath(path, folder)}"' for path in sources)
-    write = ["setattr -unset src =*", "setattr -mod -unset src =*", f"write_json {netlist.name}"]
+    unset = "setattr -unset src -unset cell_src -unset module_src =*"
+    write = [unset, "setattr -mod -unset src =*", f"write_json {netlist.name}"]
     commands = [f"read_verilog -defer {names}", *fine, *write, f"tee -q -o {statistics.name} stat -json"]
     run_yosys(commands, folder, folder / _LOG, seconds)
     design = json.loads(statistics.read_text(encoding="utf-8"))["design"]
