@@ -18,6 +18,8 @@ TOOLS  := build/supply
 UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix nvidia-,cublas cuda-cupti cuda-nvrtc \
             cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse cusparselt-cu13 nccl-cu13 nvjitlink \
             nvshmem-cu13 nvtx)
+# Four of five modules are never imported: those that are, Python compiles then, in a fifth of the time.
+INSTALL := install --no-compile
 # What comes with the targets that use it, beyond requirements.lock: $(VENV)/.ready-NAME from requirements-NAME.lock
 EXTRAS := dev ice40 gowin box2d mujoco bench
 PIP    := $(RUN) -m pip --disable-pip-version-check --quiet
@@ -50,15 +52,15 @@ $(READY): pyproject.toml constraints.txt requirements.lock
 	@$(PYTHON) -m venv $(VENV) \
 	  || { echo "error: '$(PYTHON) -m venv' failed; on Debian install python3-venv" >&2; exit 1; }
 	@$(RUN) tools/space.py
-	@$(PIP) install --no-deps --require-hashes -r requirements.lock
-	@$(PIP) install -c constraints.txt -e .
+	@$(PIP) $(INSTALL) --no-deps --require-hashes -r requirements.lock
+	@$(PIP) $(INSTALL) -c constraints.txt -e .
 	@rm -f $(EXTRAS:%=$(VENV)/.ready-%)
 	@touch $@
 
 # No dates: a new $(READY) takes them away.
 $(EXTRAS:%=$(VENV)/.ready-%): $(VENV)/.ready-%: | $(READY)
 	@echo "adding what only some targets use: $* …"
-	@$(PIP) install --no-deps --require-hashes -r requirements-$*.lock
+	@$(PIP) $(INSTALL) --no-deps --require-hashes -r requirements-$*.lock
 	@touch $@
 
 observe: ## what the features of ENV are like, beside the range that the converter keeps: a table and histograms
