@@ -75,7 +75,7 @@ COMMANDS = {
         tuple(f"onnx/{MODEL}-*/{name}" for name in ("onnx", "hls4ml", PART, "report")), 12,
     ),
     "paper": Command(
-        ("paper", "--task", "mountaincar", "--quick", "--workers", "2", "ROOT"),  # the matrix' rows, and few of them
+        ("paper", "--task", "mountaincar", "--quick", "--workers", "2", "ROOT"),  # the grid's rows, and few of them
         (f"{PAPER}/results.jsonl", f"{PAPER}/tables.md"), 12,
     ),
     "hil": Command(("hil", "RUN", "--episodes", "1"), _SIMULATED, 8),
