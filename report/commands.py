@@ -38,7 +38,7 @@ def commands(
     lines = [
         ("all of them", f"make synth{policy}{_build(task, environment)}"),
         ("training curve, all seeds", f"make train{every_seed}"),
-        ("equality of the stages", f"make evaluate{policy}{part} BACKEND=all"),
+        ("equality of the executors", f"make evaluate{policy}{part} BACKEND=all"),
         *([] if task.hardware.inputs_per_clock else [("proof", f"make prove{policy}{part}")]),
         ("the vendor's figures", f"make synth{policy}{_build(task, environment)} TOOL=vitis"),
     ]

@@ -27,6 +27,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from hls4rl.actions import random_actions
+from hls4rl.artefact import exclusive
 from hls4rl.backend import Answer
 from hls4rl.checked import read_checked, write_checked
 from hls4rl.cluster import connect
@@ -37,7 +38,6 @@ from hls4rl.hls_projects.fpga.parts import load_part
 from hls4rl.policy import PolicySpec
 from hls4rl.processes import end_workers, worker_pool
 from hls4rl.run import RUNS
-from hls4rl.stage import exclusive
 from hls4rl.studies.explore.front import front, point_of
 from hls4rl.studies.explore.robust import robustness
 from hls4rl.studies.explore.space import WIDTHS, first_guesses, shapes, suggest, usual

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hls4rl.artefact import digest
 from hls4rl.checked import write_checked
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects import synthesise
@@ -24,7 +25,6 @@ from hls4rl.report import write_reports
 from hls4rl.report.collect import block_means, collect_task
 from hls4rl.report.commands import commands
 from hls4rl.report.write import _marked, _render, look_up
-from hls4rl.stage import digest
 from hls4rl.task import Source, Task, change, load_task
 from hls4rl.train import train_seed
 

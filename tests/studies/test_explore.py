@@ -265,6 +265,7 @@ def seen() -> list[Any]:
     return []
 
 
+@pytest.mark.xdist_group("explored")  # the second is compared with the first
 @pytest.mark.parametrize("evaluation", [200.0, 0.0])
 def test_the_search_never_sees_the_evaluation(
     evaluation: float, seen: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
