@@ -25,7 +25,7 @@ PIP    := $(RUN) -m pip --disable-pip-version-check --quiet
 asked  = $(strip $(foreach word,$(1),$(findstring $(word),$(value PART) $(value BOARD) $(value SET))))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv $(VERBS) crown fuzz bench-shells kill-test reproduce audit licences lock test coverage lint api clean
+.PHONY: help venv $(VERBS) sb3 crown fuzz bench-shells kill-test reproduce audit licences lock test coverage lint api clean
 .SUFFIXES:
 # A command that make started ends with it, however make ends.
 export HLS4RL_MAKE := $(shell echo $$PPID)
@@ -82,6 +82,9 @@ tune: ## the learning rate of every method in every recipe of the paper, by one 
 explore: ## search for the smallest and quickest cores that solve ENV within BUDGET; ends in a front of make synth lines
 zoo: $(VENV)/.ready-box2d $(VENV)/.ready-mujoco ## every agent in the folder POLICIES through import: returns in floats, 16 and 8 bits, cores; BUILD= names those that end in a bitstream
 fold: ## one trained policy with UNITS=0,1,2,4 (0: unrolled): the RTL compared on STEPS, area drawn against latency
+sb3: $(READY) $(VENV)/.ready-bench $(VENV)/.ready-box2d ## train PPO and SAC agents by stable-baselines3 (half an hour), then zoo on them, with students of 16 units
+	@$(RUN) -m tools.sb3
+
 bench-train: $(VENV)/.ready-bench ## steps per second and time to solve CartPole against a plain loop and stable-baselines3
 bench-ppo: $(VENV)/.ready-bench $(VENV)/.ready-box2d $(VENV)/.ready-mujoco ## TRAINER=ppo beside stable-baselines3's PPO and the bare environment: steps per second, returns against time
 
