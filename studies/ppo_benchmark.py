@@ -22,13 +22,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from hls4rl.artefact import write_json
 from hls4rl.cli import print_result
 from hls4rl.errors import ProjectError
 from hls4rl.options import Root
 from hls4rl.policy import PolicySpec
 from hls4rl.processes import worker_pool
 from hls4rl.run import RUNS
-from hls4rl.stage import write_json
 from hls4rl.task import PPO, Task, load_task
 
 TASKS = ("lunarlander", "halfcheetah")
