@@ -23,7 +23,7 @@ class Verb:
 SECTIONS: dict[str, dict[str, Verb]] = {
     "One policy, from the Gym to the gates": {
         "train": Verb("train.verbs", "train policies: one seed, or several of which the best is chosen"),
-        "synth": Verb("hls_projects.verbs", "the whole pipeline: train, export, C-simulate, place, verify"),
+        "synth": Verb("hls_projects.verbs", "the whole build: train, export, C-simulate, place, verify"),
         "evaluate": Verb("hls_projects.verbs", "let one executor, or all, drive Gymnasium and compare every step"),
         "prove": Verb("hls_projects.prove.verbs", "certificate: netlist, RTL and software equal on all observations"),
         "export": Verb("export.verbs", "a trained policy as QONNX and ONNX, checked"),
@@ -46,6 +46,7 @@ SECTIONS: dict[str, dict[str, Verb]] = {
         "tune": Verb("studies.paper.verbs", "the learning rates of these recipes, by one search with one budget"),
         "curves": Verb("studies.paper.learning", "learning curves of all runs of a task"),
         "bench-train": Verb("studies.benchmark", "training speed against a plain loop and stable-baselines3"),
+        "bench-ppo": Verb("studies.ppo_benchmark", "PPO's speed and returns against stable-baselines3's"),
     },
     "What there is": {
         "observe": Verb("studies.observe", "an environment's features, beside the range that the converter keeps"),

@@ -18,8 +18,8 @@ class Executor:
     """Its rank from software to gates, in tables and in the order of comparisons."""
     label: str
     """What it is, for reports."""
-    stage: Callable[[Run, str], Path]
-    """The folder that must have been built, for a run and the name of a part."""
+    artefact: Callable[[Run, str], Path]
+    """What must have been built of a run for a part, given by its name: the folder."""
     open: Callable[[Path], Backend]
     """Loads the files of that folder; libraries that take long to import are imported here only."""
     gates: bool = False

@@ -46,7 +46,7 @@ Method = Annotated[
 ]
 Hidden = Annotated[
     str | None,
-    option("--hidden", "Units of each hidden layer, as 16, 64x64 or 128x64x32; 0 for one matrix without any. Default: "
+    option("--hidden", "Units of each hidden layer, as 16, 64x64 or 128x64x32; 0 for a single layer. Default: "
                        f"{DEFAULT_HIDDEN}; of an imported policy, its own."),
 ]
 Seed = Annotated[
@@ -137,7 +137,7 @@ class PolicyOptions:
             task.name, self.method or DEFAULT_METHOD, read_hidden(self.hidden or DEFAULT_HIDDEN), self.seed or 0,
             self.bits, self.clusters, self.percentile, self.activation_bits, variant,
         )
-        source = self._source()
+        source = self.source()
         if source is None:
             return task, spec
         # A policy's own file is read by train, which stands above: only where one is given.
@@ -155,7 +155,12 @@ class PolicyOptions:
             raise ProjectError("TRAINER trains a policy of our own; with POLICY or TEACHER leave it out")
         return f"training.trainer={json.dumps(self.trainer)}"
 
-    def _source(self) -> Source | None:
+    def source(self) -> Source | None:
+        """The policy in real numbers that is meant, if one is.
+
+        Raises:
+            ProjectError: more than one is, or what is said of one without it.
+        """
         more = {"NORMALISER": self.normaliser, "ACTIVATION": self.activation, "SQUASH": self.squash}
         if self.policy and self.teacher:
             raise ProjectError("POLICY and TEACHER are both given; POLICY rounds a policy, TEACHER trains one after it")

@@ -25,7 +25,7 @@ KEYS = (
     "lut", "ff", "dsp", "bram", "fmax_mhz", "cycles", "latency_ns", "inferences_per_second",
     "multiplications", "additions", "parameter_bits", "energy_pj", "bitstream",
 )
-"""Keys that every ``summary.json`` has; null where a stage wasn't run, with a reason under ``skipped``."""
+"""Keys that every ``summary.json`` has; null where a tool wasn't run, with a reason under ``skipped``."""
 
 _BITSTREAM = "return_bitstream"
 """In summaries since bitstreams are read back."""

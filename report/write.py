@@ -12,12 +12,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from hls4rl.artefact import write_json
 from hls4rl.errors import ProjectError
 from hls4rl.report import plots
 from hls4rl.report.collect import collect_task, imported, overview
 from hls4rl.report.episode import pictures
 from hls4rl.report.sources import imported_builds, task_directories, task_of
-from hls4rl.stage import write_json
 from hls4rl.train.methods import METHODS
 
 NAME = "report"

@@ -18,16 +18,16 @@ import gymnasium as gym
 from rich.console import Console
 from rich.table import Table
 
+from hls4rl.artefact import write_json
 from hls4rl.cli import print_result
 from hls4rl.errors import ProjectError
-from hls4rl.hls_projects import pipeline
+from hls4rl.hls_projects.build import synthesise
 from hls4rl.hls_projects.flow.core import expect
 from hls4rl.journal import note, working
 from hls4rl.options import Root, option
 from hls4rl.plain import read_json
 from hls4rl.policy import PolicySpec, load_policy, read_hidden
 from hls4rl.run import RUNS, Run
-from hls4rl.stage import write_json
 from hls4rl.task import Source, Task, load_task, with_settings
 from hls4rl.train.pretrained.float_policy import FloatPolicy
 from hls4rl.train.pretrained.imported import prepare
@@ -279,7 +279,7 @@ class _Visit:
 
     def _built(self, task: Task, episodes: int) -> str:
         task, spec = self._prepared(task, BITS[-1], None)
-        summary = pipeline.synthesise(task, spec, root=self._root, episodes=episodes, console=CONSOLE).summary
+        summary = synthesise(task, spec, root=self._root, episodes=episodes, console=CONSOLE).summary
         made = "bitstream" if summary["bitstream"] else "netlist"
         return f"{_core(summary)}; {made}, {summary['mismatches']} mismatches in {summary['steps_compared']:,} steps"
 

@@ -19,8 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gymnasium.wrappers import FlattenObservation
+
 from hls4rl.errors import ProjectError
 from hls4rl.studies.zoo import zoo
+from hls4rl.task import load_task
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "docs" / "examples"
 FOLDER = Path("runs/sb3")
@@ -36,15 +39,14 @@ class Recipe:
     """One agent."""
 
     algorithm: str
-    environment: str
+    environment: str | Path
+    """Gymnasium's id, or a task file, of which the observations are flattened."""
     steps: int
     num_envs: int
     arguments: dict[str, Any] = field(default_factory=dict)
     discount: float = 0.99
     normalised: bool = True
     """Whether VecNormalize stands before it."""
-    task_file: Path | None = None
-    """What `ENV=` needs to be, where the id of the environment isn't enough."""
 
 
 RECIPES = {
@@ -53,9 +55,8 @@ RECIPES = {
         "clip_range": linear(0.2)}, 0.98),
     "ppo/LunarLander-v3": Recipe("PPO", "LunarLander-v3", 1_000_000, 16, {
         "n_steps": 1024, "batch_size": 64, "gae_lambda": 0.98, "n_epochs": 4, "ent_coef": 0.01}, 0.999),
-    "ppo/greenhouse-switches": Recipe("PPO", "greenhouse:Greenhouse-v0", 200_000, 8, {
-        "n_steps": 256, "batch_size": 256, "learning_rate": linear(1e-3)}, 0.9,
-        task_file=EXAMPLES / "greenhouse-switches.toml"),
+    "ppo/greenhouse-switches": Recipe("PPO", EXAMPLES / "greenhouse-switches.toml", 100_000, 8, {
+        "n_steps": 256, "batch_size": 256, "learning_rate": linear(1e-3)}, 0.9),
     "sac/Pendulum-v1": Recipe("SAC", "Pendulum-v1", 20_000, 1, {"learning_rate": 1e-3}, normalised=False),
 }
 """By the name that the zoo knows them by; settings are those of rl-zoo (DLR-RM/rl-baselines3-zoo, MIT licence), but for
@@ -74,8 +75,8 @@ def train(name: str, recipe: Recipe, folder: Path) -> bool:
     if path.is_file():
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    if recipe.task_file is not None:
-        shutil.copyfile(recipe.task_file, folder / f"{name}.toml")
+    if isinstance(recipe.environment, Path):
+        shutil.copyfile(recipe.environment, folder / f"{name}.toml")
     model, env = _model(recipe)
     model.learn(recipe.steps)
     if recipe.normalised:
@@ -94,18 +95,24 @@ def _model(recipe: Recipe) -> tuple[Any, Any]:
         )
     except ImportError as error:
         raise ProjectError(f"{error}; stable-baselines3 is an extra: pip install 'hls4rl[bench,box2d]'") from error
-    import gymnasium as gym
     import torch
 
     torch.set_num_threads(1)  # networks this small only lose by threads
-    wrapper = gym.wrappers.FlattenObservation if recipe.task_file is not None else None
-    env = environments.make_vec_env(recipe.environment, recipe.num_envs, seed=0, wrapper_class=wrapper)
+    env = environments.make_vec_env(_environment(recipe), recipe.num_envs, seed=0)
     if recipe.normalised:
         env = wrappers.VecNormalize(env, gamma=recipe.discount)
     model = getattr(library, recipe.algorithm)(
         "MlpPolicy", env, gamma=recipe.discount, seed=0, device="cpu", **recipe.arguments
     )
     return model, env
+
+
+def _environment(recipe: Recipe) -> str | Callable[[], Any]:
+    """As stable-baselines3 takes it."""
+    if not isinstance(recipe.environment, Path):
+        return recipe.environment
+    task = load_task(str(recipe.environment))
+    return lambda: FlattenObservation(task.make())
 
 
 def main() -> None:

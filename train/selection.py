@@ -19,6 +19,7 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
+from hls4rl.artefact import Artefact, exclusive, verified, write_json
 from hls4rl.backend import Backend
 from hls4rl.contract import Argmax
 from hls4rl.journal import SECONDS, note
@@ -26,7 +27,6 @@ from hls4rl.policy import Policy, PolicySpec, load_policy
 from hls4rl.processes import worker_pool
 from hls4rl.ranges import ranges_of, visited
 from hls4rl.run import RUNS
-from hls4rl.stage import Stage, exclusive, verified, write_json
 from hls4rl.task import PPO, Search, Task
 from hls4rl.train.trainers import load_trainer, resolve_trainer
 from hls4rl.train.training import Standing, TrainingResult, train_policy
@@ -89,9 +89,9 @@ def _source_inputs(task: Task) -> dict[str, Any]:
     return {"source": source, "distillation": asdict(task.distillation)}
 
 
-def policy_stage(task: Task, spec: PolicySpec, root: Path = RUNS) -> Stage:
+def policy_artefact(task: Task, spec: PolicySpec, root: Path = RUNS) -> Artefact:
     """``<root>/<task>/<run>/policy/``: ``policy.safetensors`` and ``training.json``."""
-    return Stage(root / spec.task / spec.directory_name / "policy", policy_inputs(task, spec))
+    return Artefact(root / spec.task / spec.directory_name / "policy", policy_inputs(task, spec))
 
 
 def train_seed(
@@ -105,17 +105,17 @@ def train_seed(
     Raises:
         ProjectError: the task's environment cannot be made or is of another kind.
     """
-    stage = policy_stage(task, spec, root)
-    if not stage.is_current and (task.source is None or task.source.distil):
+    artefact = policy_artefact(task, spec, root)
+    if not artefact.is_current and (task.source is None or task.source.distil):
         load_trainer(task, spec)
-    run = stage.directory.parent
+    run = artefact.directory.parent
     with exclusive(run):
-        if not stage.is_current:
+        if not artefact.is_current:
             result, report = _trained(task, spec, progress, run)
-            with stage.build() as directory:
+            with artefact.build() as directory:
                 result.policy.save(directory / "policy.safetensors")
                 write_json(directory / "training.json", report)
-    return stage.directory / "training.json"
+    return artefact.directory / "training.json"
 
 
 def _trained(
@@ -172,8 +172,8 @@ def train_seeds(
         ProjectError: the task's environment cannot be made or is of another kind.
     """
     specs = [dataclasses.replace(spec, seed=seed) for seed in range(task.training.seeds)]
-    paths = {item.seed: policy_stage(task, item, root).directory / "training.json" for item in specs}
-    missing = [item for item in specs if not policy_stage(task, item, root).is_current]
+    paths = {item.seed: policy_artefact(task, item, root).directory / "training.json" for item in specs}
+    missing = [item for item in specs if not policy_artefact(task, item, root).is_current]
     if len(missing) == 1:
         only = missing[0].seed
         watch = (lambda standing: progress(only, standing)) if progress else None
@@ -191,7 +191,7 @@ def deployed_policy(task: Task, spec: PolicySpec, root: Path = RUNS) -> Policy:
     Raises:
         ProjectError: it isn't trained yet, or its file is damaged.
     """
-    directory = policy_stage(task, spec, root).directory
+    directory = policy_artefact(task, spec, root).directory
     verified(directory, "run `make train` again", spec=spec.to_inputs())
     return load_policy(directory / "policy.safetensors")
 

@@ -21,7 +21,7 @@ BACKENDS = tuple(name for name, kind in EXECUTORS.items() if kind.offered is Non
 def backends_of(run: Run, part: str) -> tuple[str, ...]:
     """The names of those that the policy of ``run`` has, built for ``part``."""
     return tuple(
-        name for name, kind in EXECUTORS.items() if kind.offered is None or kind.offered(kind.stage(run, part))
+        name for name, kind in EXECUTORS.items() if kind.offered is None or kind.offered(kind.artefact(run, part))
     )
 
 
@@ -36,7 +36,7 @@ def open_backend(name: str, run: Run, part: str) -> Backend:
     kind = EXECUTORS[name]
     if name not in backends_of(run, part):
         raise ProjectError(
-            f"{kind.stage(run, part)}: no bitstream that is read back here; those of unrolled cores on ice40-hx8k and "
-            "ice40-up5k are, if built by this version: run `make synth` with such a PART"
+            f"{kind.artefact(run, part)}: no bitstream that is read back here; those of unrolled cores on ice40-hx8k "
+            "and ice40-up5k are, if built by this version: run `make synth` with such a PART"
         )
-    return kind.open(run.verified(kind.stage(run, part)))
+    return kind.open(run.verified(kind.artefact(run, part)))

@@ -8,16 +8,16 @@ from hls4rl.backend import Backend
 from hls4rl.executor import Executor
 
 
-def _open(stage: Path) -> Backend:
+def _open(artefact: Path) -> Backend:
     from hls4rl.hls_projects.simulation.pipelined import BitstreamBackend
 
-    return BitstreamBackend(stage)
+    return BitstreamBackend(artefact)
 
 
-def _offered(stage: Path) -> bool:
+def _offered(artefact: Path) -> bool:
     from hls4rl.hls_projects.simulation.pipelined import has_bitstream_model
 
-    return has_bitstream_model(stage)
+    return has_bitstream_model(artefact)
 
 
 EXECUTOR = Executor(

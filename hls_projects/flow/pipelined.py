@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hls4rl.artefact import write_json
 from hls4rl.contract import FixedPoint
 from hls4rl.hls_projects.fpga.nextpnr import Placement
 from hls4rl.hls_projects.fpga.parts import Part, load_part
@@ -34,7 +35,6 @@ from hls4rl.hls_projects.simulation.pipelined import (
     build_rtl_model,
 )
 from hls4rl.network import IntegerNetwork
-from hls4rl.stage import write_json
 
 MAXIMUM_STAGES = 24
 _TRIES = 5

@@ -9,13 +9,13 @@ from pathlib import Path
 from subprocess import TimeoutExpired
 from typing import Any
 
+from hls4rl.artefact import digest, write_json
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.nextpnr import REPORT, Placement, pack, place, too_large
 from hls4rl.hls_projects.fpga.parts import Part
 from hls4rl.hls_projects.fpga.steps import UNKEPT, Steps, side_by_side
 from hls4rl.hls_projects.fpga.synthesis import Synthesis
 from hls4rl.plain import read_json
-from hls4rl.stage import digest, write_json
 
 RESULT = "ooc_synth_and_timing.json"
 _PLACEMENT = "placement.json"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from hls4rl.artefact import write_json
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.nextpnr import unpack
 from hls4rl.hls_projects.fpga.parts import Part
 from hls4rl.hls_projects.fpga.synthesis import NETLIST
 from hls4rl.hls_projects.fpga.wrapper import core_of
-from hls4rl.stage import write_json
 
 
 def bitstream_files(directory: Path, part: Part) -> list[Path]:

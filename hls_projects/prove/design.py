@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hls4rl.artefact import digest, inputs_of
 from hls4rl.backend import Backend
 from hls4rl.errors import ProjectError
 from hls4rl.export.graph import read_network
@@ -25,7 +26,6 @@ from hls4rl.hls_projects.simulation.streaming import is_stream
 from hls4rl.network import IntegerNetwork
 from hls4rl.plain import read_json
 from hls4rl.run import Run, is_imported
-from hls4rl.stage import digest, inputs_of
 from hls4rl.task import Task, read_task
 
 
@@ -60,8 +60,8 @@ class DesignUnderProof:
                 f"{self.built}: a folded core, whose answer depends on many clocks; compare it with `make evaluate "
                 "BACKEND=rtl` and `BACKEND=netlist`, or build the policy with hardware.fold=0 to have it proven"
             )
-        for stage in (self.run.onnx.parent, self.built):
-            self.run.verified(stage)
+        for artefact in (self.run.onnx.parent, self.built):
+            self.run.verified(artefact)
         if self.run.project.is_dir():
             self.run.verified(self.run.project)
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hls4rl.artefact import digest
 from hls4rl.contract import Argmax
 from hls4rl.errors import ProjectError
 from hls4rl.export.check import corner_observations
@@ -46,7 +47,6 @@ from hls4rl.hls_projects.prove.stream import stream_counterexample
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGIT_BITS, LOGITS
 from hls4rl.hls_projects.simulation.gates import Circuit, elaborate
 from hls4rl.network import IntegerNetwork
-from hls4rl.stage import digest
 
 ENUMERABLE_BITS = 32
 """Bits of an observation up to which every observation is tried."""
@@ -66,10 +66,10 @@ _TRUSTED = (
     "Yosys reads Verilog and the netlist, and has models of the part's cells, as the part behaves",
     "the code of hls4rl.hls_projects.prove, and what it runs on: Python, NumPy, numba, this machine",
 )
-_UNREAD = "not part of this proof: place and route, the bitstream packer, the clock's timing"
+_UNREAD = "not in this proof: place and route, the bitstream packer, the clock's timing"
 _READ = (
     "what IceStorm documents of the part's bits, in the chip database beside nextpnr, and its iceunpack; which pin is "
-    "which port: core.pcf; not part of this proof: the clock's timing"
+    "which port: core.pcf; not in this proof: the clock's timing"
 )
 _ENUMERATION = "every observation, one after another"
 _SIMULATOR = f"hls4rl's gate simulator on gates from pyosys {importlib.metadata.version('pyosys')}"

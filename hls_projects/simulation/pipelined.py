@@ -118,9 +118,10 @@ class _Core:
         if observations.ndim != 2 or observations.shape[1] != self._info.features:
             raise ValueError(f"observations of shape {observations.shape}, not (batch, {self._info.features})")
         step = _CLOCKS * LANES
-        parts = [self._stream(observations[start:start + step]) for start in range(0, max(1, len(observations)), step)]
-        logits = [item for _, item in parts if item is not None]
-        return np.concatenate([item for item, _ in parts]), np.concatenate(logits) if logits else None
+        starts = range(0, max(1, len(observations)), step)
+        answers = [self._stream(observations[start:start + step]) for start in starts]
+        logits = [item for _, item in answers if item is not None]
+        return np.concatenate([item for item, _ in answers]), np.concatenate(logits) if logits else None
 
     def _stream(self, observations: IntArray) -> tuple[IntArray, IntArray | None]:
         info, count = self._info, len(observations)

@@ -1,6 +1,6 @@
 """The verb ``curves``: learning curves of a task's runs, laid out as the paper's Figures 5 and 6.
 
-Where a matrix of policies takes a cluster, as Pong's does, these are the runs that ``make train`` and ``make synth``
+Where a grid of policies takes a cluster, as Pong's does, these are the runs that ``make train`` and ``make synth``
 have made here; one that is still training is drawn as far as it has come.
 """
 
@@ -16,13 +16,13 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
+from hls4rl.artefact import verified
 from hls4rl.cli import print_result
 from hls4rl.contract import FloatArray
 from hls4rl.errors import ProjectError
 from hls4rl.options import Env, Root
 from hls4rl.plain import read_json
 from hls4rl.run import RUNS, root_word
-from hls4rl.stage import verified
 from hls4rl.studies.paper.figures import BASELINE_WIDTH, PALETTE, STYLE, save
 from hls4rl.task import Task, load_task
 from hls4rl.train.methods import METHODS, PAPER_METHODS

@@ -1,4 +1,4 @@
-"""How the matrix is trained: the recipes, and the controls that change one thing at a time."""
+"""How the grid is trained: the recipes, and the controls that change one thing at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from hls4rl.train.methods import PAPER_METHODS
 
 TASKS = ("cartpole", "cartpole1", "acrobot")
-"""CartPole-v0 as in the paper, CartPole-v1, whose 500 steps part what is level at 200, and Acrobot-v1."""
+"""CartPole-v0 as in the paper, CartPole-v1, whose 500 steps tell apart what is level at 200, and Acrobot-v1."""
 CONTROL_TASKS = ("cartpole", "acrobot")
 """The paper's own two."""
 WIDTHS = (16, 32, 64, 128, 256)
@@ -43,7 +43,7 @@ LATE = {"late_rate": 8.0}
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to train the matrix: the task's own settings with some changed."""
+    """One way to train the grid: the task's own settings with some changed."""
 
     name: str
     settings: dict[str, Any]
@@ -85,5 +85,5 @@ CONTROLS = (
     _control("steady-reset", {**STEADY, "reset_at_midpoint": True}, ("fp",), "steady"),
 )
 OWN = Variant("own", {})
-"""The settings of the task's file as they are: for tasks beside those of the matrix."""
+"""The settings of the task's file as they are: for tasks beside those of the grid."""
 VARIANTS = {variant.name: variant for variant in (*RECIPES, *CONTROLS, OWN)}

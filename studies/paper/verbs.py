@@ -1,4 +1,4 @@
-"""The verbs ``paper`` and ``tune``: train the matrix, then draw and write everything; search the learning rates."""
+"""The verbs ``paper`` and ``tune``: train the grid, then draw and write everything; search the learning rates."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 from rich.console import Console
 
+from hls4rl.artefact import exclusive, write_json
 from hls4rl.cli import print_result
 from hls4rl.errors import ProjectError
 from hls4rl.options import Root, Scheduler, Workers, option
 from hls4rl.run import RUNS
-from hls4rl.stage import exclusive, write_json
 from hls4rl.studies.paper import publish as documents
 from hls4rl.studies.paper import rates, rows
 from hls4rl.studies.paper.jobs import Outcome, paper_jobs, quick_jobs, task_jobs

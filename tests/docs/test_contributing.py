@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("contributing")  # one copy of the packages
 PROJECT = Path(__file__).resolve().parents[2]
 TEXT = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^```(?:python|toml)\n# (\S+)\n(.*?)^```$", TEXT, re.S | re.M))
@@ -33,7 +34,8 @@ def run(extended: Path, command: str) -> str:
     arguments = [*command.split(), *(["--root", str(extended / "runs")] if "--env" in command else [])]
     assert arguments[0] == "hls4rl"
     done = subprocess.run(
-        [sys.executable, "-m", *arguments], cwd=extended, env={**os.environ, "PYTHONPATH": str(extended)},
+        [sys.executable, "-m", *arguments], cwd=extended,
+        env={**os.environ, "PYTHONPATH": str(extended), "NUMBA_OPT": "0"},  # the copy is compiled anew
         capture_output=True, text=True, timeout=500, check=False,
     )
     assert done.returncode == 0, done.stderr

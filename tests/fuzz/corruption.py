@@ -18,17 +18,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from staged import as_stage
+from artefacts import as_artefact
 
 from hls4rl.__main__ import app
+from hls4rl.artefact import METADATA, inputs_of, verified
 from hls4rl.checked import read_checked
 from hls4rl.errors import ProjectError
-from hls4rl.stage import METADATA, inputs_of, verified
 from hls4rl.task import TASK_DIRECTORY
 
 TASK, RUN, OTHER = "quick", "binarynet-h2-s0", "binarynet-h2-s1"
 PART, BOARD = "ecp5-25f", "ulx3s"
-MODEL, PAPER = "model", "paper-results/quick"
+MODEL, PAPER = "model", "paper-results/mountaincar-quick"
 _QUICK = {
     "episodes = 2000 ": "episodes = 200 ", "validation_episodes = 100": "validation_episodes = 5",
     "place_seeds = 3": "place_seeds = 1",
@@ -43,7 +43,7 @@ class Command:
 
     arguments: tuple[str, ...]
     reads: tuple[str, ...]
-    """Stages and single files, below the root; patterns of them."""
+    """Artefacts and single files, below the root; patterns of them."""
     cases: int
     """How many of the possible ones are tried: few where each one is built again."""
 
@@ -75,7 +75,8 @@ COMMANDS = {
         tuple(f"onnx/{MODEL}-*/{name}" for name in ("onnx", "hls4ml", PART, "report")), 12,
     ),
     "paper": Command(
-        ("paper", "--quick", "--workers", "2", "ROOT"), (f"{PAPER}/results.jsonl", f"{PAPER}/tables.md"), 6,
+        ("paper", "--task", "mountaincar", "--quick", "--workers", "2", "ROOT"),  # the grid's rows, and few of them
+        (f"{PAPER}/results.jsonl", f"{PAPER}/tables.md"), 12,
     ),
     "hil": Command(("hil", "RUN", "--episodes", "1"), _SIMULATED, 8),
     "watch": Command(("watch", "RUN"), _SIMULATED, 6),
@@ -163,7 +164,7 @@ def _possible(root: Path, name: str) -> Iterator[Case]:
     if name == "evaluate":
         for file in ("policy_core.v", "policy_logits.v", "netlist.json"):
             if (root / TASK / RUN / PART / file).exists():
-                yield Case(name, f"{TASK}/{RUN}/{PART}/{file}", RESTAGED)
+                yield Case(name, f"{TASK}/{RUN}/{PART}/{file}", REHASHED)
 
 
 def _files(place: Path) -> list[Path]:
@@ -199,7 +200,7 @@ DAMAGES: dict[str, Damage] = {
     "forged": _forge,
     "missing": lambda content, other, rng: None,
 }
-RESTAGED = "forged, and the stage's hashes with it"
+REHASHED = "forged, and the artefact's hashes with it"
 
 
 def try_case(case: Case, root: Path, work: Path, start: int = 0) -> str:
@@ -222,8 +223,8 @@ def try_case(case: Case, root: Path, work: Path, start: int = 0) -> str:
             names = (place.name, str(place.parent), f"/{place.parent.name}/", f"/{RUN}:", f"/{RUN};")
             assert any(name in message for name in names), f"a refusal that does not name the place: {message}"
             return "refused"
-    assert case.damage != RESTAGED, "accepted"
-    if case.place.startswith(PAPER):  # no stage: a file that equal jobs fill with equal bytes
+    assert case.damage != REHASHED, "accepted"
+    if case.place.startswith(PAPER):  # no artefact: a file that equal jobs fill with equal bytes
         assert place.read_bytes() == (root / case.place).read_bytes(), "accepted"
     else:
         _require_whole(place, copy)
@@ -242,31 +243,31 @@ def _damage(case: Case, place: Path, root: Path, rng: np.random.Generator) -> No
         shutil.copytree(other, place, copy_function=_linked)
         return
     content = place.read_bytes()
-    changed = DAMAGES["forged" if case.damage == RESTAGED else case.damage](content, other, rng)
+    changed = DAMAGES["forged" if case.damage == REHASHED else case.damage](content, other, rng)
     place.unlink()  # shared with the root that is whole
     if changed is not None:
         place.write_bytes(changed)
-    if case.damage == RESTAGED:
+    if case.damage == REHASHED:
         inputs = json.loads((place.parent / METADATA).read_text(encoding="utf-8"))["inputs"]
-        as_stage(place.parent, **inputs)
+        as_artefact(place.parent, **inputs)
 
 
 def _require_whole(place: Path, root: Path) -> None:
     """Insist that what was damaged is whole again."""
     try:
-        stage = next((folder for folder in (place, *place.parents) if (folder / METADATA).is_file()), None)
-        if place.suffix == ".json" and (stage is None or stage.name == RUN):
+        artefact = next((folder for folder in (place, *place.parents) if (folder / METADATA).is_file()), None)
+        if place.suffix == ".json" and (artefact is None or artefact.name == RUN):
             read_checked(place, "again")
         else:
-            assert stage is not None
-            verified(stage, "again", **({} if place.is_file() else _inputs(stage, root)))
+            assert artefact is not None
+            verified(artefact, "again", **({} if place.is_file() else _inputs(artefact, root)))
     except ProjectError as error:
         raise AssertionError(f"accepted: {error}") from error
 
 
-def _inputs(stage: Path, root: Path) -> dict[str, object]:
+def _inputs(artefact: Path, root: Path) -> dict[str, object]:
     spec = inputs_of(root / TASK / RUN / "policy", "again")["spec"]
-    return {"spec": spec} if stage.name == "policy" else {}
+    return {"spec": spec} if artefact.name == "policy" else {}
 
 
 def corrupted_artefacts(fraction: float, start: int = 0) -> dict[str, int]:

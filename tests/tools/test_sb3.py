@@ -27,5 +27,8 @@ def test_recipes_have_the_names_of_their_environments() -> None:
     for name, recipe in RECIPES.items():
         algorithm, environment = name.split("/")
         assert algorithm == recipe.algorithm.lower()
-        assert recipe.environment == environment or recipe.task_file is not None
-        assert recipe.task_file is None or (recipe.task_file.is_file() and recipe.task_file.stem == environment)
+        if isinstance(recipe.environment, Path):
+            assert recipe.environment.is_file()
+            assert recipe.environment.stem == environment
+        else:
+            assert recipe.environment == environment

@@ -23,6 +23,7 @@ from hls4rl.train.pixels import trainer as pixel_trainer
 from hls4rl.train.state import TrainingState
 from hls4rl.train.training import train_policy
 
+pytestmark = pytest.mark.xdist_group("pixels")  # one run, undisturbed, serves all tests here
 GAMES, HIDDEN = 4, 4
 SMALL = f"training.episodes={GAMES} pixels.num_envs=2 pixels.num_steps=160 pixels.midpoint=0.5 pixels.annealing=0.5"
 

@@ -22,7 +22,7 @@ from hls4rl.task import Task, change, load_task, with_settings
 from hls4rl.train import train_policy, train_seed, train_seeds
 from hls4rl.train.methods import PAPER_METHODS
 from hls4rl.train.network import TorchBackend
-from hls4rl.train.selection import policy_stage
+from hls4rl.train.selection import policy_artefact
 
 
 def short(name: str, episodes: int, **changes: int) -> Task:
@@ -72,7 +72,8 @@ def test_seeds_are_trained_once_and_the_best_is_chosen(tmp_path: Path) -> None:
     written = json.loads(first.path.read_text())
     scores = {int(seed): value for seed, value in written["validation_returns"].items()}
     assert written["chosen_seed"] == first.chosen.seed == max(scores, key=lambda seed: (scores[seed], -seed))
-    policies = [policy_stage(task, PolicySpec("cartpole", "binarynet", 8, seed), tmp_path).directory for seed in (0, 1)]
+    specs = [PolicySpec("cartpole", "binarynet", 8, seed) for seed in (0, 1)]
+    policies = [policy_artefact(task, spec, tmp_path).directory for spec in specs]
     stamps = [(path / "policy.safetensors").stat().st_mtime_ns for path in policies]
     again = train_seeds(task, spec, tmp_path)
     assert again.chosen == first.chosen

@@ -70,7 +70,7 @@ class Game:
         self._task, self._rng = task, rng
         self._env = task.make()
         self.frame, self._score = self._start(), 0.0
-        self._point: list[Step] = []
+        self._rally: list[Step] = []
         self._over: list[Step] = []
         self._returns: list[FloatArray] = []
         self._scores: list[float] = []
@@ -81,15 +81,15 @@ class Game:
 
     def step(self, action: int, log_probability: float) -> None:
         """Take ``action``, which had that probability; a game that is over starts again."""
-        self._point.append(Step(self.frame, action, log_probability))
+        self._rally.append(Step(self.frame, action, log_probability))
         observation, reward, terminated, truncated, _ = self._env.step(action)
         self._score += float(reward)
         if reward != 0 or terminated or truncated:
-            rewards = np.zeros(len(self._point))
+            rewards = np.zeros(len(self._rally))
             rewards[-1] = float(reward)
-            self._over += self._point
+            self._over += self._rally
             self._returns.append(returns_to_go(rewards, self._task.training.discount))
-            self._point = []
+            self._rally = []
         self.frame = self._seen(observation)
         if terminated or truncated:
             self._scores.append(self._score)
@@ -107,8 +107,8 @@ class Game:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """The whole state between two batches, as arrays by name."""
-        frames = Frames.of([self.frame, *(step.frame for step in self._point)])
-        actions, log_probabilities = _drawn(self._point)
+        frames = Frames.of([self.frame, *(step.frame for step in self._rally)])
+        actions, log_probabilities = _drawn(self._rally)
         chances = self._rng.bit_generator.state
         words = [chances["state"]["state"], chances["state"]["inc"], chances["has_uint32"], chances["uinteger"]]
         return {
@@ -124,7 +124,7 @@ class Game:
         self._score = float(state["score"][0])
         self.frame, *waiting = Frames(state["places"], state["values"], state["starts"]).split()
         drawn = zip(waiting, state["actions"].tolist(), state["log_probabilities"].tolist(), strict=True)
-        self._point = [Step(*step) for step in drawn]
+        self._rally = [Step(*step) for step in drawn]
         words = state["chances"].tobytes()
         number, step, has_half, half = (int.from_bytes(words[i:i + 16], "little") for i in range(0, len(words), 16))
         self._rng.bit_generator.state = {

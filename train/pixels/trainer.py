@@ -9,7 +9,7 @@ minibatch this is plain policy gradient (paper eq. 4).
 fp, compression and pruning are trained alike up to the midpoint, in real numbers (paper algorithms 2 and 3): that half
 is trained once, in a folder of its own, and each of them goes on from there.
 
-In the last part of a run (``pixels.annealing``) the policy grows sure of itself, so that the deployed one, which takes
+Towards the end of a run (``pixels.annealing``) the policy grows sure of itself, so that the deployed one, which takes
 the likeliest action, does as well as the one that draws: Pong repeats itself, and a greedy policy that loses one rally
 may lose all 21 in the same way.
 
@@ -31,9 +31,9 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from hls4rl.artefact import exclusive
 from hls4rl.contract import Binary, Contract, FloatArray, IntArray
 from hls4rl.policy import PolicySpec
-from hls4rl.stage import exclusive
 from hls4rl.task import Task
 from hls4rl.train.checkpoint import below
 from hls4rl.train.keeper import Keeper
@@ -208,18 +208,18 @@ class _Trainer:
         return rate * (self.pixels.shared_learning_rate if self.halfway and self.method.shares_weights else 1.0)
 
     def _warmth(self) -> float:
-        """1, and in the last part of the run a straight line from there to 0."""
+        """1, and towards the end of the run a straight line from there to 0."""
         episodes = self.task.training.episodes
         return min(1.0, max(0.0, (episodes - len(self.state.returns)) / max(1.0, episodes * self.pixels.annealing)))
 
     def _learn(self, batch: RolloutBatch) -> None:
-        """Learn from a batch a few times over, each time in a few parts."""
+        """Learn from a batch a few times over, each time in a few minibatches."""
         frames, count = batch.frames.split(), len(batch.actions)
         advantages = (batch.returns - batch.returns.mean()) / np.sqrt(batch.returns.var() + SMALLEST_VARIANCE)
         for _ in range(self.pixels.update_epochs):
-            for part in np.array_split(self.streams.actions.permutation(count), self.pixels.num_minibatches):
-                seen = Frames.of([frames[index] for index in part])
-                self._update(seen, batch.actions[part], batch.log_probabilities[part], advantages[part])
+            for rows in np.array_split(self.streams.actions.permutation(count), self.pixels.num_minibatches):
+                seen = Frames.of([frames[index] for index in rows])
+                self._update(seen, batch.actions[rows], batch.log_probabilities[rows], advantages[rows])
 
     def _update(
         self, frames: Frames, actions: IntArray, log_probabilities: FloatArray, advantages: FloatArray
