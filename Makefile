@@ -1,7 +1,7 @@
 # From the Gym to the gates. `make` alone prints the targets; every target makes the part of the environment it needs.
 
 # What a user may set, on the command line or in the environment; `hls4rl VERB --help` tells what each means.
-VARIABLES := ENV METHOD HIDDEN SEED BITS CLUSTERS PERCENTILE ACTIVATION_BITS SET PART CLOCK_MHZ TOOL BACKEND EPISODES \
+VARIABLES := ENV METHOD HIDDEN SEED BITS CLUSTERS PERCENTILE ACTIVATION_BITS TRAINER SET PART CLOCK_MHZ TOOL BACKEND EPISODES \
              ROOT ONNX INPUT POLICY TEACHER NORMALISER ACTIVATION SQUASH POLICIES BUILD BOARD BUS TRANSACTIONS PORT FAULTS \
              PROPERTIES MINUTES MUTATIONS STEPS QUICK PUBLISHED CSIM TASK SEEDS SCHEDULER BUDGET WORKERS UNITS
 # The verbs of the command hls4rl, which the targets of these names call
@@ -25,7 +25,7 @@ PIP    := $(RUN) -m pip --disable-pip-version-check --quiet
 asked  = $(strip $(foreach word,$(1),$(findstring $(word),$(value PART) $(value BOARD) $(value SET))))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv $(VERBS) crown fuzz bench-shells kill-test reproduce audit licences lock test coverage lint api clean
+.PHONY: help venv $(VERBS) sb3 crown fuzz bench-shells kill-test reproduce audit licences lock test coverage lint api clean
 .SUFFIXES:
 # A command that make started ends with it, however make ends.
 export HLS4RL_MAKE := $(shell echo $$PPID)
@@ -82,6 +82,9 @@ tune: ## the learning rate of every method in every recipe of the paper, by one 
 explore: ## search for the smallest and quickest cores that solve ENV within BUDGET; ends in a front of make synth lines
 zoo: $(VENV)/.ready-box2d $(VENV)/.ready-mujoco ## every agent in the folder POLICIES through import: returns in floats, 16 and 8 bits, cores; BUILD= names those that end in a bitstream
 fold: ## one trained policy with UNITS=0,1,2,4 (0: unrolled): the RTL compared on STEPS, area drawn against latency
+sb3: $(READY) $(VENV)/.ready-bench $(VENV)/.ready-box2d ## train PPO and SAC agents by stable-baselines3 (half an hour), then zoo on them, with students of 16 units
+	@$(RUN) -m tools.sb3
+
 bench-train: $(VENV)/.ready-bench ## steps per second and time to solve CartPole against a plain loop and stable-baselines3
 
 $(VERBS): $(READY) $(if $(call asked,ice40 icebreaker),$(VENV)/.ready-ice40) $(if $(call asked,gowin tangnano),$(VENV)/.ready-gowin)

@@ -1,4 +1,4 @@
-"""Integers equal everywhere, or an error: the check that every stage of the export must pass."""
+"""Integers equal everywhere, or an error: the check that every file of the export must pass."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MAXIMUM_ELEMENTS = 1 << 22
 
 
 class MismatchError(ProjectError):
-    """Two stages disagree about a policy: a bug in hls4rl or in a tool that it calls."""
+    """Two executors disagree about a policy: a bug in hls4rl or in a tool that it calls."""
 
 
 def corner_observations(kind: FixedPoint, features: int, rng: np.random.Generator) -> IntArray:

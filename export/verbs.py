@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
+from hls4rl.artefact import METADATA, Artefact, digest, verified
 from hls4rl.cli import print_result
 from hls4rl.errors import ProjectError
 from hls4rl.policy import load_policy
-from hls4rl.stage import METADATA, Stage, digest, verified
 
 
 def export(
@@ -39,9 +39,9 @@ def export(
         raise ProjectError(f"{directory} is a file; give a directory with --output")
     if directory.is_dir() and any(directory.iterdir()) and not (directory / METADATA).is_file():
         raise ProjectError(f"{directory} holds other files, which would be lost; give a new directory with --output")
-    stage = Stage(directory, {"policy": digest(policy)})
-    if not stage.is_current:
-        with stage.build() as partial:
+    artefact = Artefact(directory, {"policy": digest(policy)})
+    if not artefact.is_current:
+        with artefact.build() as partial:
             export_policy(loaded, partial)
     print_result(directory / METADATA)
 

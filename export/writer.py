@@ -37,11 +37,11 @@ def export_policy(policy: Policy, directory: Path) -> None:
     The same policy gives the same bytes. Both files' metadata name the policy and its units.
 
     Raises:
-        ProjectError: the policy has real-valued parts, so that there are no integers to keep.
-        MismatchError: a stage differs from the Brevitas policy.
+        ProjectError: the policy has real-valued layers, so that there are no integers to keep.
+        MismatchError: an executor differs from the Brevitas policy.
     """
     if not policy.contract.is_integer:
-        raise ProjectError("this policy has real-valued parts; only quantised policies can be exported")
+        raise ProjectError("this policy has real-valued layers; only quantised policies can be exported")
     properties = _properties(policy)
     qonnx = _qonnx(policy)
     save_model(qonnx, directory / QONNX_FILE, properties)
@@ -53,7 +53,7 @@ def check_export(policy: Policy, directory: Path) -> None:
     """Insist that what lies in ``directory`` gives ``policy``'s integers: corners and random observations.
 
     Raises:
-        MismatchError: a stage differs; the message says which, and on how many observations.
+        MismatchError: an executor differs; the message says which, and on how many observations.
         ProjectError: a file is missing or isn't one of ours.
     """
     others = (

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from hls4rl.artefact import digest, write_json
 from hls4rl.errors import ProjectError
 from hls4rl.firmware.boards import Board
 from hls4rl.firmware.design import Design, Netlist
 from hls4rl.hls_projects.fpga.nextpnr import Placement, pack, place
 from hls4rl.hls_projects.fpga.wrapper import synthesise_around
 from hls4rl.hls_projects.rtl.pipelined import CORE
-from hls4rl.stage import digest, write_json
 
 REPORT = "bitstream.json"
 ATTEMPTS = 5

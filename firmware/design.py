@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from hls4rl.artefact import digest
 from hls4rl.errors import ProjectError
 from hls4rl.firmware.protocol import MAXIMUM_ACTION_BITS, ActionFormat
 from hls4rl.hls_projects.fpga.parts import Part, load_part
@@ -17,7 +18,6 @@ from hls4rl.hls_projects.rtl.streaming import read_stream_info
 from hls4rl.hls_projects.simulation.streaming import is_stream
 from hls4rl.plain import read_json
 from hls4rl.run import Run
-from hls4rl.stage import digest
 
 VERILOG = Path(__file__).resolve().parent / "verilog"
 

@@ -15,7 +15,7 @@ _DELAYS_PER_FAULT = 0.01
 class Wire:
     """One direction of the link.
 
-    Of all bytes, ``rate`` are dropped, flipped (a random pattern) or doubled, in equal parts; a hundredth of that
+    Of all bytes, ``rate`` are dropped, flipped (a random pattern) or doubled, in equal shares; a hundredth of that
     rate holds the stream up.
     """
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from hls4rl.artefact import Artefact, digest, exclusive
 from hls4rl.backend import Answer
 from hls4rl.contract import IntArray
 from hls4rl.errors import ProjectError
@@ -24,7 +25,6 @@ from hls4rl.firmware.model import CLOCKS_PER_BIT, LIBRARY, build_board_model
 from hls4rl.firmware.simulated_board import IDLE_CLOCKS, Trouble, simulated_board
 from hls4rl.gym_loop import play
 from hls4rl.run import Run
-from hls4rl.stage import Stage, digest, exclusive
 from hls4rl.task import Task
 from hls4rl.train.network import TorchBackend
 from hls4rl.verdict import is_solved
@@ -33,7 +33,7 @@ SIMULATED = "sim"
 """The port's name for the simulated board."""
 
 SIMULATED_STEPS = 300
-"""Of an episode, at most, on a simulated board with a streaming core: each takes it a good part of a second."""
+"""Of an episode, at most, on a simulated board with a streaming core: each takes it most of a second."""
 
 _TIMEOUTS = (0.5, 10.0)
 """Seconds of silence after which answers of a simulated board count as lost: the first where the wire is bad. On a good
@@ -186,12 +186,12 @@ def board_library(session: Session) -> Path:
         "sources": {path.name: digest(path) for path in design.sources}, "clocks_per_bit": CLOCKS_PER_BIT,
         "bench": digest(Path(__file__).with_name("uart_bench.cpp")),
     }
-    stage = Stage(session.run.directory / "simulated-board", inputs)
+    artefact = Artefact(session.run.directory / "simulated-board", inputs)
     with exclusive(session.run.directory):
-        if not stage.is_current:
-            with stage.build() as directory:
+        if not artefact.is_current:
+            with artefact.build() as directory:
                 build_board_model(design, directory)
-    return stage.directory / LIBRARY
+    return artefact.directory / LIBRARY
 
 
 def _task(session: Session) -> Task:

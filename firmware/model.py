@@ -52,7 +52,7 @@ def compile_board(read: list[str], sources: Sequence[Path], directory: Path) -> 
         raise ProjectError("g++ is not on the PATH; install it (Debian, Ubuntu: apt install g++) and run again")
     # A net of its own for each driver: else some seem to depend on themselves, and a clock takes several evaluations.
     split = ["opt", "splitnets -driver", "opt_clean"]
-    commands = [*read, "hierarchy -top board", "proc", "flatten", *split, "write_cxxrtl model.cc"]
+    commands = [*read, "hierarchy -top board", "proc", "flatten", *split, "write_cxxrtl -g0 model.cc"]
     run_yosys(commands, directory, directory / "yosys.log")
     bench = _BENCH.read_text(encoding="utf-8").replace("@CLOCKS_PER_BIT@", str(CLOCKS_PER_BIT))
     (directory / "bench.cc").write_text(bench, encoding="utf-8")

@@ -23,11 +23,11 @@ from typing import Any
 
 import numpy as np
 
+from hls4rl.artefact import write_json
 from hls4rl.errors import ProjectError
 from hls4rl.firmware.faults import Wire
 from hls4rl.firmware.model import BoardModel
 from hls4rl.processes import started
-from hls4rl.stage import write_json
 
 IDLE_CLOCKS = 2000
 """A board whose pins are idle for so long has nothing more to say (an identity takes 400 clocks to compose); one

@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from hls4rl.artefact import Artefact, digest, exclusive, write_json
 from hls4rl.checked import read_if_whole, write_checked
 from hls4rl.cli import print_result
 from hls4rl.errors import ProjectError
 from hls4rl.firmware.boards import Board, board_names, load_board
 from hls4rl.firmware.design import load_design, load_netlist
-from hls4rl.hls_projects import pipeline
+from hls4rl.hls_projects.build import build_core, find_run, synthesise
 from hls4rl.hls_projects.evaluate import EPISODES
 from hls4rl.hls_projects.fpga.nextpnr import check_programs
 from hls4rl.hls_projects.fpga.parts import load_part
@@ -26,7 +27,6 @@ from hls4rl.hls_projects.prove.claims import CERTIFICATE
 from hls4rl.options import Episodes, Part, PolicyOptions, grouped, option
 from hls4rl.policy import PolicySpec
 from hls4rl.run import Run
-from hls4rl.stage import Stage, digest, exclusive, write_json
 from hls4rl.task import Task, with_settings
 from hls4rl.verdict import solved_markup
 
@@ -59,11 +59,11 @@ class BoardOptions(PolicyOptions):
         """The task and the run, which is made now if it isn't there."""
         task, spec = self.read()
         try:
-            found = pipeline.find_run(task, spec, self.seed is None, self.root)
+            found = find_run(task, spec, self.seed is None, self.root)
             load_design(found, task.hardware.part)
         except ProjectError:
-            pipeline.synthesise(task, spec, choose_seed=self.seed is None, root=self.root, console=console)
-            found = pipeline.find_run(task, spec, self.seed is None, self.root)
+            synthesise(task, spec, choose_seed=self.seed is None, root=self.root, console=console)
+            found = find_run(task, spec, self.seed is None, self.root)
         return task, found
 
     @property
@@ -153,19 +153,20 @@ def bitstream(options: BoardOptions) -> None:
     task, chosen = options.built(console)
     name = target.part_for(load_part(task.hardware.part)).name
     if name != task.hardware.part:  # cells of another family
-        pipeline.build_core(with_settings(task, "hardware", part=name), chosen, console)
+        build_core(with_settings(task, "hardware", part=name), chosen, console)
     design, core = load_design(chosen, name), load_netlist(chosen, name)
-    stage = Stage(chosen.directory / f"board-{target.name}", {
+    artefact = Artefact(chosen.directory / f"board-{target.name}", {
         "board": repr(target), "policy": digest(chosen.policy), "core": [name, core.recipe, digest(core.file)],
         "link": {path.name: digest(path) for path in design.link},
     })
     with exclusive(chosen.directory):
-        if not stage.is_current:
-            with console.status(escape(f"synthesis, place and route for {target.title} …")), stage.build() as directory:
+        if not artefact.is_current:
+            doing = escape(f"synthesis, place and route for {target.title} …")
+            with console.status(doing), artefact.build() as directory:
                 build_bitstream(design, core, target, directory)
-    _print_bitstream(stage.directory, console)
+    _print_bitstream(artefact.directory, console)
     console.print(_proven(chosen, name, digest(core.file)), soft_wrap=True)
-    print_result(stage.directory / REPORT)
+    print_result(artefact.directory / REPORT)
 
 
 @grouped
@@ -217,19 +218,19 @@ def _make_zynq(board: str, task: Task, chosen: Run, console: Console) -> None:
     from hls4rl.firmware.zynq import REPORT, write_zynq
     from hls4rl.train.network import TorchBackend
 
-    stage = Stage(chosen.directory / f"board-{board}", {
+    artefact = Artefact(chosen.directory / f"board-{board}", {
         "board": board, "policy": digest(chosen.policy), "hardware": repr(task.hardware),
         "tool": shutil.which("vivado_hls"),
     })
     with exclusive(chosen.directory):
-        if not stage.is_current:
-            with console.status(f"hls4ml project for {board} …"), stage.build() as directory:
+        if not artefact.is_current:
+            with console.status(f"hls4ml project for {board} …"), artefact.build() as directory:
                 qonnx = chosen.verified(chosen.onnx.parent) / chosen.qonnx.name
                 write_zynq(qonnx, task.hardware, board, TorchBackend(chosen.load_policy()), directory)
-    report = json.loads((stage.directory / REPORT).read_text(encoding="utf-8"))
+    report = json.loads((artefact.directory / REPORT).read_text(encoding="utf-8"))
     console.print(f"{board}: {report['observations']:,} observations C-simulated, {report['mismatches']} mismatches; "
                   f"{report['skipped'] or 'built'}")
-    print_result(stage.directory / REPORT)
+    print_result(artefact.directory / REPORT)
 
 
 def _print_bitstream(directory: Path, console: Console) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from hls4rl.artefact import write_json
 from hls4rl.backend import Backend
 from hls4rl.contract import IntArray
 from hls4rl.errors import ProjectError
@@ -21,7 +22,6 @@ from hls4rl.export.graph import read_network
 from hls4rl.hls_projects.hls.convert import read_description, write_project
 from hls4rl.hls_projects.hls.vitis import build
 from hls4rl.processes import run
-from hls4rl.stage import write_json
 from hls4rl.task import Hardware
 
 ZYNQ_BOARDS = ("pynq-z2", "zcu102")

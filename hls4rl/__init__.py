@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hls4rl.errors import ProjectError
     from hls4rl.gym_loop import Episodes, play
-    from hls4rl.hls_projects.pipeline import Result, find_run, synthesise
+    from hls4rl.hls_projects.build import Result, find_run, synthesise
     from hls4rl.policy import Policy, PolicySpec, load_policy
     from hls4rl.run import Run
     from hls4rl.task import Task, load_task
@@ -31,7 +31,7 @@ __all__ = [
 _HOMES = {
     "ProjectError": "errors", "Episodes": "gym_loop", "play": "gym_loop", "Policy": "policy", "PolicySpec": "policy",
     "load_policy": "policy", "Run": "run", "Task": "task", "load_task": "task",
-    "Result": "hls_projects.pipeline", "find_run": "hls_projects.pipeline", "synthesise": "hls_projects.pipeline",
+    "Result": "hls_projects.build", "find_run": "hls_projects.build", "synthesise": "hls_projects.build",
     "save_policy": "train.pretrained.saved", "train_seed": "train.selection", "train_seeds": "train.selection",
 }
 

@@ -23,7 +23,7 @@ class Verb:
 SECTIONS: dict[str, dict[str, Verb]] = {
     "One policy, from the Gym to the gates": {
         "train": Verb("train.verbs", "train policies: one seed, or several of which the best is chosen"),
-        "synth": Verb("hls_projects.verbs", "the whole pipeline: train, export, C-simulate, place, verify"),
+        "synth": Verb("hls_projects.verbs", "the whole build: train, export, C-simulate, place, verify"),
         "evaluate": Verb("hls_projects.verbs", "let one executor, or all, drive Gymnasium and compare every step"),
         "prove": Verb("hls_projects.prove.verbs", "certificate: netlist, RTL and software equal on all observations"),
         "export": Verb("export.verbs", "a trained policy as QONNX and ONNX, checked"),

@@ -1,4 +1,4 @@
-"""What every stage's command line shares: one-line errors and the final path line."""
+"""What every verb's command line shares: one-line errors and the final path line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run(app: typer.Typer, program: str) -> None:
         status = _call(app, program)
     except (typer.Abort, KeyboardInterrupt):
         number = received() or signal.SIGINT
-        _stop("interrupted; finished stages are kept, run the same command again to go on", 128 + number)
+        _stop("interrupted; what is finished is kept, run the same command again to go on", 128 + number)
     except typer.TyperException as error:
         _stop(f"{' '.join(error.format_message().split())} (see '{program} --help')", error.exit_code)
     except ProjectError as error:

@@ -252,9 +252,9 @@ class Argmax:
 
     def decide(self, outputs: NDArray[Any]) -> IntArray:
         """Actions, int64, shape (batch, groups), of logits, shape (batch, outputs)."""
-        parts = np.split(outputs, np.cumsum(self.sizes(outputs.shape[1]))[:-1], axis=1)
+        groups = np.split(outputs, np.cumsum(self.sizes(outputs.shape[1]))[:-1], axis=1)
         return np.stack([
-            np.argmax(part, axis=1) if part.shape[1] > 1 else (part[:, 0] > 0) for part in parts
+            np.argmax(group, axis=1) if group.shape[1] > 1 else (group[:, 0] > 0) for group in groups
         ], axis=1).astype(np.int64)
 
 
@@ -320,7 +320,7 @@ class Contract:
         """Value of one unit of the network's integer outputs.
 
         Raises:
-            ValueError: the contract has real-valued parts.
+            ValueError: the contract has real-valued layers.
         """
         lsb = self.observation.lsb
         for layer in self.layers:
@@ -379,7 +379,7 @@ def read_output(data: Any) -> Output:
 
 def _described(value: Any) -> dict[str, Any] | None:
     return None if value is None else {"type": type(value).__name__, **{
-        name: _described(part) if dataclasses.is_dataclass(part) else part for name, part in vars(value).items()
+        name: _described(item) if dataclasses.is_dataclass(item) else item for name, item in vars(value).items()
     }}
 
 

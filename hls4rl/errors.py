@@ -25,7 +25,7 @@ class ProjectError(Exception):
 
 
 class ToolError(ProjectError):
-    """A program that we call has failed; the stage that called it keeps what it said."""
+    """A program that we call has failed; what it was to make keeps what it said."""
 
     def __init__(self, message: str, log: str) -> None:
         super().__init__(message)

@@ -18,14 +18,16 @@ class Executor:
     """Its rank from software to gates, in tables and in the order of comparisons."""
     label: str
     """What it is, for reports."""
-    stage: Callable[[Run, str], Path]
-    """The folder that must have been built, for a run and the name of a part."""
+    artefact: Callable[[Run, str], Path]
+    """What must have been built of a run for a part, given by its name: the folder."""
     open: Callable[[Path], Backend]
     """Loads the files of that folder; libraries that take long to import are imported here only."""
     gates: bool = False
     """Whether it simulates our own RTL, which the vendor's flow doesn't have."""
     shows_logits: bool = True
     """Whether it answers logits too, or actions only."""
+    offered: Callable[[Path], bool] | None = None
+    """Whether that folder has what it takes, where not every part's has; None: every one."""
     sampled: int | None = None
     """Of a streaming core it drives no episodes, since a step takes its gates 0.1 s whether 1 frame or 64 pass side by
     side, but answers as many of the reference's observations."""

@@ -242,10 +242,10 @@ def _check_of(space: gym.Space[Any]) -> Check:
         shape = space.shape
         return lambda value: _box_fault(value, shape)
     if isinstance(space, gym.spaces.Dict):
-        return _check_of_parts({key: _check_of(part) for key, part in space.spaces.items()}, Mapping, dict)
+        return _check_of_members({key: _check_of(member) for key, member in space.spaces.items()}, Mapping, dict)
     if isinstance(space, gym.spaces.Tuple):
-        numbered = {index: _check_of(part) for index, part in enumerate(space.spaces)}
-        return _check_of_parts(numbered, tuple, lambda value: dict(enumerate(value)))
+        numbered = {index: _check_of(member) for index, member in enumerate(space.spaces)}
+        return _check_of_members(numbered, tuple, lambda value: dict(enumerate(value)))
     return lambda value: "" if space.contains(value) else f"is {_short(value)}, which is not in {space}"
 
 
@@ -267,16 +267,16 @@ def _box_fault(value: Any, shape: tuple[int, ...]) -> str:
     return ""
 
 
-def _check_of_parts(
-    checks: Mapping[Any, Check], kind: type[Any], parts_of: Callable[[Any], Mapping[Any, Any]]
+def _check_of_members(
+    checks: Mapping[Any, Check], kind: type[Any], members_of: Callable[[Any], Mapping[Any, Any]]
 ) -> Check:
     def check(value: Any) -> str:
         if not isinstance(value, kind):
             return f"is {_short(value)}, no {kind.__name__}"
-        parts = parts_of(value)
-        if parts.keys() != checks.keys():
-            return f"has the parts {sorted(map(str, parts))}, not {sorted(map(str, checks))}"
-        faults = (f"'{key}': {fault}" for key, check in checks.items() if (fault := check(parts[key])))
+        members = members_of(value)
+        if members.keys() != checks.keys():
+            return f"has the members {sorted(map(str, members))}, not {sorted(map(str, checks))}"
+        faults = (f"'{key}': {fault}" for key, check in checks.items() if (fault := check(members[key])))
         return next(faults, "")
 
     return check

@@ -1,4 +1,4 @@
-"""Compiled code that a stage left: loaded only if the library and its sources are those that were recorded."""
+"""Compiled code that lies in an artefact: loaded only if the library and its sources are those that were recorded."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from hls4rl.artefact import digest, require_unchanged
 from hls4rl.checked import read_checked, write_checked
 from hls4rl.errors import ProjectError
-from hls4rl.stage import digest, require_unchanged
 
 
 def record_library(library: Path, sources: Iterable[Path]) -> None:

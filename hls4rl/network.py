@@ -57,7 +57,7 @@ class Layer:
         return self.sum_lsb(input_lsb) if self.activation is None else self.activation.lsb
 
     def largest_sum(self, inputs: ResultType) -> float:
-        """Magnitude, in real units, that no sum exceeds, nor any part of one in whatever order it is added."""
+        """Magnitude, in real units, that no sum exceeds, nor any partial sum of one in whatever order it is added."""
         largest = max(-inputs.minimum, inputs.maximum)
         products = np.abs(self.weight.astype(np.float64)).sum(axis=1) * largest * inputs.lsb * self.weight_lsb
         return float((products + np.abs(self.bias.astype(np.float64)) * self.bias_lsb).max())

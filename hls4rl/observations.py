@@ -1,7 +1,7 @@
 """How the host turns any observation of Gymnasium into the integers that every backend gets.
 
 An observation is flattened to floats: a Box in C order, Discrete and MultiDiscrete as one bit for each choice (the
-chosen one is 1), MultiBinary as its bits, Dict and Tuple as their parts one after the other in the space's own order
+chosen one is 1), MultiBinary as its bits, Dict and Tuple as their members one after the other in the space's own order
 (Gymnasium sorts a Dict's keys). Each float, less an offset and times a power of two, is then rounded once.
 """
 
@@ -100,21 +100,21 @@ def flatten(space: gym.Space[Any], observation: Any) -> FloatArray:
 def feature_names(space: gym.Space[Any], prefix: str = "") -> list[str]:
     """What each float of a flattened observation is, as ``position[2]``; of a plain Box its numbers."""
     if isinstance(space, gym.spaces.Dict):
-        parts = [(str(key), part) for key, part in space.spaces.items()]
+        members = [(str(key), member) for key, member in space.spaces.items()]
     elif isinstance(space, gym.spaces.Tuple):
-        parts = [(str(index), part) for index, part in enumerate(space.spaces)]
+        members = [(str(index), member) for index, member in enumerate(space.spaces)]
     else:
         count = int(gym.spaces.flatdim(space))
         shape = space.shape if isinstance(space, gym.spaces.Box) and space.shape else (count,)
         places = [",".join(str(place) for place in index) for index in np.ndindex(*shape)]
         return [f"{prefix}[{place}]" if prefix else place for place in places]
-    return [name for key, part in parts for name in feature_names(part, f"{prefix}.{key}" if prefix else key)]
+    return [name for key, member in members for name in feature_names(member, f"{prefix}.{key}" if prefix else key)]
 
 
 def _check(space: gym.Space[Any], whole: gym.Space[Any], where: str) -> None:
     if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple):
-        for part in space.spaces.values() if isinstance(space, gym.spaces.Dict) else space.spaces:
-            _check(part, whole, where)
+        for member in space.spaces.values() if isinstance(space, gym.spaces.Dict) else space.spaces:
+            _check(member, whole, where)
     elif not isinstance(space, _LEAVES):
         raise ProjectError(
             f"{where}: the observation is {whole}; Box, Discrete, MultiDiscrete, MultiBinary, and Dict and Tuple of "

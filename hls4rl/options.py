@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import importlib
 import inspect
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,14 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from hls4rl import registry
 from hls4rl.errors import ProjectError
 from hls4rl.policy import METHOD_NAMES, PolicySpec, read_hidden
 from hls4rl.run import RUNS, check_root
 from hls4rl.task import Source, Task, change, load_task, settings_of
 
 ENVIRONMENT = "HLS4RL_"
+TRAINER_NAMES = registry.names("hls4rl.train.trainers")
 DEFAULT_ENV, DEFAULT_METHOD, DEFAULT_HIDDEN = "cartpole", "binarynet", "16"
 
 
@@ -57,6 +60,11 @@ ActivationBits = Annotated[
 ]
 Settings = Annotated[
     str | None, option("--set", "Changes of the task's settings, as 'observation.bits=2 hardware.stages=1'.")
+]
+Trainer = Annotated[
+    str,
+    option("--trainer", f"One of auto, {', '.join(TRAINER_NAMES)}. auto: the one that the task's file has a section "
+                        "for, or the quickest that can."),
 ]
 PolicyFile = Annotated[
     str | None,
@@ -108,6 +116,7 @@ class PolicyOptions:
     clusters: Clusters = 8
     percentile: Percentile = 50.0
     activation_bits: ActivationBits = 0
+    trainer: Trainer = "auto"
     settings: Settings = None
     policy: PolicyFile = None
     teacher: Teacher = None
@@ -122,12 +131,13 @@ class PolicyOptions:
         Raises:
             ProjectError: an option is wrong; the message says which.
         """
-        task, variant = change(load_task(self.env or DEFAULT_ENV), self.settings)
+        changes = " ".join(filter(None, [self.settings, self._trainer()]))
+        task, variant = change(load_task(self.env or DEFAULT_ENV), changes)
         spec = PolicySpec(
             task.name, self.method or DEFAULT_METHOD, read_hidden(self.hidden or DEFAULT_HIDDEN), self.seed or 0,
             self.bits, self.clusters, self.percentile, self.activation_bits, variant,
         )
-        source = self._source()
+        source = self.source()
         if source is None:
             return task, spec
         # A policy's own file is read by train, which stands above: only where one is given.
@@ -137,7 +147,20 @@ class PolicyOptions:
         )
         return found
 
-    def _source(self) -> Source | None:
+    def _trainer(self) -> str:
+        """As a change of the task's settings."""
+        if self.trainer in ("", "auto"):
+            return ""
+        if self.policy or self.teacher:
+            raise ProjectError("TRAINER trains a policy of our own; with POLICY or TEACHER leave it out")
+        return f"training.trainer={json.dumps(self.trainer)}"
+
+    def source(self) -> Source | None:
+        """The policy in real numbers that is meant, if one is.
+
+        Raises:
+            ProjectError: more than one is, or what is said of one without it.
+        """
         more = {"NORMALISER": self.normaliser, "ACTIVATION": self.activation, "SQUASH": self.squash}
         if self.policy and self.teacher:
             raise ProjectError("POLICY and TEACHER are both given; POLICY rounds a policy, TEACHER trains one after it")

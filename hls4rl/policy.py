@@ -88,7 +88,7 @@ class PolicySpec:
         return {name: value for name, value in plain.items() if name not in later or value != later[name]}
 
     def to_inputs(self) -> dict[str, Any]:
-        """As :meth:`to_json`, in the form that a trained policy's stage keeps: one hidden layer is a number there."""
+        """As :meth:`to_json`, in the form that a trained policy's artefact keeps: one hidden layer is a number."""
         return {**self.to_json(), "hidden": self.hidden[0] if len(self.hidden) == 1 else list(self.hidden)}
 
 
@@ -98,15 +98,15 @@ def read_hidden(value: Any) -> tuple[int, ...]:
     Raises:
         ProjectError: ``value`` is none of these; the message says what is.
     """
-    parts = value if isinstance(value, tuple | list) else str(value).lower().split("x")
+    words = value if isinstance(value, tuple | list) else str(value).lower().split("x")
     wrong = ProjectError(
-        f"HIDDEN={'x'.join(str(part) for part in parts)} is no list of widths; give the units of each "
+        f"HIDDEN={'x'.join(str(word) for word in words)} is no list of widths; give the units of each "
         "hidden layer (1 … 4096) with x between, as 16, 64x64 or 128x64x32 "
         f"(at most {MAXIMUM_HIDDEN_LAYERS} layers), or 0 for one matrix"
     )
-    if any(isinstance(part, bool | float) or not str(part).isdecimal() for part in parts):
+    if any(isinstance(word, bool | float) or not str(word).isdecimal() for word in words):
         raise wrong
-    widths = tuple(int(part) for part in parts)
+    widths = tuple(int(word) for word in words)
     widths = () if widths == (0,) else widths
     if len(widths) > MAXIMUM_HIDDEN_LAYERS or any(not 1 <= width <= 4096 for width in widths):
         raise wrong
@@ -141,15 +141,15 @@ class Policy:
 
     @property
     def network(self) -> IntegerNetwork:
-        """The policy in integers: what every stage from here on computes.
+        """The policy in integers: what every executor from here on computes.
 
         Raises:
-            ProjectError: the policy has real-valued parts.
+            ProjectError: the policy has real-valued layers.
         """
         layers = []
         for types, weight, bias in zip(self.contract.layers, self.weights, self.biases, strict=True):
             if types.weight is None or types.bias is None or isinstance(types.activation, Real):
-                raise ProjectError("this policy has real-valued parts; only quantised policies have integers")
+                raise ProjectError("this policy has real-valued layers; only quantised policies have integers")
             layers.append(Layer(
                 types.weight.integers(weight), types.weight.lsb, types.bias.integers(bias), types.bias.lsb,
                 types.activation,

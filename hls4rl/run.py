@@ -1,4 +1,4 @@
-"""Where a run's files lie: ``<root>/<task>/<method>-h<hidden>-s<seed>/``, one directory a stage.
+"""Where a run's files lie: ``<root>/<task>/<method>-h<hidden>-s<seed>/``, one directory for each artefact.
 
 Whoever reads an artefact asks for it by :meth:`Run.verified` (or :meth:`Run.load_policy`): it is then the one that was
 made here, from this run's policy, or it is refused.
@@ -11,9 +11,9 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from hls4rl.artefact import digest, verified
 from hls4rl.errors import ProjectError
 from hls4rl.policy import Policy, PolicySpec, load_policy
-from hls4rl.stage import digest, verified
 
 RUNS = Path("runs")
 """Where runs are kept unless told otherwise: below the current folder."""
@@ -34,6 +34,11 @@ def check_root(root: Path) -> Path:
 def root_word(root: Path) -> str:
     """What a printed ``make`` line has to end in, so that it finds the runs in ``root``."""
     return "" if root == RUNS else f" ROOT={shlex.quote(str(root))}"
+
+
+def is_imported(directory: Path) -> bool:
+    """Whether ``directory`` holds the build of an imported model, which has a file of its own in a policy's place."""
+    return (directory / "onnx" / "original.onnx").is_file() and not (directory / "policy").is_dir()
 
 
 @dataclass(frozen=True)
@@ -83,20 +88,20 @@ class Run:
             )
         return run
 
-    def verified(self, stage: Path) -> Path:
-        """The directory of one of this run's stages, once its files are found to be those that were made there.
+    def verified(self, artefact: Path) -> Path:
+        """One of this run's artefacts, once its files are found to be those that were made there.
 
         Raises:
             ProjectError: a file is missing or was changed, or was made from another policy than this run's.
         """
         remedy = f"run `make synth` for ENV={self.spec.task} and this METHOD, HIDDEN and SEED{root_word(self.root)}"
         policy = self.policy.parent
-        if stage == policy:
+        if artefact == policy:
             return verified(policy, remedy, spec=self.spec.to_inputs())
-        if not stage.is_dir():
-            raise ProjectError(f"{stage} is not there yet; {remedy}")
+        if not artefact.is_dir():
+            raise ProjectError(f"{artefact} is not there yet; {remedy}")
         self.verified(policy)
-        return verified(stage, remedy, policy=digest(self.policy))
+        return verified(artefact, remedy, policy=digest(self.policy))
 
     def load_policy(self) -> Policy:
         """The trained policy.
@@ -118,5 +123,5 @@ class Run:
 
     @property
     def report(self) -> Path:
-        """Reports: ``summary.json`` and one file for each stage."""
+        """Reports: ``summary.json`` and one file for each kind of figure."""
         return self.directory / "report"

@@ -55,6 +55,9 @@ class Training:
     """Episodes of one policy; compression and pruning switch half-way."""
     seeds: int = 5
     """Policies trained when no ``SEED`` is given; the best by validation is deployed."""
+    trainer: str = "auto"
+    """Which of :mod:`hls4rl.train.trainers` trains; ``auto``: the one that the file has a section for, or the quickest
+    that can."""
     learning_rate: float = 5e-3
     """The optimiser's step size at the first episode."""
     optimiser: str = "adam"
@@ -68,7 +71,7 @@ class Training:
     full_rate_hidden: int = 128
     """Networks with more hidden units than this learn at a rate that falls as one over their number."""
     final_rate: float = 0.0
-    """The learning rate falls in a straight line to this part of it at the last episode."""
+    """The learning rate falls in a straight line to this share of it at the last episode."""
     advantage: str = "time-step"
     """What a step's gradient is multiplied by (:mod:`hls4rl.train.vpg.advantage`): time-step, trajectory or return."""
     output_gain: float = 0.1
@@ -112,15 +115,15 @@ class Pixels:
     num_minibatches: int = 1
     """Updates that a batch is divided among, in each pass."""
     clip_coef: float = 0.2
-    """How far an action's probability may move in one direction while a batch lasts, as a part of it."""
+    """How far an action's probability may move in one direction while a batch lasts, as a share of it."""
     max_grad_norm: float = 1.0
     """Gradients are shortened to this Euclidean length."""
     latent_limit: float = 1.0
     """Latent binary weights are clipped to ± this value, in place of the paper's 1."""
     midpoint: float = 0.5
-    """When compression and pruning switch, as a part of the episodes; the paper's is a half."""
+    """When compression and pruning switch, as a share of the episodes; the paper's is a half."""
     annealing: float = 0.0
-    """Last part of the episodes: there is no entropy bonus, and the learning rate falls in a straight line to 0."""
+    """Last share of the episodes: there is no entropy bonus, and the learning rate falls in a straight line to 0."""
     shared_learning_rate: float = 1.0
     """compression: factor on the learning rate once many weights move as one."""
     target_kl: float = 0.0
@@ -148,7 +151,7 @@ class PPO:
     """Times that a batch is learnt from."""
     gae_lambda: float = 0.95
     clip_coef: float = 0.2
-    """How far an action's probability may move in one direction while a batch lasts, as a part of it."""
+    """How far an action's probability may move in one direction while a batch lasts, as a share of it."""
     vf_coef: float = 0.5
     """Weight of the critic's squared error."""
     max_grad_norm: float = 0.5
@@ -162,7 +165,7 @@ class PPO:
     critic_hidden: tuple[int, ...] = (64, 64)
     """Units of the critic's hidden layers; it is a float network and never deployed."""
     quantise_at: float = 0.0
-    """Part of the time steps that the actor is trained in real numbers, before it has the deployed formats."""
+    """Share of the time steps that the actor is trained in real numbers, before it has the deployed formats."""
 
 
 @dataclass(frozen=True)
@@ -183,9 +186,9 @@ class Search:
     step: float = 0.25
     """Length of a learning step, at the first generation."""
     annealing: float = 0.3
-    """Noise and step fall in a straight line to this part of themselves."""
+    """Noise and step fall in a straight line to this share of themselves."""
     averaging: float = 0.85
-    """Part of the latents' running mean that a generation leaves."""
+    """Share of the latents' running mean that a generation leaves."""
     survival_bonus: float = 0.0
     """What the environment pays for a step survived: it is left out while searching, as it pays for standing still."""
     price: float = 0.0
@@ -204,7 +207,7 @@ class Distillation:
     it would have done, and the student learns that."""
 
     rounds: int = 10
-    """Of playing and learning; the teacher plays the first one."""
+    """Of playing and learning; the teacher plays the first one. 0: a policy that loses by rounding is left as it is."""
     steps: int = 4000
     """Environment steps of a round."""
     updates: int = 300
@@ -230,9 +233,16 @@ class Source:
     squash: str = ""
     """``clip`` or ``tanh``: what becomes of continuous outputs, where the file doesn't say."""
     distil: bool = False
-    """Train a policy after it, instead of rounding it."""
+    """Train a policy after it, instead of rounding it. Where it isn't set, one is only where rounding loses return."""
     digest: str = ""
     """SHA-256 of the files and of what they leave open."""
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What of it a command line says, by make's names."""
+        found = {"TEACHER" if self.distil else "POLICY": self.policy, "NORMALISER": self.normaliser,
+                 "ACTIVATION": self.activation, "SQUASH": self.squash}
+        return {key: value for key, value in found.items() if value}
 
 
 @dataclass(frozen=True)
@@ -315,7 +325,7 @@ class Task:
 
     @property
     def midpoint(self) -> float:
-        """When compression and pruning switch, as a part of the training episodes."""
+        """When compression and pruning switch, as a share of the training episodes."""
         return self.pixels.midpoint if self.pixels else 0.5
 
     def make(self) -> gym.Env[Any, Any]:
@@ -504,10 +514,10 @@ def change(task: Task, text: str | None) -> tuple[Task, str]:
     """
     new, where = task, f"SET '{text}'"
     for section, key, value in _pairs(text or "", where):
-        part = getattr(new, section, None)
-        if not dataclasses.is_dataclass(part) or isinstance(part, type):
+        settings = getattr(new, section, None)
+        if not dataclasses.is_dataclass(settings) or isinstance(settings, type):
             raise ProjectError(f"{where}: no section '{section}'; sections are {', '.join(_SECTIONS)}")
-        changed = build(type(part), {**_plain(part), key: value}, where, f"{section}.")
+        changed = build(type(settings), {**_plain(settings), key: value}, where, f"{section}.")
         new = dataclasses.replace(new, **{section: changed})
     _check(new, where)
     differing = {
@@ -537,15 +547,15 @@ def settings_of(text: str | None) -> tuple[str, ...]:
 
 
 def _pairs(text: str, where: str) -> list[tuple[str, str, Any]]:
-    parts = re.split(r"\s+(?=\w+\.\w+=)", text.strip()) if text.strip() else []
+    assignments = re.split(r"\s+(?=\w+\.\w+=)", text.strip()) if text.strip() else []
     pairs = []
-    for part in parts:
-        name, _, value = part.partition("=")
+    for assignment in assignments:
+        name, _, value = assignment.partition("=")
         section, _, key = name.partition(".")
         try:
             pairs.append((section, key, tomllib.loads(f"value = {value}")["value"]))
         except tomllib.TOMLDecodeError as error:
-            raise ProjectError(f"{where}: '{part}' is not section.key=value with a value as in TOML") from error
+            raise ProjectError(f"{where}: '{assignment}' is not section.key=value with a value as in TOML") from error
     return pairs
 
 
@@ -603,7 +613,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "search.validate_every": (1, 10**6),
     "search.trial_episodes": (1, 10**4),
     "search.validation_episodes": (1, 10**4),
-    "distillation.rounds": (1, 10**4),
+    "distillation.rounds": (0, 10**4),
     "distillation.steps": (1, 10**7),
     "distillation.updates": (1, 10**6),
     "distillation.batch": (1, 10**6),

@@ -52,7 +52,7 @@ class Verdict:
         return cls(**{name: found.get(name) for name in cls.__dataclass_fields__})
 
     @property
-    def parts(self) -> bool | None:
+    def differ(self) -> bool | None:
         """Whether greedy and sampled returns differ by more than both intervals allow; None: unknown."""
         if self.greedy_interval is None or self.sampled_interval is None:
             return None
@@ -63,7 +63,7 @@ class Verdict:
     def to_json(self) -> dict[str, Any]:
         """All of it by name, with what follows from it."""
         solved = is_solved(self.greedy_return, self.solved_from)
-        return {**asdict(self), "solved": solved, "sampled_differs": self.parts}
+        return {**asdict(self), "solved": solved, "sampled_differs": self.differ}
 
     @property
     def sampled_markup(self) -> str:
@@ -71,8 +71,8 @@ class Verdict:
         return "–" if self.sampled_return is None else with_interval(self.sampled_return, self.sampled_interval)
 
     def warnings(self) -> list[str]:
-        """What people should know of how the two returns part, in rich's markup; empty where they don't."""
-        if not self.parts:
+        """What people should know of how the two returns differ, in rich's markup; empty where they don't."""
+        if not self.differ:
             return []
         assert self.greedy_return is not None
         assert self.sampled_return is not None

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from hls4rl.artefact import Artefact, contents, exclusive, write_json
 from hls4rl.backend import Answer, Backend
 from hls4rl.contract import FixedPoint, IntArray, ResultType
 from hls4rl.errors import ProjectError
@@ -38,7 +39,6 @@ from hls4rl.hls_projects.hls.csim import CsimBackend, build_csim
 from hls4rl.hls_projects.imported_play import EPISODES, play_compared, require_fit
 from hls4rl.hls_projects.simulation.cores import open_netlist, open_rtl
 from hls4rl.journal import working
-from hls4rl.stage import Stage, contents, exclusive, write_json
 from hls4rl.task import Hardware, Task
 from hls4rl.verdict import interval, with_interval
 
@@ -85,26 +85,26 @@ class ImportedBuild:
         where = "" if self.task is None else f"-{self.task.name}"
         return self.root / FOLDER / f"{stem}{kind}{where}-{self.digest[:8]}"
 
-    def stages(self) -> Iterator[tuple[str, Stage, Callable[[Path], None]]]:
-        """Name, directory and maker of each stage, in order; each one's inputs need the former made."""
+    def artefacts(self) -> Iterator[tuple[str, Artefact, Callable[[Path], None]]]:
+        """Name, artefact and maker of each, in order; each one's inputs need the former made."""
         settings = asdict(self.hardware)
         model = {"model": self.digest, "input": None if self.input_type is None else asdict(self.input_type),
                  **({"continuous": True} if self._continuous else {})}
         names = "strategy", "reuse_factor", "clock_mhz", "hls_backend", "hls_part", "fold", "latency_us"
         onnx, hls, part = (self.directory / name for name in ("onnx", "hls4ml", self.hardware.part))
-        yield "folding to integers, checked against the model's own execution", Stage(onnx, model), self._fold
+        yield "folding to integers, checked against the model's own execution", Artefact(onnx, model), self._fold
         graph = model | {"onnx": contents(onnx)}
         written = graph | {key: settings[key] for key in names}
-        yield "hls4ml project and C-simulation", Stage(hls, written), self._convert
+        yield "hls4ml project and C-simulation", Artefact(hls, written), self._convert
         settings_of_gates = "part", "clock_mhz", "place_seeds", "stages", "fold", "latency_us"
         placed = graph | {key: settings[key] for key in settings_of_gates}
-        yield "RTL, synthesis, place and route", Stage(part, placed), self._place
+        yield "RTL, synthesis, place and route", Artefact(part, placed), self._place
         checked = {"hardware": settings, "random": RANDOM_OBSERVATIONS, "built": [contents(hls), contents(part)]}
         where = "" if self.task is None else f", and in {self.episodes} episodes of {self.task.environment}"
         if self.task is not None:
             checked |= {"environment": [self.task.environment, self.task.environment_options, list(self.task.wrappers)],
                         "episodes": self.episodes}
-        yield f"every backend on random and corner observations{where}", Stage(
+        yield f"every backend on random and corner observations{where}", Artefact(
             self.directory / "report", graph | checked
         ), self._report
 
@@ -223,7 +223,7 @@ def build_imported(
 
     Raises:
         ProjectError: the model has something that cannot be folded exactly (the message names the node and what to
-            do), or a stage failed.
+            do), or a tool failed.
     """
     console = console or Console(quiet=True)
     if not model.is_file():
@@ -235,13 +235,13 @@ def build_imported(
     ways = ", ".join(folding.ways) or "nothing"
     console.print(f"{escape(model.name)}: activations folded by {ways}", highlight=False)
     with exclusive(build.directory):
-        for name, stage, maker in build.stages():
-            if stage.is_current:
+        for name, artefact, maker in build.artefacts():
+            if artefact.is_current:
                 console.print(f"  [dim]{name}: already done[/dim]")
                 continue
             if maker == build._place and (expected := expect(folding.network, hardware)) is not None:
                 console.print(f"  expected: {expected}", highlight=False)
-            with working(console, name, build.directory), stage.build() as directory:
+            with working(console, name, build.directory), artefact.build() as directory:
                 maker(directory)
     return build.directory / "report" / "summary.json"
 

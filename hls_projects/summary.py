@@ -25,18 +25,24 @@ KEYS = (
     "lut", "ff", "dsp", "bram", "fmax_mhz", "cycles", "latency_ns", "inferences_per_second",
     "multiplications", "additions", "parameter_bits", "energy_pj", "bitstream",
 )
-"""Keys that every ``summary.json`` has; null where a stage wasn't run, with a reason under ``skipped``."""
+"""Keys that every ``summary.json`` has; null where a tool wasn't run, with a reason under ``skipped``."""
 
-_RETURNS = {"return_software": "torch", "return_csim": "csim", "return_rtl": "rtl", "return_netlist": "netlist"}
+_BITSTREAM = "return_bitstream"
+"""In summaries since bitstreams are read back."""
+_RETURNS = {
+    "return_software": "torch", "return_csim": "csim", "return_rtl": "rtl", "return_netlist": "netlist",
+    _BITSTREAM: "bitstream",
+}
 _SKIPPED = {
     ("vitis", key): "the vendor's flow builds from C++, not from our RTL"
-    for key in ("return_rtl", "return_netlist", "bitstream")
+    for key in ("return_rtl", "return_netlist", _BITSTREAM, "bitstream")
 }
 _ROWS = (
     ("return, software", "return_software", "{:.2f}"),
     ("return, C-simulation", "return_csim", "{:.2f}"),
     ("return, RTL", "return_rtl", "{:.2f}"),
     ("return, netlist", "return_netlist", "{:.2f}"),
+    ("return, bitstream", _BITSTREAM, "{:.2f}"),
     ("steps compared", "steps_compared", "{:,}"),
     ("mismatches", "mismatches", "{:,}"),
     ("LUT", "lut", "{:,}"),
@@ -116,8 +122,11 @@ def summarise(
         "parameter_bits": cost.parameter_bits,
         "energy_pj": cost.energy_pj,
     }
-    summary = {key: values.get(key) for key in KEYS}
-    skipped = {key: _SKIPPED.get((tool, key), "the part's flow gives none") for key in KEYS if summary[key] is None}
+    summary = {key: values.get(key) for key in (*KEYS, _BITSTREAM)}
+    reasons = {
+        **_SKIPPED, ("open", _BITSTREAM): hardware.get("not_read_back", "only those of unrolled cores are read back"),
+    }
+    skipped = {key: reasons.get((tool, key), "the part's flow gives none") for key in summary if summary[key] is None}
     for key, name in _RETURNS.items():
         if key in skipped and name in by_name:
             skipped[key] = f"{by_name[name].steps:,} frames of the software's games, compared"
@@ -157,7 +166,7 @@ def print_summary(summary: Mapping[str, Any], console: Console) -> None:
     table.add_column("figure")
     table.add_column("value", justify="right")
     for label, key, form in _ROWS:
-        if key not in KEYS and key not in summary:  # of streaming cores alone
+        if key not in KEYS and key not in summary:  # of streaming cores, or of this version, alone
             continue
         value = summary[key]
         if key == "bitstream" and value is not None:
@@ -185,13 +194,18 @@ def source_rows(source: Mapping[str, Any] | None) -> list[tuple[str, str]]:
         return []
     means = [with_interval(source[f"{kind}_return"], source[f"{kind}_interval"]) for kind in ("float", "integer")]
     kept = "[green]yes[/green]" if source["keeps_return"] else (
-        "[bold red]NO[/bold red]: more BITS, or train a network after it with TEACHER"
+        "[bold red]NO[/bold red]: more BITS, a larger HIDDEN, or a longer distillation (SET='distillation.rounds=40')"
     )
     rows = [
         (f"float policy's return ({source['episodes']} episodes)", means[0]), ("… the integers'", means[1]),
         ("… kept within both 95 % intervals", kept),
         ("equal actions", f"{100 * source['equal_actions']:.2f} % of {source['steps']:,} steps"),
     ]
+    if "rounded" in source:
+        before = with_interval(source["rounded"]["integer_return"], source["rounded"]["integer_interval"])
+        rows.insert(1, ("… only rounded, which lost too much", before))
+    if source["distilled"]:
+        rows.append(("trained after it (distillation)", "yes"))
     if source["largest_action_error"] is not None:
         rows.append(("action error, largest and mean",
                      f"{source['largest_action_error']:.4f}, {source['mean_action_error']:.5f}"))

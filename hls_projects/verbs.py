@@ -10,24 +10,25 @@ from typing import Annotated
 from rich.console import Console
 from rich.table import Table
 
+from hls4rl.artefact import write_json
 from hls4rl.cli import print_result
 from hls4rl.contract import read_type
 from hls4rl.errors import ProjectError
-from hls4rl.hls_projects import pipeline, summary
+from hls4rl.hls_projects import summary
+from hls4rl.hls_projects.build import find_run, synthesise
 from hls4rl.hls_projects.evaluate import default_episodes, require_equal
 from hls4rl.hls_projects.evaluate import evaluate as compare
-from hls4rl.hls_projects.executors import BACKENDS, open_backend
+from hls4rl.hls_projects.executors import EXECUTORS, backends_of, open_backend
 from hls4rl.hls_projects.fpga.parts import load_part, part_names
 from hls4rl.options import Clock, Episodes, Part, PolicyOptions, grouped, option
 from hls4rl.policy import PolicySpec
-from hls4rl.stage import write_json
 from hls4rl.task import Task, settings_of, with_settings
 from hls4rl.verdict import is_solved, solved_markup
 
 CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
 
 Tool = Annotated[str, option("--tool", "open: Yosys and nextpnr, nothing to install; vitis: AMD's tools on PATH.")]
-BackendName = Annotated[str, option("--backend", f"{', '.join(BACKENDS)} or all.")]
+BackendName = Annotated[str, option("--backend", f"{', '.join(EXECUTORS)} or all.")]
 Onnx = Annotated[
     Path | None,
     option("--onnx", "Instead of training: build this QONNX model from elsewhere (Brevitas, QKeras)."),
@@ -60,7 +61,7 @@ def synth(
     build: BuildOptions, tool: Tool = "open", episodes: Episodes = None, onnx: Onnx = None,
     input_type: InputType = None,
 ) -> None:
-    """Train (where needed), export, convert, C-simulate, place and route; verify every stage; print the figures.
+    """Train (where needed), export, convert, C-simulate, place and route; compare every executor; print the figures.
 
     Without --seed several seeds are trained and the best by validation is built. A second call redoes nothing.
 
@@ -81,7 +82,7 @@ def synth(
         return
     if input_type is not None:
         raise ProjectError("--input names the type of an imported model's observation; give the model with --onnx")
-    result = pipeline.synthesise(
+    result = synthesise(
         task, spec, choose_seed=build.seed is None, root=build.root, tool=tool, episodes=episodes, console=CONSOLE
     )
     summary.print_summary(result.summary, CONSOLE)
@@ -111,8 +112,9 @@ def evaluate(build: BuildOptions, backend: BackendName = "all", episodes: Episod
     """
     task, spec = build.read()
     episodes = episodes or default_episodes(task)
-    chosen = pipeline.find_run(task, spec, build.seed is None, build.root)
-    names = BACKENDS if backend == "all" else ("torch", backend) if backend != "torch" else ("torch",)
+    chosen = find_run(task, spec, build.seed is None, build.root)
+    offered = backends_of(chosen, task.hardware.part)
+    names = offered if backend == "all" else ("torch", backend) if backend != "torch" else ("torch",)
     for name in names:
         open_backend(name, chosen, task.hardware.part)  # a wrong name or a missing build is told before any episode
     with CONSOLE.status(f"{episodes} episodes on {', '.join(names)} …"):

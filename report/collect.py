@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hls4rl.artefact import digest, require_unchanged
 from hls4rl.hls_projects.executors import EXECUTORS
 from hls4rl.hls_projects.fpga.parts import load_part, part_names
 from hls4rl.hls_projects.fpga.place import RESULT
@@ -23,15 +24,14 @@ from hls4rl.report.sources import (
     EXPLORED,
     TRAINING,
     built_runs,
+    read_artefact,
     read_result,
-    read_stage,
     sibling_seeds,
     task_of,
     unbuilt_runs,
 )
 from hls4rl.report.vendor import cross_check
 from hls4rl.run import Run, root_word
-from hls4rl.stage import digest, require_unchanged
 from hls4rl.studies.fold import NAME as FOLDS
 from hls4rl.train.selection import EVALUATION_SEED
 
@@ -41,6 +41,7 @@ UNITS_SHOWN = 8
 _BOARD = ("board", "port", "episodes", "return_hardware", "return_software", "steps_compared", "mismatches", "retries",
           "inferences_per_second")
 _STATED = ("lut", "ff", "dsp", "bram")
+_IMPORTED = ("model", "part", "observations", "mismatches", *_STATED, "fmax_mhz", "cycles", "latency_ns")
 
 
 def collect_task(directory: Path) -> dict[str, Any]:
@@ -74,13 +75,13 @@ def collect_task(directory: Path) -> dict[str, Any]:
 def _policy(run: Path, explored: Mapping[str, Any] | None) -> dict[str, Any]:
     made = Run.at(run)
     task, policy, report = task_of(run), made.load_policy(), made.verified(made.report)
-    training, summary = read_stage(run / "policy", TRAINING), load_summary(report / "summary.json")
+    training, summary = read_artefact(run / "policy", TRAINING), load_summary(report / "summary.json")
     figures = {key: value for key, value in summary.items() if key in KEYS}
     if figures["bitstream"]:
         figures["bitstream"] = f"{run.name}/{figures['part']}/{Path(figures['bitstream']).name}"
-    implementation = read_stage(report, RESULT)
+    implementation = read_artefact(report, RESULT)
     part = made.part(task.hardware.part)
-    placed = read_stage(made.verified(part), RESULT) if part.exists() else None
+    placed = read_artefact(made.verified(part), RESULT) if part.exists() else None
     folds = read_result(run / FOLDS, "run its `make fold` again", policy=digest(made.policy))
     board = read_result(run / "hil.json", "run its `make hil` again", policy=digest(made.policy))
     return {
@@ -98,13 +99,14 @@ def _policy(run: Path, explored: Mapping[str, Any] | None) -> dict[str, Any]:
         "figures": figures,
         "skipped": summary["skipped"],
         "training": _training(run),
-        "verification": [_verified(item) for item in read_stage(report, "verification.json")],
+        "imported": training.get("source"),
+        "verification": [_verified(item) for item in read_artefact(report, "verification.json")],
         "proof": _proof(made, figures["part"]),
         "resources": _resources(figures),
         "clock_mhz": task.hardware.clock_mhz,
         "capped": _capped(implementation),
         "critical_path": words.critical_path(implementation.get("critical_path") or ()),
-        "energy": read_stage(report, "op_and_param_counts.json"),
+        "energy": read_artefact(report, "op_and_param_counts.json"),
         "weights": _weights(policy),
         "episode": record(task, policy, EVALUATION_SEED),
         "fold": placed.get("fold", 0) if placed else 0,
@@ -120,7 +122,7 @@ def _policy(run: Path, explored: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _unbuilt(run: Path, explored: Mapping[str, Any] | None) -> dict[str, Any]:
     """A policy that is trained, and not built yet."""
-    training = read_stage(run / "policy", TRAINING)
+    training = read_artefact(run / "policy", TRAINING)
     return {
         "name": run.name, "greedy_return": training["greedy_return"], "solved": training["solved"],
         "command": building(training["spec"], environment_word(run.parent.name, explored), run.parent.parent),
@@ -128,8 +130,8 @@ def _unbuilt(run: Path, explored: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _training(run: Path) -> dict[str, Any]:
-    seeds = {seed: read_stage(path.parent, TRAINING) for seed, path in sibling_seeds(run).items()}
-    deployed = int(read_stage(run / "policy", TRAINING)["spec"]["seed"])
+    seeds = {seed: read_artefact(path.parent, TRAINING) for seed, path in sibling_seeds(run).items()}
+    deployed = int(read_artefact(run / "policy", TRAINING)["spec"]["seed"])
     first = next(iter(seeds.values()))
     block = max(1, len(first["training_returns"]) // CURVE_POINTS)
     return {
@@ -213,11 +215,25 @@ def _weights(policy: Policy) -> dict[str, Any]:
     return shown
 
 
-def overview(tasks: list[dict[str, Any]]) -> dict[str, Any]:
+def imported(build: Path) -> dict[str, Any]:
+    """The figures of an imported model that was built in ``build``.
+
+    Raises:
+        ProjectError: a file is missing or damaged; the message names it.
+    """
+    summary = read_artefact(build / "report", "summary.json")
+    return {
+        "name": build.name, "environment": summary.get("environment"), "greedy_return": summary.get("greedy_return"),
+        **{key: summary[key] for key in _IMPORTED},
+    }
+
+
+def overview(tasks: list[dict[str, Any]], models: list[dict[str, Any]]) -> dict[str, Any]:
     """The content of the page over all tasks.
 
     Args:
         tasks: what :func:`collect_task` found.
+        models: what :func:`imported` found.
     """
     return {
         "tasks": [
@@ -233,6 +249,7 @@ def overview(tasks: list[dict[str, Any]]) -> dict[str, Any]:
             {"task": item["task"], "name": policy["name"], "solves": policy["solves"], "cells": policy["figures"]}
             for item in tasks for policy in item["policies"]
         ],
+        "imported": models,
         "commands": [{"figure": "this page", "command": "make report"}],
     }
 

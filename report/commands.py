@@ -38,7 +38,7 @@ def commands(
     lines = [
         ("all of them", f"make synth{policy}{_build(task, environment)}"),
         ("training curve, all seeds", f"make train{every_seed}"),
-        ("equality of the stages", f"make evaluate{policy}{part} BACKEND=all"),
+        ("equality of the executors", f"make evaluate{policy}{part} BACKEND=all"),
         *([] if task.hardware.inputs_per_clock else [("proof", f"make prove{policy}{part}")]),
         ("the vendor's figures", f"make synth{policy}{_build(task, environment)} TOOL=vitis"),
     ]
@@ -61,13 +61,15 @@ def environment_word(name: str, explored: Mapping[str, Any] | None, task: Task |
 def building(spec: Mapping[str, Any], environment: str, root: Path) -> str:
     """What builds a policy that is only trained so far."""
     if spec.get("variant"):  # which settings these were stands in a run's metadata, once it is built
-        return "make synth with the SET that it was trained with"
+        return "make synth with the SET, POLICY or TEACHER that it was trained with"
     return f"make synth{_words(spec, environment)}{root_word(root)}"
 
 
 def _policy(spec: Mapping[str, Any], task: Task, environment: str) -> str:
-    changed = _changes(task, environment)
-    return _words(spec, environment) + (f" SET={shlex.quote(changed)}" if changed else "")
+    changed, text = _changes(task, environment, spec["bits"]), _words(spec, environment)
+    if task.source is not None:
+        text += "".join(f" {key}={shlex.quote(value)}" for key, value in task.source.variables.items())
+    return text + (f" SET={shlex.quote(changed)}" if changed else "")
 
 
 def _words(spec: Mapping[str, Any], environment: str) -> str:
@@ -85,17 +87,22 @@ def _build(task: Task, environment: str) -> str:
     return f" PART={task.hardware.part}{clock}"
 
 
-def _changes(task: Task, environment: str) -> str:
-    """The settings in which ``task`` differs from its file, as ``SET=`` takes them."""
+def _changes(task: Task, environment: str, bits: int) -> str:
+    """The settings in which ``task``, of a policy of ``bits``, differs from its file, as ``SET=`` takes them."""
     usual, words = _file(environment), []
     if usual is None:
         return ""
     measured = isinstance(usual.observation.scale, str) and _measured(environment, task.observation) == task.observation
-    sections = ("observation", "action", "network", "training", *(("pixels",) if task.pixels else ()), "hardware")
+    imported = task.source is not None  # its formats, and that the core may be folded, follow from the policy
+    sections = ("observation", "action", "network", "training", *(("pixels",) if task.pixels else ()),
+                *(("distillation",) if imported else ()), "hardware")
     for section in sections:
         for key, value in vars(getattr(task, section)).items():
             told_otherwise = key in ("part", "clock_mhz") or (section == "training" and key == "seeds")
-            told_otherwise |= measured and section == "observation" and key in ("scale", "offset")
+            told_otherwise |= (measured or imported) and section == "observation" and key in ("scale", "offset")
+            told_otherwise |= imported and (section, key, value) in (
+                ("observation", "bits", bits), ("action", "bits", bits), ("hardware", "fold", "auto")
+            )
             if value != getattr(getattr(usual, section), key) and not told_otherwise:
                 words.append(f"{section}.{key}={_toml(value)}")
     return " ".join(words)

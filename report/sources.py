@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from hls4rl.artefact import verified
 from hls4rl.checked import read_checked
 from hls4rl.errors import ProjectError
-from hls4rl.stage import verified
+from hls4rl.run import is_imported
 from hls4rl.task import Task, read_task
 
 TRAINING = "training.json"
@@ -17,8 +18,8 @@ EXPLORED = Path("explore") / "explore.json"
 """Below a task's directory: what ``make explore`` found."""
 
 
-def read_stage(directory: Path, name: str) -> Any:
-    """The content of a JSON file in a stage's directory.
+def read_artefact(directory: Path, name: str) -> Any:
+    """The content of a JSON file in an artefact.
 
     Raises:
         ProjectError: it isn't there, or the directory isn't as it was left.
@@ -50,7 +51,14 @@ def read_result(path: Path, remedy: str, **inputs: str) -> dict[str, Any] | None
 
 def built_runs(directory: Path) -> list[Path]:
     """The runs of a task's directory that went through to their report, by name."""
-    return sorted(path.parent.parent for path in directory.glob("*/report/summary.json"))
+    found = (path.parent.parent for path in directory.glob("*/report/summary.json"))
+    return sorted(path for path in found if not is_imported(path))
+
+
+def imported_builds(root: Path) -> list[Path]:
+    """The builds of imported models below ``root`` that went through to their report, by name."""
+    found = (path.parent.parent for path in root.glob("*/*/report/summary.json"))
+    return sorted(path for path in found if is_imported(path))
 
 
 def unbuilt_runs(directory: Path) -> list[Path]:
@@ -68,10 +76,10 @@ def task_directories(root: Path) -> list[Path]:
 
 def sibling_seeds(run: Path) -> dict[int, Path]:
     """``training.json`` of each policy that differs from that of ``run`` in the seed alone."""
-    wanted = _without_seed(read_stage(run / "policy", TRAINING))
+    wanted = _without_seed(read_artefact(run / "policy", TRAINING))
     found = {}
     for path in sorted(run.parent.glob("*-s*/policy/training.json")):
-        training = read_stage(path.parent, TRAINING)
+        training = read_artefact(path.parent, TRAINING)
         if _without_seed(training) == wanted:
             found[int(training["spec"]["seed"])] = path
     return dict(sorted(found.items()))

@@ -9,7 +9,7 @@ from typing import Any
 
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.hls.vitis import REPORT, TOOLS, read_report, was_tried
-from hls4rl.report.sources import read_stage
+from hls4rl.report.sources import read_artefact
 from hls4rl.report.words import FLOWS
 from hls4rl.run import Run
 from hls4rl.task import Hardware
@@ -24,7 +24,7 @@ def cross_check(run: Run, open_result: Mapping[str, Any] | None, hardware: Hardw
         rows.append(_row("open: Yosys, nextpnr", "open", {key: open_result.get(key) for key in _OPEN}))
     if not run.vendor.exists():
         return {"rows": rows, "note": _reason(run.project, hardware)}
-    found = read_stage(run.verified(run.vendor), REPORT)
+    found = read_artefact(run.verified(run.vendor), REPORT)
     vendor = found["vendor"]
     period, cycles = vendor.get("EstimatedClockPeriod"), vendor.get("WorstLatency")
     timing = {

@@ -54,7 +54,7 @@ def number_format(name: str, kind: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def critical_path(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The longest way between two registers: its parts in ns, and one sentence or two; None where none is known."""
+    """The longest way between two registers: its segments in ns, and one sentence or two; None where none is known."""
     if not steps:
         return None
     total = _sum(steps, None)

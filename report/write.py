@@ -12,12 +12,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from hls4rl.artefact import write_json
 from hls4rl.errors import ProjectError
 from hls4rl.report import plots
-from hls4rl.report.collect import collect_task, overview
+from hls4rl.report.collect import collect_task, imported, overview
 from hls4rl.report.episode import pictures
-from hls4rl.report.sources import task_directories, task_of
-from hls4rl.stage import write_json
+from hls4rl.report.sources import imported_builds, task_directories, task_of
 from hls4rl.train.methods import METHODS
 
 NAME = "report"
@@ -36,9 +36,10 @@ def write_reports(root: Path) -> Path:
         content = collect_task(directory)
         _write(directory, "task", content, _task_drawings(directory, content))
         tasks.append(content)
-    if not tasks:
+    models = [imported(build) for build in imported_builds(root)]
+    if not tasks and not models:
         raise ProjectError(f"nothing to report in {root}; run `make synth` or `make explore` first")
-    content = overview(tasks)
+    content = overview(tasks, models)
     drawings = {item["task"]: plots.fronts(item["points"], item["solved_from"], f"p{index}")
                 for index, item in enumerate(content["tasks"])}
     _write(root, "overview", content, {"fronts": drawings})

@@ -26,13 +26,13 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from hls4rl.artefact import write_json
 from hls4rl.cli import print_result
 from hls4rl.errors import ProjectError
 from hls4rl.options import Root
 from hls4rl.policy import PolicySpec
 from hls4rl.processes import worker_pool
 from hls4rl.run import RUNS
-from hls4rl.stage import write_json
 from hls4rl.task import Task, load_task
 from hls4rl.train.vpg import kernel
 

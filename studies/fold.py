@@ -13,17 +13,18 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from hls4rl.artefact import Artefact, digest, exclusive
 from hls4rl.backend import Answer, Backend
 from hls4rl.checked import read_if_whole, write_checked
 from hls4rl.cli import print_result
 from hls4rl.contract import IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.gym_loop import play
+from hls4rl.hls_projects.build import find_run
 from hls4rl.hls_projects.evaluate import differing
 from hls4rl.hls_projects.flow.core import build_core, expect
 from hls4rl.hls_projects.fpga.place import RESULT
 from hls4rl.hls_projects.fpga.steps import FOLDER
-from hls4rl.hls_projects.pipeline import find_run
 from hls4rl.hls_projects.simulation.cores import open_rtl
 from hls4rl.hls_projects.verbs import BuildOptions
 from hls4rl.integer_backend import IntegerBackend
@@ -31,7 +32,6 @@ from hls4rl.journal import working
 from hls4rl.network import IntegerNetwork
 from hls4rl.options import grouped, option
 from hls4rl.run import Run
-from hls4rl.stage import Stage, digest, exclusive
 from hls4rl.task import Hardware, Task
 
 CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
@@ -118,14 +118,15 @@ def _point(task: Task, run: Run, network: IntegerNetwork, hardware: Hardware, st
     """The core of ``hardware.fold`` units: its figures, and how its RTL did."""
     name = f"{hardware.part}-{hardware.fold or 'unrolled'}"
     settings = {key: value for key, value in asdict(hardware).items() if key != "build_minutes"}
-    stage = Stage(run.directory / "fold" / name, {"policy": digest(run.policy), "hardware": settings, "steps": steps})
-    if not stage.is_current:
-        with working(CONSOLE, name, run.directory), stage.build() as directory:
+    inputs = {"policy": digest(run.policy), "hardware": settings, "steps": steps}
+    artefact = Artefact(run.directory / "fold" / name, inputs)
+    if not artefact.is_current:
+        with working(CONSOLE, name, run.directory), artefact.build() as directory:
             build_core(network, hardware, directory, run.directory / FOLDER)
             compared = compare(task, IntegerBackend(network), open_rtl(directory), network, steps)
             write_checked(directory / "compared.json", compared)
-    built = json.loads((stage.directory / RESULT).read_text(encoding="utf-8"))
-    compared = read_if_whole(stage.directory / "compared.json") or {}
+    built = json.loads((artefact.directory / RESULT).read_text(encoding="utf-8"))
+    compared = read_if_whole(artefact.directory / "compared.json") or {}
     return {
         "fold": hardware.fold, **{key: built[key] for key in FIGURES},
         **{key: compared[key] for key in ("steps", "mismatches")},

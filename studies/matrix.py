@@ -12,13 +12,14 @@ from typing import Any
 
 from rich.console import Console
 
+from hls4rl.artefact import write_json
 from hls4rl.cli import print_result
-from hls4rl.hls_projects import pipeline, summary
+from hls4rl.hls_projects import summary
+from hls4rl.hls_projects.build import synthesise
 from hls4rl.hls_projects.fpga.parts import load_part
 from hls4rl.options import Part, Root
 from hls4rl.policy import PolicySpec
 from hls4rl.run import RUNS
-from hls4rl.stage import write_json
 from hls4rl.task import load_task, with_settings
 from hls4rl.train.methods import METHODS, PAPER_METHODS
 
@@ -73,7 +74,7 @@ def matrix(root: Root = RUNS, part: Part = None) -> None:
             for hidden in HIDDEN:
                 CONSOLE.rule(f"{name} {method} {hidden}")
                 spec = PolicySpec(name, method, (hidden,), 0)
-                result = pipeline.synthesise(
+                result = synthesise(
                     task, spec, choose_seed=True, root=root, minimum_steps=STEPS, console=CONSOLE
                 )
                 CONSOLE.print(summary.one_line(result.summary))

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from hls4rl.artefact import write_json
 from hls4rl.cli import print_result
 from hls4rl.contract import FloatArray
 from hls4rl.errors import ProjectError
@@ -19,7 +20,6 @@ from hls4rl.options import PolicyOptions, grouped
 from hls4rl.policy import load_policy
 from hls4rl.ranges import STEPS, Ranges, ranges_of, visited
 from hls4rl.run import Run
-from hls4rl.stage import write_json
 from hls4rl.task import Task
 
 RESULT = "observe.json"

@@ -18,16 +18,16 @@ import gymnasium as gym
 from rich.console import Console
 from rich.table import Table
 
+from hls4rl.artefact import write_json
 from hls4rl.cli import print_result
 from hls4rl.errors import ProjectError
-from hls4rl.hls_projects import pipeline
+from hls4rl.hls_projects.build import synthesise
 from hls4rl.hls_projects.flow.core import expect
 from hls4rl.journal import note, working
 from hls4rl.options import Root, option
 from hls4rl.plain import read_json
-from hls4rl.policy import PolicySpec, load_policy
+from hls4rl.policy import PolicySpec, load_policy, read_hidden
 from hls4rl.run import RUNS, Run
-from hls4rl.stage import write_json
 from hls4rl.task import Source, Task, load_task, with_settings
 from hls4rl.train.pretrained.float_policy import FloatPolicy
 from hls4rl.train.pretrained.imported import prepare
@@ -62,6 +62,8 @@ class Agent:
     """``<algorithm>/<environment>`` as its file is called."""
     policy: Path
     normaliser: Path | None
+    task: Path | None = None
+    """Its task file, where the name isn't that of an environment."""
     published: str = "–"
     """Mean and deviation of its return, as a README says them."""
 
@@ -79,33 +81,44 @@ class Row:
     distilled: str = "–"
     core: str = "–"
     """What its 8 bits come to: placed, or estimated."""
+    student: str = "–"
+    """A network of other hidden layers that was trained after it: its return and its core."""
     error: str = ""
 
-    def cells(self) -> list[str]:
-        """Of the table."""
+    def cells(self, hidden: str | None) -> list[str]:
+        """Of the table; ``hidden``: see :func:`zoo`."""
         rounded = [self.rounded.get(bits, "–") for bits in BITS]
         return [self.name, self.network, self.environment, self.published, self.float_return, *rounded, self.distilled,
-                self.error or self.core]
+                self.error or self.core, *([] if hidden is None else [self.student])]
 
 
-COLUMNS = ("agent", "network", "environment", "published", "float", "16 bits", "8 bits", "distilled, 8 bits",
-           "8 bits: LUT, DSP, block RAM, latency")
+def columns(hidden: str | None) -> list[str]:
+    """Of the table; ``hidden``: see :func:`zoo`."""
+    found = ["agent", "network", "environment", "published", "float", "16 bits", "8 bits", "distilled, 8 bits",
+             "8 bits: LUT, DSP, block RAM, latency"]
+    return found if hidden is None else [*found, f"student of {hidden} units, 8 bits; its core"]
 
 
 def zoo(
     policies: Folder, published: Published = None, build: Builds = None,
     episodes: Annotated[int, option("--episodes", "Of each policy, float and rounded.", min=2)] = 100,
     checked: Annotated[int, option("--build-episodes", "That each executor of a built one drives.", min=1)] = 2,
+    hidden: Annotated[
+        str | None, option("--hidden", "Also train a network of such hidden layers after each, as 16 or 32x16.")
+    ] = None,
     root: Root = RUNS,
 ) -> None:
     """Take every agent of a folder through import: returns in real numbers, at 16 and 8 bits, distilled, and the core.
 
-    An agent's environment is its file's name, in Gymnasium's newest version of it. Returns have 95 % intervals; "NO"
+    An agent's environment is its file's name, in Gymnasium's newest version of it, or the task file beside it
+    (<algorithm>/<environment>.toml). Returns have 95 % intervals; "NO"
     marks those that fall by more than both intervals together, and where 8 bits do, a network of 8 bits is trained
     after it. Look-up tables, multipliers, block RAMs and latency are placed where it's built, else estimated (about).
 
-    Example: hls4rl zoo --policies agents --build 'ppo/CartPole-v1 ars/Hopper-v3'
+    Example: hls4rl zoo --policies agents --build 'ppo/CartPole-v1 ars/Hopper-v3' --hidden 16
     """
+    if hidden is not None:
+        read_hidden(hidden)
     agents = list(find_agents(policies, _table(policies, published)))
     if not agents:
         raise ProjectError(f"{policies}: no agents there; give a folder with <algorithm>/<environment>.zip")
@@ -117,18 +130,18 @@ def zoo(
     rows = [Row(agent.name, agent.published) for agent in agents]
     for agent, row in zip(agents, rows, strict=True):
         try:
-            for step in _Visit(agent, row, root, episodes).steps(checked if agent.name in wanted else 0):
+            for step in _Visit(agent, row, root, episodes).steps(checked if agent.name in wanted else 0, hidden):
                 note(place, f"{agent.name}: {step}")
-                _write(rows, place)
+                _write(rows, place, hidden)
         except ProjectError as error:
             row.error = str(error)
             CONSOLE.print(f"{agent.name}: {error}", markup=False)
-        _write(rows, place)
+        _write(rows, place, hidden)
     table = Table(show_lines=False)
-    for column in COLUMNS:
+    for column in columns(hidden):
         table.add_column(column)
     for row in rows:
-        table.add_row(*row.cells())
+        table.add_row(*row.cells(hidden))
     CONSOLE.print(table)
     print_result(place / "zoo.json")
 
@@ -140,7 +153,8 @@ def find_agents(folder: Path, published: dict[str, str]) -> Iterator[Agent]:
             name = f"{path.parent.name}/{path.stem}"
             beside = [path.with_name(path.stem + ending) for ending in NORMALISERS]
             found = next((item for item in beside if item.is_file()), None)
-            yield Agent(name, path, found, published.get(name, "–"))
+            task = path.with_suffix(".toml")
+            yield Agent(name, path, found, task if task.is_file() else None, published.get(name, "–"))
 
 
 def published_returns(text: str) -> dict[str, str]:
@@ -172,9 +186,10 @@ def _table(folder: Path, given: Path | None) -> dict[str, str]:
     return {}
 
 
-def _write(rows: list[Row], place: Path) -> None:
-    write_json(place / "zoo.json", {"columns": COLUMNS, "agents": [dataclasses.asdict(row) for row in rows]})
-    lines = [COLUMNS, ["---"] * len(COLUMNS), *(row.cells() for row in rows)]
+def _write(rows: list[Row], place: Path, hidden: str | None) -> None:
+    titles = columns(hidden)
+    write_json(place / "zoo.json", {"columns": titles, "agents": [dataclasses.asdict(row) for row in rows]})
+    lines = [titles, ["---"] * len(titles), *(row.cells(hidden) for row in rows)]
     text = "".join(f"| {' | '.join(str(cell).replace('|', '/') for cell in line)} |\n" for line in lines)
     (place / "zoo.md").write_text(text, encoding="utf-8")
 
@@ -186,34 +201,40 @@ class _Visit:
         self._agent, self._row, self._root, self._episodes = agent, row, root, episodes
         self._source = Source(str(agent.policy), "" if agent.normaliser is None else str(agent.normaliser))
 
-    def steps(self, checked: int) -> Iterator[str]:
+    def steps(self, checked: int, hidden: str | None) -> Iterator[str]:
         """Take them, and say each that is done.
 
         Args:
             checked: episodes that each executor of the built core drives; 0 doesn't build it.
+            hidden: see :func:`zoo`.
         """
         policy, row = read_source(self._source), self._row
         row.network = policy.shape
         task = self._task(policy)
         row.environment = task.environment + (" with the time that is left" if task.wrappers else "")
         yield "read"
-        kept = True
         for bits in BITS:
-            found = self._train(task, bits, distil=False)
+            # As many bits as this are only rounded.
+            wanted = task if bits == BITS[-1] else with_settings(task, "distillation", rounds=0)
+            found = self._train(wanted, bits)
             row.float_return = with_interval(found["float_return"], found["float_interval"])
-            row.rounded[bits], kept = _shown(found), found["keeps_return"]
+            row.rounded[bits] = _shown(found.get("rounded", found))
             yield f"{bits} bits: {row.rounded[bits]}, float {row.float_return}"
-        if not kept:
-            row.distilled = _shown(self._train(task, BITS[-1], distil=True))
+        if found["distilled"]:
+            row.distilled = _shown(found)
             yield f"distilled: {row.distilled}"
-        row.core = self._estimated(task, distil=not kept)
+        row.core = self._estimated(task)
         if checked:
-            row.core = self._built(task, checked, distil=not kept)
+            row.core = self._built(task, checked)
         yield f"core: {row.core}"
+        if hidden is not None:
+            row.student = f"{_shown(self._train(task, BITS[-1], hidden))}; {self._estimated(task, hidden)}"
+            yield f"student of {hidden} units: {row.student}"
 
     def _task(self, policy: FloatPolicy) -> Task:
-        name = newest(self._agent.policy.stem)
-        task = load_task(name) if re.search(r"-v\d+$", name) else Task(name=name, environment=name)
+        name = newest(self._agent.policy.stem) if self._agent.task is None else str(self._agent.task)
+        known = self._agent.task is not None or re.search(r"-v\d+$", name)
+        task = load_task(name) if known else Task(name=name, environment=name)
         if policy.features == task.features + 1:
             wrapper = {"name": "TimeAwareObservation", "normalize_time": True}
             task = dataclasses.replace(task, name=f"{task.name}-time", wrappers=(wrapper,))
@@ -236,29 +257,29 @@ class _Visit:
         place.write_bytes(to_bytes(policy, normaliser))
         return place
 
-    def _prepared(self, task: Task, bits: int, distil: bool) -> tuple[Task, PolicySpec]:
-        spec = PolicySpec(task.name, "fp", (), 0, bits)
-        source = dataclasses.replace(self._source, distil=distil)
-        return prepare(task, spec, source, (), (None, None))
+    def _prepared(self, task: Task, bits: int, hidden: str | None) -> tuple[Task, PolicySpec]:
+        spec = PolicySpec(task.name, "fp", () if hidden is None else read_hidden(hidden), 0, bits)
+        source = dataclasses.replace(self._source, distil=hidden is not None)
+        return prepare(task, spec, source, (), (None, hidden))
 
-    def _train(self, task: Task, bits: int, distil: bool) -> dict[str, Any]:
-        task, spec = self._prepared(task, bits, distil)
-        name = f"{self._agent.name}: {bits} bits{', distilled' if distil else ''}"
+    def _train(self, task: Task, bits: int, hidden: str | None = None) -> dict[str, Any]:
+        task, spec = self._prepared(task, bits, hidden)
+        name = f"{self._agent.name}: {bits} bits{'' if hidden is None else f', {hidden} units'}"
         with working(CONSOLE, name, self._root / FOLDER):
             path = train_seed(task, spec, self._root)
         found: dict[str, Any] = read_json(path, "run `make zoo` again")["source"]
         return found
 
-    def _estimated(self, task: Task, distil: bool) -> str:
-        task, spec = self._prepared(task, BITS[-1], distil)
+    def _estimated(self, task: Task, hidden: str | None = None) -> str:
+        task, spec = self._prepared(task, BITS[-1], hidden)
         found = expect(load_policy(Run(spec, self._root).policy).network, task.hardware)
         assert found is not None
         latency = 1000 * found.cycles / task.hardware.clock_mhz
         return "about " + _core(dataclasses.asdict(found) | {"latency_ns": latency})
 
-    def _built(self, task: Task, episodes: int, distil: bool) -> str:
-        task, spec = self._prepared(task, BITS[-1], distil)
-        summary = pipeline.synthesise(task, spec, root=self._root, episodes=episodes, console=CONSOLE).summary
+    def _built(self, task: Task, episodes: int) -> str:
+        task, spec = self._prepared(task, BITS[-1], None)
+        summary = synthesise(task, spec, root=self._root, episodes=episodes, console=CONSOLE).summary
         made = "bitstream" if summary["bitstream"] else "netlist"
         return f"{_core(summary)}; {made}, {summary['mismatches']} mismatches in {summary['steps_compared']:,} steps"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +74,12 @@ def task_of(folder: Path, actions: str, activation: str = "relu", squash: str = 
     return load_task(str(path))
 
 
-@pytest.fixture(scope="module", params=FORMS, ids="-".join)
+def _once(form: tuple[str, ...]) -> Any:
+    """As a parameter: on one worker, where it is built once."""
+    return pytest.param(form, id="-".join(form), marks=pytest.mark.xdist_group("-".join(form)))
+
+
+@pytest.fixture(scope="module", params=map(_once, FORMS))
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     actions, hidden, method, activation, squash = request.param
     folder = tmp_path_factory.mktemp("form")

@@ -103,9 +103,9 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
 def test_a_ctrl_c_that_a_library_swallowed_is_heeded(tmp_path: Path) -> None:
     script = (
         "import os, signal, sys, time, typer\nfrom pathlib import Path\nfrom hls4rl.cli import run\n"
-        "from hls4rl.stage import Stage\napp = typer.Typer()\n"
+        "from hls4rl.artefact import Artefact\napp = typer.Typer()\n"
         "@app.command()\ndef work():\n"
-        "    with Stage(Path(sys.argv[0]), {}).build():\n"
+        "    with Artefact(Path(sys.argv[0]), {}).build():\n"
         "        try:\n            os.kill(os.getpid(), signal.SIGINT)\n            time.sleep(9)\n"
         "        except KeyboardInterrupt:\n            print('swallowed')\n"
         f"sys.argv = [{str(tmp_path / 'stage')!r}]\nrun(app, 'work')\n"

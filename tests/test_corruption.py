@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 from fuzz import corruption
-from fuzz.corruption import OTHER, PART, RESTAGED, RUN, TASK, Command, cases, try_case
+from fuzz.corruption import OTHER, PART, REHASHED, RUN, TASK, Command, cases, try_case
 from random_policies import random_policy
 
+from hls4rl.artefact import Artefact, digest
 from hls4rl.export import export_policy, read_network
 from hls4rl.hls_projects.rtl.pipelined import write_rtl
 from hls4rl.hls_projects.simulation.pipelined import build_rtl_model
 from hls4rl.policy import PolicySpec
 from hls4rl.run import Run
-from hls4rl.stage import Stage, digest
 
 pytestmark = pytest.mark.xdist_group("corruption")
 
@@ -38,11 +38,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         policy = type(policy)(**{**vars(policy), "spec": PolicySpec(TASK, "binarynet", 2, seed)})
         run = Run(policy.spec, root)
         assert run.directory.name == name
-        with Stage(run.policy.parent, {"spec": policy.spec.to_inputs()}).build() as place:
+        with Artefact(run.policy.parent, {"spec": policy.spec.to_inputs()}).build() as place:
             policy.save(place / run.policy.name)
-        with Stage(run.onnx.parent, {"policy": digest(run.policy)}).build() as place:
+        with Artefact(run.onnx.parent, {"policy": digest(run.policy)}).build() as place:
             export_policy(policy, place)
-        with Stage(run.part(PART), {"policy": digest(run.policy)}).build() as place:
+        with Artefact(run.part(PART), {"policy": digest(run.policy)}).build() as place:
             write_rtl(read_network(run.qonnx), place, 1)
             build_rtl_model(place)
     return root
@@ -56,7 +56,7 @@ def test_damage_is_noticed(root: Path, tmp_path: Path, monkeypatch: pytest.Monke
     assert len(tried) >= 20
     assert found["refused"] >= 15
     for file in ("policy_core.v", "policy_logits.v"):  # the simulation models know their sources themselves
-        case = corruption.Case("evaluate", f"{TASK}/{RUN}/{PART}/{file}", RESTAGED)
+        case = corruption.Case("evaluate", f"{TASK}/{RUN}/{PART}/{file}", REHASHED)
         assert try_case(case, root, tmp_path) == "refused"
 
 

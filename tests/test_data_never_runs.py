@@ -69,7 +69,9 @@ def test_a_page_shows_html_and_markdown_and_runs_neither() -> None:
     bad = "<script>alert(1)</script> [x](javascript:1) | `a` **b**\n# c"
     point = {"label": bad, "front": True, "equals": 0, "return": 1.0, "lut": 1, "latency_ns": 1, "energy_pj": 1.0,
              "command": "make synth SET='a`b|c`'"}
-    content: dict[str, Any] = {"rows": [], "tasks": [{
+    model = {"model": bad, "environment": bad, "part": "xc7", "greedy_return": None, "observations": 1, "mismatches": 0,
+             "lut": 1, "ff": 1, "dsp": 0, "bram": 0, "fmax_mhz": None, "cycles": 1, "latency_ns": None}
+    content: dict[str, Any] = {"rows": [], "imported": [model], "tasks": [{
         "task": "mine", "environment": bad, "policies": 1, "trials": 1, "smallest": None, "fastest": None,
         "leanest": None, "points": [point],
     }]}
@@ -78,8 +80,9 @@ def test_a_page_shows_html_and_markdown_and_runs_neither() -> None:
     assert "[x](" not in text
     assert "\n# c" not in text
     assert text.count("``make synth SET='a`b\\|c`'``") == 1
-    row = next(line for line in text.splitlines() if "make synth" in line)
-    assert row.replace("\\|", "").count("|") == 7
+    for column, count in (("make synth", 7), ("| xc7 |", 12)):
+        row = next(line for line in text.splitlines() if column in line)
+        assert row.replace("\\|", "").count("|") == count
 
 
 def test_plain_words_stay_plain() -> None:

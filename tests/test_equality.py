@@ -36,11 +36,11 @@ class Design:
 
 @pytest.fixture(scope="module")
 def design(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Design:
-    """A policy trained for a moment and taken through the whole pipeline, place and route included."""
+    """A policy trained for a moment and built whole, place and route included."""
     name, method = request.param
     task = with_settings(load_task(name), "training", episodes=20, validation_episodes=2)
     task = with_settings(task, "hardware", place_seeds=1)
-    spec = PolicySpec(name, method, hidden=8, seed=1)
+    spec = PolicySpec(name, method, hidden=4, seed=1)
     root = tmp_path_factory.mktemp("runs")
     synthesise(task, spec, root=root, episodes=2)
     run = Run(spec, root)

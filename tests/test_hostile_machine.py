@@ -19,19 +19,19 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from test_bad_input import assert_one_line
 
+from hls4rl.artefact import METADATA
 from hls4rl.errors import LONGEST, ProjectError
 from hls4rl.export.graph import read_network
 from hls4rl.export.imported.original import Original
 from hls4rl.journal import LOG
 from hls4rl.plain import read_json
 from hls4rl.policy import FORMAT, load_policy
-from hls4rl.stage import METADATA
 from hls4rl.task import load_task
 from tools.faults import PROJECT, command, small_task
 
 GIGABYTE = 1 << 30
 ODD = "räum lich/日本 'x'"
-"""Part of a path: spaces, an apostrophe, letters beyond ASCII."""
+"""A piece of a path: spaces, an apostrophe, letters beyond ASCII."""
 
 own_mounts = pytest.mark.skipif(
     shutil.which("unshare") is None or subprocess.run(["unshare", "-rm", "true"], check=False).returncode != 0,
@@ -112,9 +112,9 @@ def test_two_runs_at_once_make_everything_once(tmp_path: Path) -> None:
     assert [process.returncode for process in both] == [0, 0], answers
     assert answers[0][0] == answers[1][0]
     assert sum("40/40 episodes" in errors for _, errors in answers) == 1, "the second one trains nothing"
-    (stage,) = {path.parent for path in root.rglob(METADATA)}
-    made = json.loads((stage / METADATA).read_text(encoding="utf-8"))["files"]
-    assert sorted(path.name for path in stage.iterdir()) == sorted([METADATA, *made])
+    (artefact,) = {path.parent for path in root.rglob(METADATA)}
+    made = json.loads((artefact / METADATA).read_text(encoding="utf-8"))["files"]
+    assert sorted(path.name for path in artefact.iterdir()) == sorted([METADATA, *made])
 
 
 def test_an_odd_path_goes_all_the_way(tmp_path: Path) -> None:

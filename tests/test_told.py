@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from hls4rl.artefact import Artefact
 from hls4rl.errors import ProjectError, ToolError
 from hls4rl.hls_projects.fpga.yosys import run_yosys
 from hls4rl.journal import LOG, working
@@ -21,7 +22,6 @@ from hls4rl.policy import PolicySpec
 from hls4rl.report.commands import building, commands
 from hls4rl.report.sources import task_directories, unbuilt_runs
 from hls4rl.run import root_word
-from hls4rl.stage import Stage
 from hls4rl.studies.paper.learning import WINDOW, draw
 from hls4rl.task import load_task
 from hls4rl.train.progress import TrainingProgress
@@ -66,14 +66,14 @@ def test_a_stage_is_told_before_it_is_done_and_so_is_its_failure(tmp_path: Path)
 
 
 def test_the_log_of_a_failed_stage_is_kept_until_it_succeeds(tmp_path: Path) -> None:
-    stage = Stage(tmp_path / "ecp5", {})
+    artefact = Artefact(tmp_path / "ecp5", {})
     message = r"Yosys failed .*No such command: nonsense.*what it said is in .*\.log"
-    with pytest.raises(ToolError, match=message) as told, stage.build() as folder:
+    with pytest.raises(ToolError, match=message) as told, artefact.build() as folder:
         run_yosys(["nonsense"], folder, folder / "yosys.log")
     log = tmp_path / "ecp5-failed.log"
     assert str(log) in str(told.value)
     assert "No such command: nonsense" in log.read_text(encoding="utf-8")
-    with stage.build():
+    with artefact.build():
         pass
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ecp5"]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("wheel")  # built and installed once
 PROJECT = Path(__file__).resolve().parents[1]
 FOLDERS = ("hls4rl", "train", "export", "hls_projects", "firmware", "studies", "report")
 SMALL = ("--hidden", "4", "--seed", "0", "--episodes", "2")
@@ -42,7 +43,8 @@ class Installed:
         """Run a program of the environment as the user does, in their folder; gives what it prints."""
         done = subprocess.run(
             [str(self.python.parent / command[0]), *command[1:]], cwd=self.folder, capture_output=True, text=True,
-            env={**os.environ, "PYTHONPATH": str(self.folder)}, timeout=500, check=False,
+            # What numba compiles here it compiles anew, and for a moment's use: without optimisation it takes half.
+            env={**os.environ, "PYTHONPATH": str(self.folder), "NUMBA_OPT": "0"}, timeout=500, check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

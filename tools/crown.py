@@ -21,6 +21,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from hls4rl.artefact import digest
 from hls4rl.backend import Answer, Backend
 from hls4rl.checked import read_if_whole, write_checked
 from hls4rl.cli import print_result
@@ -32,14 +33,13 @@ from hls4rl.firmware.boards import load_board
 from hls4rl.firmware.hil import Session, board_library
 from hls4rl.firmware.model import BoardModel, exchange
 from hls4rl.gym_loop import play
+from hls4rl.hls_projects.build import synthesise
 from hls4rl.hls_projects.evaluate import differing
 from hls4rl.hls_projects.executors import BACKENDS, open_backend
 from hls4rl.hls_projects.fpga.place import RESULT
-from hls4rl.hls_projects.pipeline import synthesise
 from hls4rl.plain import read_json
 from hls4rl.policy import PolicySpec, read_hidden
 from hls4rl.run import Run
-from hls4rl.stage import digest
 from hls4rl.task import Task, change, load_task
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "docs" / "examples"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hls4rl.stage import write_json
+from hls4rl.artefact import write_json
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -124,7 +124,7 @@ def small_task(folder: Path) -> Path:
 
 
 def commands(folder: Path) -> dict[str, list[str]]:
-    """What is killed: the pipeline on a small task, and the paper's small slice."""
+    """What is killed: the build on a small task, and the paper's small slice."""
     options = ("--env", str(small_task(folder)), "--hidden", "4", "--episodes", "2")
     synth = command("synth", *options)
     return {"synth": synth, "paper": command("paper", "--quick")}

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hls4rl.stage import write_json
+from hls4rl.artefact import write_json
 
 PROJECT = Path(__file__).resolve().parent.parent
 MARK = "HLS4RL_ORPHANS"

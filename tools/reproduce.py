@@ -10,8 +10,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from hls4rl.artefact import write_json
 from hls4rl.errors import ProjectError
-from hls4rl.stage import write_json
 from tools.faults import bytes_of, command, differences, run
 
 ARTEFACTS = {

@@ -56,7 +56,7 @@ def network(
     sizes: Sequence[int], weights: Sequence[int], hidden: ResultType, last: ResultType | None = None,
     output: Output = ONE_CHOICE, inputs: FixedPoint = TANH, rounding: str = "FLOOR", zeros: float = 0.0,
 ) -> IntegerNetwork:
-    """Layers of ``sizes`` with weights out of ``weights`` (a part of them ``zeros``); the same at every call."""
+    """Layers of ``sizes`` with weights out of ``weights`` (a share of them ``zeros``); the same at every call."""
     rng, layers, before = np.random.default_rng(1), [], inputs.lsb
     for number, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes), 1):
         kind = last if number == len(sizes) - 1 else hidden

@@ -5,7 +5,7 @@ in, so that it learns what to do where *it* gets. All that was seen is learnt fr
 greedy choices, or squared error on its continuous actions. From the midpoint on the network has its deployed formats
 (straight-through gradients), and what is kept is the round that did best in validation episodes of the integers; one
 that does as well there as the teacher ends the training. A student of the teacher's own form starts as the teacher,
-rounded, and has its deployed formats throughout.
+rounded, and has its deployed formats throughout; it is never less than that in the validation episodes.
 """
 
 from __future__ import annotations
@@ -55,12 +55,16 @@ def run(task: Task, spec: PolicySpec, _directory: Path | None = None) -> Iterato
     playground = _Playground(student.teacher, Streams.of(spec.seed).environment)
     state, started = TrainingState(student.parameters, []), time.perf_counter()
     best, enough = -np.inf, play_float(student.teacher, settings.validation_episodes, VALIDATION_SEED).mean_return
+    if student.is_deployable:
+        state.deployed = student.deployed()
+        best = _validate(task, state.deployed[0])
     seen, labels = list[FloatArray](), list[NDArray[Any]]()
     for round_ in range(settings.rounds):
         observations, decided, returns = playground.collect(settings.steps, student.act if round_ else None)
         seen.append(observations)
         labels.append(decided)
         student.learn(np.concatenate(seen), np.concatenate(labels), round_)
+        score = -np.inf
         if student.is_deployable or 2 * (round_ + 1) >= settings.rounds:
             made = student.deployed()
             score = _validate(task, made[0])
@@ -70,7 +74,7 @@ def run(task: Task, spec: PolicySpec, _directory: Path | None = None) -> Iterato
         state.steps += len(observations)
         state.seconds = time.perf_counter() - started
         yield state
-        if best >= enough:
+        if score >= enough:
             break
     playground.close()
     yield state

@@ -65,7 +65,7 @@ class Conditions:
     limit: int | None = None
     """Steps of an episode at most; None: the environment's own."""
     noise: float = 0.0
-    """Deviation of Gaussian noise on each feature, as a part of the largest value that the converter takes."""
+    """Deviation of Gaussian noise on each feature, as a share of the largest value that the converter takes."""
 
 
 USUAL = Conditions()

@@ -16,7 +16,10 @@ from threading import Thread
 from typing import Any
 
 import numpy as np
+from rich.console import Console
+from rich.markup import escape
 
+from hls4rl.artefact import Artefact, exclusive, verified, write_json
 from hls4rl.backend import Backend
 from hls4rl.contract import Argmax
 from hls4rl.journal import SECONDS, note
@@ -24,11 +27,10 @@ from hls4rl.policy import Policy, PolicySpec, load_policy
 from hls4rl.processes import worker_pool
 from hls4rl.ranges import ranges_of, visited
 from hls4rl.run import RUNS
-from hls4rl.stage import Stage, exclusive, verified, write_json
 from hls4rl.task import PPO, Search, Task
 from hls4rl.train.trainers import load_trainer, resolve_trainer
 from hls4rl.train.training import Standing, TrainingResult, train_policy
-from hls4rl.verdict import Verdict, interval
+from hls4rl.verdict import Verdict, interval, with_interval
 
 VALIDATION_SEED = 1_000_000
 """First environment seed of the episodes that choose among policies."""
@@ -51,20 +53,20 @@ class Selection:
     """Each seed's ``training.json``."""
 
 
-def policy_inputs(task: Task, spec: PolicySpec, trainer: str = "auto") -> dict[str, Any]:
+def policy_inputs(task: Task, spec: PolicySpec) -> dict[str, Any]:
     """All that a trained policy depends on, as plain JSON values.
 
     The paper's published rows carry a digest of them, so that what came later is left out where it changes nothing.
 
     Raises:
-        ProjectError: ``trainer`` cannot train on ``task``.
+        ProjectError: the trainer that ``task`` asks for cannot train on it.
     """
     observation, network = asdict(task.resolved.observation), asdict(task.network)
     if not any(observation["offset"]):
         del observation["offset"]
     if network["activation"] == "relu":
         del network["activation"]
-    trainer = resolve_trainer(task, spec, trainer)
+    trainer = resolve_trainer(task, spec)
     return {
         "spec": spec.to_inputs(),
         "environment": [task.environment, task.environment_options],
@@ -72,7 +74,7 @@ def policy_inputs(task: Task, spec: PolicySpec, trainer: str = "auto") -> dict[s
         **({"wrappers": list(task.wrappers)} if task.wrappers else {}),
         **({"action": asdict(task.action)} if task.actions.is_continuous else {}),
         "network": network,
-        "training": {key: value for key, value in asdict(task.training).items() if key != "seeds"},
+        "training": {key: value for key, value in asdict(task.training).items() if key not in ("seeds", "trainer")},
         "trainer": trainer,
         **({} if task.pixels is None else {"pixels": asdict(task.pixels)}),
         **({"search": asdict(task.search or Search())} if trainer == "search" else {}),
@@ -83,13 +85,13 @@ def policy_inputs(task: Task, spec: PolicySpec, trainer: str = "auto") -> dict[s
 
 def _source_inputs(task: Task) -> dict[str, Any]:
     assert task.source is not None
-    settings = {"distillation": asdict(task.distillation)} if task.source.distil else {}
-    return {"source": {"digest": task.source.digest, "distil": task.source.distil}, **settings}
+    source = {"digest": task.source.digest, "distil": task.source.distil}
+    return {"source": source, "distillation": asdict(task.distillation)}
 
 
-def policy_stage(task: Task, spec: PolicySpec, root: Path = RUNS, trainer: str = "auto") -> Stage:
+def policy_artefact(task: Task, spec: PolicySpec, root: Path = RUNS) -> Artefact:
     """``<root>/<task>/<run>/policy/``: ``policy.safetensors`` and ``training.json``."""
-    return Stage(root / spec.task / spec.directory_name / "policy", policy_inputs(task, spec, trainer))
+    return Artefact(root / spec.task / spec.directory_name / "policy", policy_inputs(task, spec))
 
 
 def train_seed(
@@ -97,25 +99,45 @@ def train_seed(
     spec: PolicySpec,
     root: Path = RUNS,
     progress: Callable[[Standing], None] | None = None,
-    trainer: str = "auto",
 ) -> Path:
     """Train, validate, evaluate and save one policy unless that is done; returns the path of ``training.json``.
 
     Raises:
         ProjectError: the task's environment cannot be made or is of another kind.
     """
-    stage = policy_stage(task, spec, root, trainer)
-    if not stage.is_current and (task.source is None or task.source.distil):
-        load_trainer(task, spec, trainer)
-    run = stage.directory.parent
+    artefact = policy_artefact(task, spec, root)
+    if not artefact.is_current and (task.source is None or task.source.distil):
+        load_trainer(task, spec)
+    run = artefact.directory.parent
     with exclusive(run):
-        if not stage.is_current:
-            result = train_policy(task, spec, _logged(run, progress), trainer, run)
-            report = _report(task, result)
-            with stage.build() as directory:
+        if not artefact.is_current:
+            result, report = _trained(task, spec, progress, run)
+            with artefact.build() as directory:
                 result.policy.save(directory / "policy.safetensors")
                 write_json(directory / "training.json", report)
-    return stage.directory / "training.json"
+    return artefact.directory / "training.json"
+
+
+def _trained(
+    task: Task, spec: PolicySpec, progress: Callable[[Standing], None] | None, run: Path
+) -> tuple[TrainingResult, dict[str, Any]]:
+    """The policy and its report; where an imported one loses return by rounding, of one that is trained after it."""
+    logged = _logged(run, progress)
+    result = train_policy(task, spec, logged, run)
+    report = _report(task, result)
+    if not (task.source and task.distillation.rounds) or task.source.distil or report["source"]["keeps_return"]:
+        return result, report
+    rounded = report["source"]
+    means = [with_interval(rounded[f"{kind}_return"], rounded[f"{kind}_interval"]) for kind in ("integer", "float")]
+    text = f"{spec.bits} bits lose return ({means[0]}, the float policy has {means[1]}): a policy is trained after it"
+    note(run, text)
+    if progress is not None:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"  [bold]{escape(text)}[/bold]")
+    taught = dataclasses.replace(task, source=dataclasses.replace(task.source, distil=True))
+    result = train_policy(taught, spec, logged, run)
+    report = _report(taught, result)
+    report["source"]["rounded"] = {key: value for key, value in rounded.items() if not key.startswith("float_")}
+    return result, report
 
 
 def _logged(
@@ -140,7 +162,6 @@ def train_seeds(
     spec: PolicySpec,
     root: Path = RUNS,
     progress: Watch | None = None,
-    trainer: str = "auto",
 ) -> Selection:
     """Train ``task.training.seeds`` policies that differ from ``spec`` in the seed alone (0, 1, …), and choose one.
 
@@ -151,14 +172,14 @@ def train_seeds(
         ProjectError: the task's environment cannot be made or is of another kind.
     """
     specs = [dataclasses.replace(spec, seed=seed) for seed in range(task.training.seeds)]
-    paths = {item.seed: policy_stage(task, item, root, trainer).directory / "training.json" for item in specs}
-    missing = [item for item in specs if not policy_stage(task, item, root, trainer).is_current]
+    paths = {item.seed: policy_artefact(task, item, root).directory / "training.json" for item in specs}
+    missing = [item for item in specs if not policy_artefact(task, item, root).is_current]
     if len(missing) == 1:
         only = missing[0].seed
         watch = (lambda standing: progress(only, standing)) if progress else None
-        train_seed(task, missing[0], root, watch, trainer)
+        train_seed(task, missing[0], root, watch)
     elif missing:
-        _train_in_processes(task, missing, root, progress, trainer)
+        _train_in_processes(task, missing, root, progress)
     results = {seed: json.loads(path.read_text(encoding="utf-8")) for seed, path in paths.items()}
     best = max(specs, key=lambda item: (results[item.seed]["validation_return"], -item.seed))
     return _write_selection(best, results, root, task.solved)
@@ -170,7 +191,7 @@ def deployed_policy(task: Task, spec: PolicySpec, root: Path = RUNS) -> Policy:
     Raises:
         ProjectError: it isn't trained yet, or its file is damaged.
     """
-    directory = policy_stage(task, spec, root).directory
+    directory = policy_artefact(task, spec, root).directory
     verified(directory, "run `make train` again", spec=spec.to_inputs())
     return load_policy(directory / "policy.safetensors")
 
@@ -258,9 +279,7 @@ def _write_selection(
     return Selection(best, path, results)
 
 
-def _train_in_processes(
-    task: Task, specs: list[PolicySpec], root: Path, progress: Watch | None, trainer: str
-) -> None:
+def _train_in_processes(task: Task, specs: list[PolicySpec], root: Path, progress: Watch | None) -> None:
     context = multiprocessing.get_context("spawn")
     messages: Queue[tuple[int, Standing] | None] = context.Queue()
     listener = Thread(target=_listen, args=(messages, progress), daemon=True)
@@ -268,7 +287,7 @@ def _train_in_processes(
     workers = min(len(specs), os.cpu_count() or 1)
     try:
         with worker_pool(workers, _prepare_worker, messages) as pool:
-            for future in as_completed([pool.submit(_work, task, spec, root, trainer) for spec in specs]):
+            for future in as_completed([pool.submit(_work, task, spec, root) for spec in specs]):
                 future.result()
         messages.put(None)
         listener.join()
@@ -284,10 +303,10 @@ def _prepare_worker(messages: Queue[tuple[int, Standing] | None]) -> None:
     _messages = messages
 
 
-def _work(task: Task, spec: PolicySpec, root: Path, trainer: str) -> None:
+def _work(task: Task, spec: PolicySpec, root: Path) -> None:
     messages = _messages
     assert messages is not None
-    train_seed(task, spec, root, lambda standing: messages.put((spec.seed, standing)), trainer)
+    train_seed(task, spec, root, lambda standing: messages.put((spec.seed, standing)))
 
 
 def _listen(messages: Queue[tuple[int, Standing] | None], progress: Watch | None) -> None:

@@ -63,8 +63,7 @@ class TrainingResult:
 
 
 def train_policy(
-    task: Task, spec: PolicySpec, progress: Callable[[Standing], None] | None = None, trainer: str = "auto",
-    directory: Path | None = None,
+    task: Task, spec: PolicySpec, progress: Callable[[Standing], None] | None = None, directory: Path | None = None,
 ) -> TrainingResult:
     """Train the policy ``spec`` on ``task``; equal arguments give equal bytes.
 
@@ -72,11 +71,10 @@ def train_policy(
         task: what to control.
         spec: which policy.
         progress: told how far it has come.
-        trainer: one of :data:`hls4rl.train.trainers.CHOICES`.
         directory: where a trainer that takes long keeps its state, to go on from there when it is called again.
 
     Raises:
-        ProjectError: the task's environment cannot be made or is of another kind, or ``trainer`` cannot train on it.
+        ProjectError: the task's environment cannot be made or is of another kind, or its trainer cannot train on it.
     """
     if task.training.raw_observations:
         raise ProjectError(
@@ -85,7 +83,7 @@ def train_policy(
         )
     if task.source is not None and not task.source.distil:
         return _imported(task, spec)
-    state = train_state(task, spec, progress, trainer, directory)
+    state = train_state(task, spec, progress, directory)
     policy, saturated = state.deployed or deployed(task, spec, state.parameters)
     ends = np.array(state.ends, dtype=np.int64)
     return TrainingResult(policy, np.array(state.returns), state.steps, state.steps_per_second, ends, saturated)
@@ -99,11 +97,10 @@ def _imported(task: Task, spec: PolicySpec) -> TrainingResult:
 
 
 def train_state(
-    task: Task, spec: PolicySpec, progress: Callable[[Standing], None] | None = None, trainer: str = "auto",
-    directory: Path | None = None,
+    task: Task, spec: PolicySpec, progress: Callable[[Standing], None] | None = None, directory: Path | None = None,
 ) -> TrainingState:
     """As :func:`train_policy`, up to the last episode: latent parameters, in the formats of training."""
-    for state in load_trainer(task, spec, trainer)(task, spec, directory):
+    for state in load_trainer(task, spec)(task, spec, directory):
         if progress is not None and state.returns:
             mean = float(np.mean(state.returns[-WINDOW:]))
             episodes = 0 if task.source is not None else task.training.episodes

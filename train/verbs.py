@@ -7,25 +7,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from hls4rl import registry
 from hls4rl.cli import print_result
 from hls4rl.options import PolicyOptions, grouped
 from hls4rl.plain import read_json
 from hls4rl.task import with_settings
 from hls4rl.verdict import Verdict
 
-TRAINER_NAMES = ("auto", *registry.names("hls4rl.train.trainers"))
-
 
 @grouped
 def train(
     policy: PolicyOptions,
     episodes: Annotated[int | None, typer.Option(help="Training episodes, instead of the task's setting.")] = None,
-    trainer: Annotated[
-        str, typer.Option(help=f"One of {', '.join(TRAINER_NAMES)}; auto: the quickest that can.")
-    ] = "auto",
 ) -> None:
-    """Train a quantised policy with vanilla policy gradient.
+    """Train a quantised policy: by vanilla policy gradient, PPO or a search on the deployed integers.
 
     What is trained is what is exported: weights and activations have the number formats of the hardware. With
     --seed the result is that policy's training.json. Without, the task's number of seeds is trained side by side,
@@ -42,9 +36,9 @@ def train(
 
     with TrainingProgress(f"{task.name} {spec.method}-h{spec.shape}") as progress:
         if policy.seed is None:
-            path = train_seeds(task, spec, policy.root, progress, trainer).path
+            path = train_seeds(task, spec, policy.root, progress).path
         else:
-            path = train_seed(task, spec, policy.root, lambda standing: progress(spec.seed, standing), trainer)
+            path = train_seed(task, spec, policy.root, lambda standing: progress(spec.seed, standing))
     for line in Verdict.of(read_json(path, "train again") | {"solved_from": task.solved}).lines():
         Console(stderr=True, highlight=False).print(line)
     print_result(path)

@@ -21,7 +21,7 @@ from hls4rl.processes import follow_owner
 START = multiprocessing.get_context("forkserver")  # quick, and no thread of ours is copied in mid-air
 
 Handler = Callable[..., Any]
-"""Answers one request, whose parts are its arguments."""
+"""Answers one request, whose items are its arguments."""
 
 
 def shares(environments: int) -> list[NDArray[np.int64]]:

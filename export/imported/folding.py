@@ -261,8 +261,8 @@ class _Folder:
         offsets = [offset / unit for offset in layer.offset]
         if not layer.exact:  # the same irrational scale for all: what it adds to all alike changes no order
             offsets = [offset - offsets[0] for offset in offsets] if len(offsets) > 1 else offsets
-            parts = sorted({offset - math.floor(offset) for offset in offsets} | {Fraction(0), Fraction(1)})
-            if any(after - before < _NEAR for before, after in itertools.pairwise(parts)):
+            pieces = sorted({offset - math.floor(offset) for offset in offsets} | {Fraction(0), Fraction(1)})
+            if any(after - before < _NEAR for before, after in itertools.pairwise(pieces)):
                 raise self._refusal(layer, "has biases that differ by less than their rounding; change one a little")
         grids = [_on_a_grid(offsets)] if layer.exact else []
         for biases, fraction, is_exact in (*grids, _in_order(offsets)):
@@ -441,11 +441,11 @@ def _prove(kind: MultiplyShift, steps: IntArray, first: IntArray, last: IntArray
     for output, (low, high) in enumerate(zip(first, last, strict=True)):
         if high - low > _EVERY:
             edges = np.concatenate([steps[output], steps[output] - 1, [low, high]])
-            parts = [np.unique(np.clip(edges, low, high))]
+            pieces = [np.unique(np.clip(edges, low, high))]
         else:
             starts = range(int(low), int(high) + 1, _CHUNK)
-            parts = [np.arange(start, min(start + _CHUNK, int(high) + 1), dtype=np.int64) for start in starts]
-        for sums in parts:
+            pieces = [np.arange(start, min(start + _CHUNK, int(high) + 1), dtype=np.int64) for start in starts]
+        for sums in pieces:
             one = replace(kind, multiplier=kind.multiplier[output:output + 1], addend=kind.addend[output:output + 1])
             levels = kind.low + np.searchsorted(steps[output], sums, side="right")
             if not np.array_equal(activate(sums[:, None], 1.0, one)[:, 0], levels):
@@ -498,10 +498,10 @@ def _whole(value: Fraction) -> int:
 def _in_order(offsets: list[Fraction]) -> tuple[list[int], int, bool]:
     """Biases beside which integer sums compare as beside ``offsets``: only the order of the fractions matters."""
     wholes = [math.floor(item) for item in offsets]
-    parts = [item - whole for item, whole in zip(offsets, wholes, strict=True)]
-    ranks = {part: rank for rank, part in enumerate(sorted({Fraction(0), *parts}))}
+    pieces = [item - whole for item, whole in zip(offsets, wholes, strict=True)]
+    ranks = {piece: rank for rank, piece in enumerate(sorted({Fraction(0), *pieces}))}
     bits = (len(ranks) - 1).bit_length()
-    return [(whole << bits) + ranks[part] for whole, part in zip(wholes, parts, strict=True)], bits, False
+    return [(whole << bits) + ranks[piece] for whole, piece in zip(wholes, pieces, strict=True)], bits, False
 
 
 def _fits(weight: IntArray, bias: IntArray) -> bool:

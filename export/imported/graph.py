@@ -48,9 +48,9 @@ class Graph:
         numbers = np.zeros(len(tensor), dtype=np.int64)
         for levels in dict.fromkeys(tail.levels for tail in ends):  # one layer for each kind of levels
             places = np.array([index for index, tail in enumerate(ends) if tail.levels == levels])
-            part = tensor.taken(places)
+            piece = tensor.taken(places)
             numbers[places] = np.arange(len(places)) + len(self.ranges)
-            self.add(part, tuple(ends[index].before for index in places), levels)
+            self.add(piece, tuple(ends[index].before for index in places), levels)
         made = Tensor.integers(tensor.shape, tensor.node, 0).taken(np.arange(len(tensor)).reshape(tensor.shape))
         made = replace(made, picks=tuple(numbers.tolist()))
         return made.scaled([tail.gain for tail in ends], [tail.offset for tail in ends])

@@ -59,10 +59,12 @@ def _joined(graph: Graph, node: onnx.NodeProto) -> Tensor:
             "tensors are supported"
         )
     try:
-        parts = [graph.integers(name) if graph.tensors[name].is_curved else graph.tensors[name] for name in node.input]
+        operands = [
+            graph.integers(name) if graph.tensors[name].is_curved else graph.tensors[name] for name in node.input
+        ]
         if node.op_type == "Concat":
-            return Tensor.joined(parts, int(attributes(node)["axis"]))
-        return parts[0].plus(_times(graph, parts[1], Fraction(-1)) if node.op_type == "Sub" else parts[1])
+            return Tensor.joined(operands, int(attributes(node)["axis"]))
+        return operands[0].plus(_times(graph, operands[1], Fraction(-1)) if node.op_type == "Sub" else operands[1])
     except ValueError as error:
         raise graph.refusal(node, str(error)) from error
 

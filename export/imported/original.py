@@ -81,7 +81,7 @@ class Original:
         return bool(self.folded.values)
 
     def outputs(self, results: IntArray) -> FloatArray:
-        """The model's own real outputs, float64, for integer ``results`` of a continuous policy: the host's part.
+        """The model's own real outputs, float64, for integer ``results`` of a continuous policy: the host's task.
 
         Each is ``value * integer + base``; both shapes are (rows, outputs).
         """

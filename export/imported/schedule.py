@@ -75,11 +75,11 @@ class _Scheduler:
             count = len(new[0].weight)
             return new[0], {self._first[layers[0]] + place: (place, 0) for place in range(count)}
         window = self._window(layers)
-        parts, after, place = [], {}, 0
+        pieces, after, place = [], {}, 0
         for index, layer in zip(layers, new, strict=True):
             assert layer.levels is not None
             shift = window.low - layer.levels.low
-            parts.append(replace(layer, offset=tuple(item + shift for item in layer.offset)) if shift else layer)
+            pieces.append(replace(layer, offset=tuple(item + shift for item in layer.offset)) if shift else layer)
             for output in range(len(layer.weight)):
                 after[self._first[index] + output] = place, shift
                 place += 1
@@ -92,10 +92,10 @@ class _Scheduler:
             weight = np.zeros((1, new[0].weight.shape[1]), dtype=np.int64)
             weight[0, column] = 1
             one, offset = (Fraction(1),), (Fraction(shift),)
-            parts.append(replace(new[0], weight=weight, gain=one, offset=offset, curves=((),), blur=(), rough=False))
+            pieces.append(replace(new[0], weight=weight, gain=one, offset=offset, curves=((),), blur=(), rough=False))
             after[number] = place, before + shift
             place += 1
-        return _side_by_side(parts, window), after
+        return _side_by_side(pieces, window), after
 
     def _window(self, layers: Sequence[int]) -> Levels:
         """Levels that all of ``layers`` are moved to."""
@@ -125,11 +125,11 @@ def _placed(layer: ExactLayer, state: dict[int, tuple[int, int]]) -> ExactLayer:
     return replace(layer, weight=weight, columns=tuple(range(width)), offset=offset)
 
 
-def _side_by_side(parts: Sequence[ExactLayer], levels: Levels) -> ExactLayer:
-    rough = any(part.rough for part in parts)
-    blur = sum((part.blur or (Fraction(0),) * len(part.weight) for part in parts), ())
+def _side_by_side(pieces: Sequence[ExactLayer], levels: Levels) -> ExactLayer:
+    rough = any(piece.rough for piece in pieces)
+    blur = sum((piece.blur or (Fraction(0),) * len(piece.weight) for piece in pieces), ())
     return replace(
-        parts[0], weight=np.concatenate([part.weight for part in parts]), gain=sum((part.gain for part in parts), ()),
-        offset=sum((part.offset for part in parts), ()), curves=sum((part.curves for part in parts), ()), levels=levels,
-        blur=blur, rough=rough,
+        pieces[0], weight=np.concatenate([piece.weight for piece in pieces]),
+        gain=sum((piece.gain for piece in pieces), ()), offset=sum((piece.offset for piece in pieces), ()),
+        curves=sum((piece.curves for piece in pieces), ()), levels=levels, blur=blur, rough=rough,
     )

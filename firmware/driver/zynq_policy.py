@@ -44,5 +44,5 @@ class ZynqPolicy:
         if self._output["type"] == "Values":
             return [int(value) for value in outputs]
         groups = self._output["groups"] or [len(outputs)]
-        parts = np.split(outputs, np.cumsum(groups)[:-1])
-        return [int(np.argmax(part)) if len(part) > 1 else int(part[0] > 0) for part in parts]
+        logits = np.split(outputs, np.cumsum(groups)[:-1])
+        return [int(np.argmax(group)) if len(group) > 1 else int(group[0] > 0) for group in logits]

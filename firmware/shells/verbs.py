@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from hls4rl.artefact import Artefact, digest, exclusive
 from hls4rl.backend import Backend
 from hls4rl.checked import write_checked
 from hls4rl.cli import print_result
@@ -25,7 +26,6 @@ from hls4rl.hls_projects.evaluate import EPISODES, drive
 from hls4rl.network import IntegerNetwork
 from hls4rl.options import Episodes, grouped, option
 from hls4rl.run import Run
-from hls4rl.stage import Stage, digest, exclusive
 from hls4rl.task import Task
 from hls4rl.train.network import TorchBackend
 
@@ -83,17 +83,17 @@ def shell(options: ShellOptions, transactions: Transactions = 10_000, episodes: 
 
 def make_shell(run: Run, part: str, wanted: Shell) -> Path:
     """The folder ``shell-<bus>-<part>`` of a run: the shell, and its compiled simulation; made if it isn't current."""
-    stage = Stage(run.directory / f"shell-{wanted.bus}-{part}", {
+    artefact = Artefact(run.directory / f"shell-{wanted.bus}-{part}", {
         "policy": digest(run.policy), "core": digest(wanted.core), "parameters": wanted.parameters,
         "memories": {path.name: digest(path) for path in wanted.memories},
         "sources": {path.name: digest(path) for path in _own_files()},
     })
     with exclusive(run.directory):
-        if not stage.is_current:
-            with stage.build() as directory:
+        if not artefact.is_current:
+            with artefact.build() as directory:
                 write_shell(wanted, directory)
                 build_bench(wanted, directory / SIMULATION)
-    return stage.directory
+    return artefact.directory
 
 
 def try_transactions(backend: ShellBackend, network: IntegerNetwork, count: int, seed: int = 0) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from hls4rl.artefact import write_json
 from hls4rl.firmware.shells.shell import TOP, Shell
-from hls4rl.stage import write_json
 
 HEADER, LITEX, INFO = "policy.h", "policy_litex.py", "shell.json"
 _TEMPLATES = Path(__file__).resolve().parent / "templates"

@@ -14,8 +14,15 @@ from hls4rl.run import Run
 EXECUTORS: dict[str, Executor] = registry.load("hls4rl.hls_projects.executors", "EXECUTOR")
 """By the name that a user calls them, from software to gates; the first is the reference of all comparisons."""
 
-BACKENDS = tuple(EXECUTORS)
-"""Their names."""
+BACKENDS = tuple(name for name, kind in EXECUTORS.items() if kind.offered is None)
+"""The names of those that every built policy has."""
+
+
+def backends_of(run: Run, part: str) -> tuple[str, ...]:
+    """The names of those that the policy of ``run`` has, built for ``part``."""
+    return tuple(
+        name for name, kind in EXECUTORS.items() if kind.offered is None or kind.offered(kind.artefact(run, part))
+    )
 
 
 def open_backend(name: str, run: Run, part: str) -> Backend:
@@ -25,6 +32,11 @@ def open_backend(name: str, run: Run, part: str) -> Backend:
         ProjectError: no such backend, or its files aren't built yet, or were changed.
     """
     if name not in EXECUTORS:
-        raise ProjectError(f"unknown backend '{name}'; choose one of {', '.join(BACKENDS)}, all")
+        raise ProjectError(f"unknown backend '{name}'; choose one of {', '.join(EXECUTORS)}, all")
     kind = EXECUTORS[name]
-    return kind.open(run.verified(kind.stage(run, part)))
+    if name not in backends_of(run, part):
+        raise ProjectError(
+            f"{kind.artefact(run, part)}: no bitstream that is read back here; those of unrolled cores on ice40-hx8k "
+            "and ice40-up5k are, if built by this version: run `make synth` with such a PART"
+        )
+    return kind.open(run.verified(kind.artefact(run, part)))

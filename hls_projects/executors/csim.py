@@ -8,10 +8,10 @@ from hls4rl.backend import Backend
 from hls4rl.executor import Executor
 
 
-def _open(stage: Path) -> Backend:
+def _open(artefact: Path) -> Backend:
     from hls4rl.hls_projects.hls.csim import CsimBackend
 
-    return CsimBackend(stage)
+    return CsimBackend(artefact)
 
 
 EXECUTOR = Executor(3, "hls4ml's C++, compiled and run", lambda run, part: run.project, _open)

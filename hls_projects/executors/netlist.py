@@ -8,10 +8,10 @@ from hls4rl.backend import Backend
 from hls4rl.executor import Executor
 
 
-def _open(stage: Path) -> Backend:
+def _open(artefact: Path) -> Backend:
     from hls4rl.hls_projects.simulation.cores import open_netlist
 
-    return open_netlist(stage)
+    return open_netlist(artefact)
 
 
 EXECUTOR = Executor(

@@ -30,6 +30,15 @@ _MEMORIES = {
     "ice40": ((2048, 2), (1024, 4), (512, 8), (256, 16)),
 }
 _MULTIPLIER_BITS = {"ecp5": 18, "ice40": 16}
+_ROW_WORDS = {"ecp5": 2048, "ice40": 512}
+"""Of a weight memory in one block RAM; deeper ones take look-up tables that choose between rows of block RAMs."""
+_CELLS = {"ice40": 1.36}
+"""Look-up tables there for one on an ECP5: a flip-flop without one takes its place all the same."""
+_SHARED, _ONES_SHARED, _SIGNS_SHARED = 0.85, 0.68, 0.37
+"""Adders of unrolled weights, by what is left after rows have shared some: numbers; ±1 and 0; signs where they meet the
+observation or other signs."""
+_LAST = 3.3
+"""Look-up tables for each bit of the last sums but one, which are cut or held against each other."""
 
 
 @dataclass(frozen=True)
@@ -112,16 +121,21 @@ def _fits(item: Estimate, part: Part) -> bool:
 
 
 def _unrolled_lut(network: IntegerNetwork) -> int:
-    """Adders: one for each digit of a weight, as wide as what it adds; of weights ±1, half of the sums are shared."""
+    """Adders: one for each digit of a weight, half as wide as what goes in and the sum together; rows share the more of
+    them the fewer different weights there are. Then the last sums are cut, or held against each other.
+    """
     total, bits = 0.0, float(network.input.bits)
     for number, layer in enumerate(network.layers):
         weight: IntArray = layer.weight
-        if number + 1 == len(network.layers) and layer.activation is None:
-            differences = weight - weight[np.argmin([np.count_nonzero(weight - row) for row in weight])]
-            weight = differences
-        digits = _digits(weight)
-        shared = 0.55 if (abs(layer.weight) <= 1).all() else 1.05
-        total += shared * digits * (bits + 1)
+        sum_bits = bits + math.log2(max(1, int(abs(weight).sum(axis=1).max())))
+        shared = _SHARED
+        if (abs(weight) <= 1).all():
+            shared = _SIGNS_SHARED if bits == 1 or (number == 0 and weight.all()) else _ONES_SHARED
+        if number + 1 == len(network.layers):
+            total += _LAST * (len(weight) - 1) * sum_bits
+            if layer.activation is None:
+                weight = weight - weight[np.argmin([np.count_nonzero(weight - row) for row in weight])]
+        total += shared * _digits(weight) * (bits + sum_bits) / 2
         bits = 1.0 if isinstance(layer.activation, Sign) else float(getattr(layer.activation, "bits", 8))
     return round(total)
 
@@ -147,17 +161,19 @@ def _folded(core: Plan, part: Part, seeds: int) -> Estimate:
     neurons = sum(-(-len(layer.weight) // units) * units for layer in core.layers)
     bram = _block_rams(banks, word, len(storage.words)) + _block_rams(banks, constant, neurons)
     bram += (units if storage.gap_bits else 1) * _block_rams(banks, core.activation_bits, 2 << core.place_bits)
-    unit = core.sum_bits + 3 + (core.sum_bits if units > 1 else 0)
+    unit = 2.5 * core.sum_bits
     if not numbers:
         unit += core.activation_bits
     elif not dsp:
-        unit += round(1.3 * storage.value_bits * core.activation_bits)
+        unit += 1.3 * storage.value_bits * core.activation_bits
     if storage.kind == BOOKS:
-        unit += storage.value_bits * math.ceil(len(core.layers) * (1 << storage.code_bits) / 16)
+        unit += 3 * storage.value_bits * math.ceil(len(core.layers) * (1 << storage.code_bits) / 16) / units
     if storage.gap_bits:
-        unit += 2 * core.place_bits
-    deep = word * (math.ceil(len(storage.words) / 2048) - 1) // 2
-    lut = 120 + 4 * core.sum_bits + 3 * core.multiplier_bits + units * unit + deep + 2 * min(32, len(core.program))
+        unit += 6.5 * core.place_bits
+    rows = math.ceil(len(storage.words) / _ROW_WORDS.get(part.family, 2048))
+    tables = 10 * core.activation_bits if core.tabled else 0
+    logic = 97 + 3.4 * core.scaled_bits + 3 * core.multiplier_bits + tables + units * unit + 1.2 * word * (rows - 1)
+    lut = round(logic * _CELLS.get(part.family, 1.0))
     seconds = 5 + lut / 80 + math.ceil(seeds / 2) * (3 + 6 * (lut / 1000) + 0.2 * bram)
     return Estimate(units, lut, dsp, bram, core.clocks[0], seconds)
 

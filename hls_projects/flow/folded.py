@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hls4rl.artefact import write_json
 from hls4rl.hls_projects.fpga.block_ram import take_output_registers
 from hls4rl.hls_projects.fpga.nextpnr import Placement
 from hls4rl.hls_projects.fpga.parts import Part, load_part
@@ -25,7 +26,6 @@ from hls4rl.hls_projects.rtl.folded import FoldedInfo, write_folded
 from hls4rl.hls_projects.rtl.pipelined import CORE
 from hls4rl.hls_projects.simulation.folded import build_netlist_model, build_rtl_model
 from hls4rl.network import IntegerNetwork
-from hls4rl.stage import write_json
 
 SERIAL = "policy_serial"
 """Module around a core whose action has more bits than the part has pins: they go out one per clock."""

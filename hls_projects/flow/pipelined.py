@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hls4rl.artefact import write_json
 from hls4rl.contract import FixedPoint
 from hls4rl.hls_projects.fpga.nextpnr import Placement
 from hls4rl.hls_projects.fpga.parts import Part, load_part
@@ -22,13 +23,18 @@ from hls4rl.hls_projects.fpga.place import (
     require_possible,
     result_of,
 )
+from hls4rl.hls_projects.fpga.read_back import unreadable
 from hls4rl.hls_projects.fpga.steps import UNKEPT, Steps, side_by_side
 from hls4rl.hls_projects.fpga.synthesis import NETLIST, Synthesis, synthesise
 from hls4rl.hls_projects.fpga.wrapper import synthesise_around
 from hls4rl.hls_projects.rtl.pipelined import CORE, INFO, LOGITS, RtlInfo, write_rtl
-from hls4rl.hls_projects.simulation.pipelined import SIMULATION, build_netlist_model, build_rtl_model
+from hls4rl.hls_projects.simulation.pipelined import (
+    SIMULATION,
+    build_bitstream_model,
+    build_netlist_model,
+    build_rtl_model,
+)
 from hls4rl.network import IntegerNetwork
-from hls4rl.stage import write_json
 
 MAXIMUM_STAGES = 24
 _TRIES = 5
@@ -92,7 +98,10 @@ def build_for_clock(
                 _keep(work, directory, part, placements)
                 break
         stages = min(MAXIMUM_STAGES, max(stages + 1, math.ceil(stages * clock_mhz / fmax)))
-    result = {**result_of(part, clock_mhz, info.cycles, synthesis, placements), "tries": tries}
+    reason = unreadable(part, _fits(info, part))
+    if not reason:
+        build_bitstream_model(directory, part)
+    result = {**result_of(part, clock_mhz, info.cycles, synthesis, placements), "tries": tries, "not_read_back": reason}
     write_json(directory / RESULT, result)
     return result
 
@@ -124,9 +133,14 @@ def _place_pipeline(
     if not part.has_bitstream:
         return []
     netlist = work / NETLIST
-    if info.features * info.observation_bits + info.action_bits + 3 > part.capacity["pins"]:
+    if not _fits(info, part):
         netlist = _serial_netlist(info, synthesis, part, work)
     return place_seeds(netlist, part, clock_mhz, seeds, work, whole, steps)
+
+
+def _fits(info: RtlInfo, part: Part) -> bool:
+    """Whether all ports of the core can be pins of the part."""
+    return info.features * info.observation_bits + info.action_bits + 3 <= part.capacity.get("pins", 0)
 
 
 def _serial_netlist(info: RtlInfo, synthesis: Synthesis, part: Part, work: Path) -> Path:

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from hls4rl.artefact import write_json
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.block_ram import take_output_registers
 from hls4rl.hls_projects.fpga.parts import load_part
@@ -23,7 +24,6 @@ from hls4rl.hls_projects.rtl.pipelined import CORE
 from hls4rl.hls_projects.rtl.streaming import write_stream
 from hls4rl.hls_projects.simulation.streaming import build_netlist_model, build_rtl_model
 from hls4rl.network import IntegerNetwork
-from hls4rl.stage import write_json
 
 
 def build_stream(

@@ -11,6 +11,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 from hls4rl import registry
 from hls4rl.errors import ProjectError
@@ -42,6 +44,23 @@ class ClockLimit:
     """nextpnr's options for the parts that it holds for, as "--speed 6"; empty for all."""
     cell: str = ""
     """Pattern of the cells that it comes with; empty for every design."""
+
+
+@dataclass(frozen=True)
+class ReadBack:
+    """How a family's bitstreams become netlists again."""
+
+    devices: frozenset[str]
+    """nextpnr's options of those chips whose bitstreams are read."""
+    unpack: tuple[str, ...]
+    """The program, and its arguments, that makes :attr:`Family.placed_file` of :attr:`Family.bitstream_file`."""
+    placement: str
+    """What nextpnr writes of where it put things."""
+    pins: Callable[[Path, Sequence[str]], str]
+    """From that file and nextpnr's options for the device: the file of pins of a design that had them anywhere."""
+    decode: Callable[[Path, str, Sequence[str], Mapping[str, Any], str], dict[str, Any]]
+    """From the unpacked bitstream, the text of the file of pins, the options, the ports of the top as Yosys' JSON has
+    them, and its name: the netlist, as Yosys' JSON."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +99,15 @@ class Family:
     """Its options for a bitstream that is to be loaded, and quickly."""
     placed_file: str = ""
     bitstream_file: str = ""
+    read_back: ReadBack | None = None
+    """None where there is no open tool that is understood here."""
     used: Mapping[str, str] | None = None
     """Of lut, ff, dsp, bram: the name in nextpnr's report; empty where it has no count."""
     clock_limits: Sequence[ClockLimit] = ()
+
+    def reads_back(self, device: Sequence[str]) -> bool:
+        """Whether bitstreams for nextpnr's options ``device`` are read back."""
+        return self.read_back is not None and not self.read_back.devices.isdisjoint(device)
 
     def clock_limit(self, device: Sequence[str], cells: Collection[str] = ()) -> ClockLimit | None:
         """The lowest documented limit of a design with ``cells``; where the device is none that is known, of any.

@@ -96,7 +96,36 @@ def pack(target: Target, directory: Path, design: str = "core", options: Sequenc
     if done.returncode:
         raise ToolError(f"{program} failed: {_last_line(done.stderr)}", done.stdout + done.stderr)
     (directory / _name(target.family.placed_file, design)).unlink()
+    _keep_pins(target, directory, design)
     return _name(target.family.bitstream_file, design)
+
+
+def unpack(target: Target, bitstream: Path, directory: Path, design: str = "core") -> Path:
+    """The inverse of :func:`pack`, in ``directory``; returns what it made.
+
+    Raises:
+        ProjectError: the unpacker is missing, or ``bitstream`` is none.
+    """
+    assert target.family.read_back is not None
+    program, *arguments = target.family.read_back.unpack
+    if bitstream.parent != directory:
+        shutil.copyfile(bitstream, directory / _name(target.family.bitstream_file, design))
+    done = run_tool(program, _named(arguments, design), directory)
+    result = directory / _name(target.family.placed_file, design)
+    if done.returncode or not result.is_file():
+        raise ToolError(f"{program} failed: {_last_line(done.stderr)}", done.stdout + done.stderr)
+    return result
+
+
+def _keep_pins(target: Target, directory: Path, design: str) -> None:
+    """Of a design that had its pins anywhere: write where they are, as a file of pins."""
+    back = target.family.read_back
+    if back is None:
+        return
+    placement, pins = (directory / _name(name, design) for name in (back.placement, target.family.pin_file))
+    if not pins.exists() and target.family.reads_back(target.device):
+        pins.write_text(back.pins(placement, target.device), encoding="utf-8")
+    placement.unlink()
 
 
 def too_large(what: str, target: Target) -> ProjectError:

@@ -9,13 +9,13 @@ from pathlib import Path
 from subprocess import TimeoutExpired
 from typing import Any
 
+from hls4rl.artefact import digest, write_json
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.nextpnr import REPORT, Placement, pack, place, too_large
 from hls4rl.hls_projects.fpga.parts import Part
 from hls4rl.hls_projects.fpga.steps import UNKEPT, Steps, side_by_side
 from hls4rl.hls_projects.fpga.synthesis import Synthesis
 from hls4rl.plain import read_json
-from hls4rl.stage import digest, write_json
 
 RESULT = "ooc_synth_and_timing.json"
 _PLACEMENT = "placement.json"
@@ -35,7 +35,9 @@ def place_seeds(
     Raises:
         ProjectError: the design does not fit the part.
     """
-    inputs = {"netlist": digest(netlist), "part": asdict(part), "clock_mhz": clock_mhz}
+    inputs = {
+        "netlist": digest(netlist), "part": asdict(part), "clock_mhz": clock_mhz, "options": part.tools.place_options,
+    }
 
     def one(seed: int, limit: float | None = None) -> Placement:
         folder = work / f"seed-{seed}"
@@ -89,10 +91,12 @@ def check_capacity(resources: dict[str, int], part: Part) -> None:
             raise too_large(f"{needed} {name.upper()} of {part.capacity[name]}", part.target)
 
 
-def placed_files(work: Path, part: Part, placements: Sequence[Placement]) -> tuple[Path, Path]:
-    """nextpnr's report and the bitstream, made now, of the median one of what :func:`place_seeds` left in ``work``."""
+def placed_files(work: Path, part: Part, placements: Sequence[Placement]) -> list[Path]:
+    """nextpnr's report, the bitstream, made now, and its pins, where they are known, of the median one of what
+    :func:`place_seeds` left in ``work``."""
     chosen = work / f"seed-{median(placements).seed}"
-    return chosen / REPORT, chosen / pack(part.target, chosen)
+    bitstream, pins = chosen / pack(part.target, chosen), chosen / part.tools.pin_file.format(design="core")
+    return [chosen / REPORT, bitstream, *([pins] if pins.is_file() else [])]
 
 
 def median(placements: Sequence[Placement]) -> Placement:

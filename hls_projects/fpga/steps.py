@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hls4rl.stage import METADATA, Stage
+from hls4rl.artefact import METADATA, Artefact
 
 FOLDER = ".steps"
 """In a run's folder, from a build's start to its end."""
@@ -55,14 +55,14 @@ class Steps:
             return
         given = {"step": name, **inputs, "tools": _versions()}
         label = hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()[:16]
-        stage = Stage(self.directory / label, given)
-        if stage.is_current:
+        artefact = Artefact(self.directory / label, given)
+        if artefact.is_current:
             self.tell(f"{name}: done before")
         else:
-            with stage.build() as folder:
+            with artefact.build() as folder:
                 maker(folder)
             self.tell(f"{name}: {time.perf_counter() - start:.1f} s")
-        shutil.copytree(stage.directory, result, ignore=shutil.ignore_patterns(METADATA), dirs_exist_ok=True)
+        shutil.copytree(artefact.directory, result, ignore=shutil.ignore_patterns(METADATA), dirs_exist_ok=True)
 
     def limit(self, first_seconds: float) -> float | None:
         """Seconds for a step that may be left out, where the first of its kind took ``first_seconds``; None: no end."""

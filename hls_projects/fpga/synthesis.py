@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+from hls4rl.artefact import digest, write_json
 from hls4rl.hls_projects.fpga.family import Family
 from hls4rl.hls_projects.fpga.parts import Part
 from hls4rl.hls_projects.fpga.steps import UNKEPT, Steps, side_by_side
 from hls4rl.hls_projects.fpga.yosys import quoted, run_yosys
 from hls4rl.plain import read_json
-from hls4rl.stage import digest, write_json
 
 NETLIST = "netlist.json"
 _LOG, _COUNTS = "synthesis.log", "synthesis.json"
@@ -114,7 +114,8 @@ def _run(
     # Where a cell came from would make netlists differ from folder to folder, and Yosys cannot read back what it
     # wrote of folders with letters beyond ASCII.
     names = " ".join(f'"{os.path.relpath(path, folder)}"' for path in sources)
-    write = ["setattr -unset src =*", "setattr -mod -unset src =*", f"write_json {netlist.name}"]
+    unset = "setattr -unset src -unset cell_src -unset module_src =*"
+    write = [unset, "setattr -mod -unset src =*", f"write_json {netlist.name}"]
     commands = [f"read_verilog -defer {names}", *fine, *write, f"tee -q -o {statistics.name} stat -json"]
     run_yosys(commands, folder, folder / _LOG, seconds)
     design = json.loads(statistics.read_text(encoding="utf-8"))["design"]

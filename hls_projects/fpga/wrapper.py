@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hls4rl.artefact import write_json
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.parts import Part
 from hls4rl.hls_projects.fpga.synthesis import NETLIST, synthesise
-from hls4rl.stage import write_json
 
 
 def synthesise_around(

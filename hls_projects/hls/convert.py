@@ -20,6 +20,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.gemm_to_matmul import GemmToMatMul
 from qonnx.util.cleanup import cleanup_model
 
+from hls4rl.artefact import write_json
 from hls4rl.contract import FixedPoint, ResultType, Table, describe, is_power_of_two, read_output
 from hls4rl.errors import ProjectError
 from hls4rl.export.graph import read_network
@@ -28,7 +29,6 @@ from hls4rl.export.operators import QONNX_DOMAIN
 from hls4rl.hls_projects.hls.tables import OPERATOR, register, tables_as_lookups
 from hls4rl.network import IntegerNetwork, Layer
 from hls4rl.plain import build, read_json
-from hls4rl.stage import write_json
 from hls4rl.task import Hardware
 
 TOP = "policy"

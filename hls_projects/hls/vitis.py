@@ -12,10 +12,10 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
+from hls4rl.artefact import write_json
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.hls.convert import Description, read_description
 from hls4rl.processes import run
-from hls4rl.stage import write_json
 
 TOOLS = {"Vitis": "vitis-run", "Vivado": "vivado_hls"}
 """The vendor's program for each of hls4ml's backends that has one."""

@@ -9,21 +9,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hls4rl.artefact import digest, inputs_of
 from hls4rl.backend import Backend
 from hls4rl.errors import ProjectError
 from hls4rl.export.graph import read_network
 from hls4rl.hls_projects.fpga.parts import load_part, part_names
 from hls4rl.hls_projects.fpga.place import RESULT
+from hls4rl.hls_projects.fpga.read_back import bitstream_files
 from hls4rl.hls_projects.fpga.synthesis import NETLIST
 from hls4rl.hls_projects.hls.csim import LIBRARY
 from hls4rl.hls_projects.prove.claims import Side
 from hls4rl.hls_projects.rtl.folded import is_folded
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGITS, RtlInfo, read_info
+from hls4rl.hls_projects.simulation.pipelined import has_bitstream_model
 from hls4rl.hls_projects.simulation.streaming import is_stream
 from hls4rl.network import IntegerNetwork
 from hls4rl.plain import read_json
-from hls4rl.run import Run
-from hls4rl.stage import digest, inputs_of
+from hls4rl.run import Run, is_imported
 from hls4rl.task import Task, read_task
 
 
@@ -58,8 +60,8 @@ class DesignUnderProof:
                 f"{self.built}: a folded core, whose answer depends on many clocks; compare it with `make evaluate "
                 "BACKEND=rtl` and `BACKEND=netlist`, or build the policy with hardware.fold=0 to have it proven"
             )
-        for stage in (self.run.onnx.parent, self.built):
-            self.run.verified(stage)
+        for artefact in (self.run.onnx.parent, self.built):
+            self.run.verified(artefact)
         if self.run.project.is_dir():
             self.run.verified(self.run.project)
 
@@ -108,6 +110,14 @@ class DesignUnderProof:
         """The deployed core, as placed."""
         what = f"the deployed core after synthesis for {self.part}: the cells that are placed"
         return self._side("netlist", what, self.built / NETLIST)
+
+    @cached_property
+    def bitstream(self) -> Side | None:
+        """The deployed core as its bitstream makes it of the chip; None where that is not read back."""
+        if not has_bitstream_model(self.built):
+            return None
+        what = f"what the bitstream for {self.part} makes of the chip: read back from it, pin by pin"
+        return self._side("bitstream", what, *bitstream_files(self.built, load_part(self.part)))
 
     @cached_property
     def rtl(self) -> Side:
@@ -160,12 +170,16 @@ class DesignUnderProof:
 
 
 def find_designs(root: Path) -> list[DesignUnderProof]:
-    """All built policies in ``<root>/<task>/<run>/<part>/``, in the order of their paths; no streaming cores."""
+    """All built policies in ``<root>/<task>/<run>/<part>/``, in the order of their paths; no streaming cores.
+
+    Raises:
+        ProjectError: a policy is missing or damaged.
+    """
     found = []
     for part in part_names():
         for path in sorted(root.glob(f"*/*/{part}/{NETLIST}")):
             run = path.parents[1]
-            if (run / "policy" / "policy.safetensors").is_file() and not _is_clocked(run / part):
+            if not is_imported(run) and not _is_clocked(run / part):
                 found.append(DesignUnderProof(Run.at(run), part))
     return sorted(found, key=lambda design: (str(design.run.directory), design.part))
 

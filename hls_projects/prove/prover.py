@@ -18,9 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hls4rl.artefact import digest
 from hls4rl.contract import Argmax
 from hls4rl.errors import ProjectError
 from hls4rl.export.check import corner_observations
+from hls4rl.hls_projects.fpga.parts import load_part
+from hls4rl.hls_projects.fpga.read_back import read_back
 from hls4rl.hls_projects.fpga.synthesis import NETLIST
 from hls4rl.hls_projects.fpga.yosys import netlist_commands, verilog_commands
 from hls4rl.hls_projects.prove import sat
@@ -44,7 +47,6 @@ from hls4rl.hls_projects.prove.stream import stream_counterexample
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGIT_BITS, LOGITS
 from hls4rl.hls_projects.simulation.gates import Circuit, elaborate
 from hls4rl.network import IntegerNetwork
-from hls4rl.stage import digest
 
 ENUMERABLE_BITS = 32
 """Bits of an observation up to which every observation is tried."""
@@ -62,8 +64,12 @@ _BOARDS = (
 )
 _TRUSTED = (
     "Yosys reads Verilog and the netlist, and has models of the part's cells, as the part behaves",
-    "not part of this proof: place and route, the bitstream packer, the clock's timing",
     "the code of hls4rl.hls_projects.prove, and what it runs on: Python, NumPy, numba, this machine",
+)
+_UNREAD = "not in this proof: place and route, the bitstream packer, the clock's timing"
+_READ = (
+    "what IceStorm documents of the part's bits, in the chip database beside nextpnr, and its iceunpack; which pin is "
+    "which port: core.pcf; not in this proof: the clock's timing"
 )
 _ENUMERATION = "every observation, one after another"
 _SIMULATOR = f"hls4rl's gate simulator on gates from pyosys {importlib.metadata.version('pyosys')}"
@@ -120,7 +126,8 @@ class _Proof:
     @cached_property
     def certificate(self) -> Certificate:
         """What is proven so far."""
-        return Certificate(self.design.proof, _design(self.design), _TRUSTED)
+        trusted = (_UNREAD if self.design.bitstream is None else _READ, *_TRUSTED)
+        return Certificate(self.design.proof, _design(self.design), trusted)
 
     @cached_property
     def reference(self) -> Reference:
@@ -133,6 +140,8 @@ class _Proof:
         outputs = {design.netlist: "action", design.rtl: "action", design.rtl_logits: "logits and action"}
         if not design.models:
             del outputs[design.netlist]
+        if design.bitstream is not None:
+            outputs[design.bitstream] = "action"
         gates = [self._claim(side, design.reference, what, _ENUMERATION, _SIMULATOR) for side, what in outputs.items()]
         software = [
             (self._claim(side, design.reference, "logits and action", _ENUMERATION, tool), opener)
@@ -146,6 +155,8 @@ class _Proof:
         """The gates by SAT; software on a sample."""
         design = self.design
         pairs = [(design.netlist, design.rtl), (design.rtl, design.reference)]
+        if design.bitstream is not None:
+            pairs.append((design.bitstream, design.netlist))
         gates = [
             self._claim(left, right, "action", _SWEEPING, sat.TOOL)
             for left, right in pairs if design.models or left is not design.netlist
@@ -242,6 +253,9 @@ class _Proof:
                 commands = verilog_commands([design.built / f"{top}.v"])
                 if side == design.netlist:
                     commands = netlist_commands(design.built / NETLIST, design.models)
+                elif side == design.bitstream:
+                    read_back(design.built, load_part(design.part), CORE, self.work / NETLIST)
+                    commands = netlist_commands(self.work / NETLIST, design.models)
                 elaborate(commands, top, model)
                 self._known[side.name] = without_registers(Circuit.load(model), design.info.cycles, outputs)
         return self._known[side.name]

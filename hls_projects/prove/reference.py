@@ -59,9 +59,9 @@ def _sum(lines: list[str], name: str, layer: Layer, unit: int, values: list[_Sig
     bias = int(layer.bias[unit]) * int(layer.bias_lsb / one)
     ends = [(weight * low, weight * high) for weight, (_, low, high) in zip(weights, values, strict=True)]
     low, high = bias + sum(min(pair) for pair in ends), bias + sum(max(pair) for pair in ends)
-    # Every part of the sum fits the width too, so that Verilog's rules of widths do not matter.
-    parts = [low, high, bias, *weights, *(end for pair in ends for end in pair)]
-    largest = max(abs(part) for part in parts)
+    # Every term of the sum fits the width too, so that Verilog's rules of widths do not matter.
+    constants = [low, high, bias, *weights, *(end for pair in ends for end in pair)]
+    largest = max(abs(item) for item in constants)
     width = _width(-largest, largest)
     terms = [_literal(bias, width)] + [
         f"{_literal(weight, width)} * {value}" for weight, (value, _, _) in zip(weights, values, strict=True) if weight

@@ -12,10 +12,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from hls4rl.artefact import digest, exclusive
 from hls4rl.checked import write_checked
 from hls4rl.cli import print_result
+from hls4rl.hls_projects.build import find_run
 from hls4rl.hls_projects.fpga.synthesis import NETLIST
-from hls4rl.hls_projects.pipeline import find_run
 from hls4rl.hls_projects.prove.claims import OPEN, PROVEN, Certificate
 from hls4rl.hls_projects.prove.design import DesignUnderProof, find_designs, task_of
 from hls4rl.hls_projects.prove.equality import RESULT, require_no_mismatch, run_equality
@@ -28,7 +29,6 @@ from hls4rl.hls_projects.simulation.cores import open_netlist
 from hls4rl.hls_projects.simulation.streaming import is_stream
 from hls4rl.options import Part, PolicyOptions, Root, grouped, option
 from hls4rl.run import RUNS, Run
-from hls4rl.stage import digest, exclusive
 from hls4rl.task import Task, with_settings
 
 Minutes = Annotated[float, option("--minutes", "Time to give up after; the same command then goes on.", min=0.01)]

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hls4rl.artefact import write_json
 from hls4rl.contract import Argmax
 from hls4rl.hls_projects.rtl.fold_plan import Entry, FoldedLayer, Plan, plan
 from hls4rl.hls_projects.rtl.fold_storage import BOOKS, bits
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGITS
 from hls4rl.network import IntegerNetwork
 from hls4rl.plain import build, read_json
-from hls4rl.stage import write_json
 
 INFO = "folded.json"
 WEIGHTS, CONSTANTS, PROGRAM, TABLE = "weights.hex", "constants.hex", "program.hex", "table.hex"

@@ -24,11 +24,11 @@ from alkaid.codegen import RTLModel
 from alkaid.trace import FVArray, trace
 from alkaid.trace.fixed_variable import FVariable, HWConfig
 
+from hls4rl.artefact import write_json
 from hls4rl.contract import Argmax, CutType, FixedPoint, FloatArray, IntArray, MultiplyShift, Sign, Table
 from hls4rl.errors import ProjectError
 from hls4rl.network import IntegerNetwork, activate, plain
 from hls4rl.plain import build, read_json
-from hls4rl.stage import write_json
 
 CORE = "policy_core"
 LOGITS = "policy_logits"
@@ -158,11 +158,11 @@ def _difference_layers(layers: Sequence[_Affine], groups: Sequence[int]) -> list
     last = layers[-1]
     if last.activation is not None:
         return list(layers)
-    parts = [
+    pairs = [
         _differences(last.matrix[start:end], last.constant[start:end])
         for start, end in itertools.pairwise([0, *itertools.accumulate(groups)])
     ]
-    matrix, constant = (np.concatenate([part[side] for part in parts]) for side in (0, 1))
+    matrix, constant = (np.concatenate([pair[side] for pair in pairs]) for side in (0, 1))
     result = [_Affine(matrix, constant, None, 0)]
     for layer in reversed(layers[:-1]):
         needed = result[0].matrix.any(axis=0)
@@ -447,8 +447,8 @@ class _Core:
 
     def verilog(self, name: str, widths: Sequence[int], logits: int) -> str:
         """The whole core as one self-contained text; ``widths`` of the results that make up the action."""
-        parts = [] if self._is_constant else self._pipeline(f"{name}_pipeline")
-        return "\n".join([self._shell(name, widths, logits), *parts])
+        modules = [] if self._is_constant else self._pipeline(f"{name}_pipeline")
+        return "\n".join([self._shell(name, widths, logits), *modules])
 
     def _pipeline(self, name: str) -> list[str]:
         # alkaid writes a whole vendor project; only its Verilog is kept, under names of ours.

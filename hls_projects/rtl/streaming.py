@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hls4rl.artefact import write_json
 from hls4rl.contract import Argmax, FixedPoint, IntArray, Sign
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGITS
 from hls4rl.network import IntegerNetwork, Layer
 from hls4rl.plain import build, read_json
-from hls4rl.stage import write_json
 
 INFO = "stream.json"
 WEIGHTS = "weights-{bank}.hex"

@@ -160,8 +160,8 @@ def fields_of(words: Words, widths: Sequence[int], signed: bool) -> NDArray[np.i
         signed: whether they are two's complement.
     """
     columns = []
-    for part in np.split(words, np.cumsum(widths)[:-1], axis=1):
-        values, width = integers_of(part).reshape(-1), part.shape[1]
+    for port in np.split(words, np.cumsum(widths)[:-1], axis=1):
+        values, width = integers_of(port).reshape(-1), port.shape[1]
         columns.append((values << (64 - width)) >> (64 - width) if signed else values)
     return np.stack(columns, axis=1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,17 @@ import numpy as np
 from hls4rl.backend import Answer
 from hls4rl.contract import IntArray
 from hls4rl.errors import ProjectError
+from hls4rl.hls_projects.fpga.parts import Part
+from hls4rl.hls_projects.fpga.read_back import bitstream_files, read_back
+from hls4rl.hls_projects.fpga.synthesis import NETLIST
 from hls4rl.hls_projects.fpga.yosys import netlist_commands, verilog_commands
 from hls4rl.hls_projects.rtl.pipelined import CORE, INFO, LOGIT_BITS, LOGITS, RtlInfo, read_info
 from hls4rl.hls_projects.simulation.gates import LANES, Circuit, elaborate, fields_of, integers_of, lanes_of
 
 SIMULATION = "simulation"
 """Folder of the models, beside the core."""
+BITSTREAM = "bitstream"
+"""The model there of what was read back."""
 _CLOCKS = 256
 """Clocks simulated at a time, to bound memory."""
 
@@ -33,6 +39,20 @@ def build_netlist_model(directory: Path, netlist: Path, cells: str) -> None:
         cells: Yosys' simulation models of the part's cells, for instance ``+/ecp5/cells_sim.v``.
     """
     elaborate(netlist_commands(netlist, cells), CORE, _place(directory, "netlist"), sources=[netlist])
+
+
+def build_bitstream_model(directory: Path, part: Part) -> None:
+    """Prepare the bitstream in ``directory``, read back, for :class:`BitstreamBackend`."""
+    with tempfile.TemporaryDirectory(dir=directory, prefix=".bitstream-") as work:
+        netlist = Path(work) / NETLIST
+        read_back(directory, part, CORE, netlist)
+        commands = netlist_commands(netlist, part.tools.models)
+        elaborate(commands, CORE, _place(directory, BITSTREAM), sources=bitstream_files(directory, part))
+
+
+def has_bitstream_model(directory: Path) -> bool:
+    """Whether :func:`build_bitstream_model` was here."""
+    return (directory / SIMULATION / f"{BITSTREAM}.json").is_file()
 
 
 class RtlBackend:
@@ -63,6 +83,19 @@ class NetlistBackend:
         return Answer(self._core.run(observations)[0], None)
 
 
+class BitstreamBackend:
+    """The deployed core as its bitstream, read back, makes it of the chip."""
+
+    name = "bitstream"
+
+    def __init__(self, directory: Path) -> None:
+        self._core = _Core(directory, BITSTREAM)
+
+    def infer(self, observations: IntArray) -> Answer:
+        """See :class:`hls4rl.backend.Backend`; only actions leave the chip."""
+        return Answer(self._core.run(observations)[0], None)
+
+
 class _Core:
     """A simulated core, fed one observation per clock in each lane."""
 
@@ -85,9 +118,10 @@ class _Core:
         if observations.ndim != 2 or observations.shape[1] != self._info.features:
             raise ValueError(f"observations of shape {observations.shape}, not (batch, {self._info.features})")
         step = _CLOCKS * LANES
-        parts = [self._stream(observations[start:start + step]) for start in range(0, max(1, len(observations)), step)]
-        logits = [item for _, item in parts if item is not None]
-        return np.concatenate([item for item, _ in parts]), np.concatenate(logits) if logits else None
+        starts = range(0, max(1, len(observations)), step)
+        answers = [self._stream(observations[start:start + step]) for start in starts]
+        logits = [item for _, item in answers if item is not None]
+        return np.concatenate([item for item, _ in answers]), np.concatenate(logits) if logits else None
 
     def _stream(self, observations: IntArray) -> tuple[IntArray, IntArray | None]:
         info, count = self._info, len(observations)

@@ -18,7 +18,7 @@ from hls4rl.task import Task
 LONGER = {"CartPole-v0": "CartPole-v1"}
 """Environments with a longer version of themselves."""
 NOISE = 0.02
-"""Deviation of the sensors' noise elsewhere, as a part of the largest value that the converter takes."""
+"""Deviation of the sensors' noise elsewhere, as a share of the largest value that the converter takes."""
 
 
 class NoisySensors(gym.Wrapper[Any, Any, Any, Any]):

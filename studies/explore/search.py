@@ -27,6 +27,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from hls4rl.actions import random_actions
+from hls4rl.artefact import exclusive
 from hls4rl.backend import Answer
 from hls4rl.checked import read_checked, write_checked
 from hls4rl.cluster import connect
@@ -37,12 +38,11 @@ from hls4rl.hls_projects.fpga.parts import load_part
 from hls4rl.policy import PolicySpec
 from hls4rl.processes import end_workers, worker_pool
 from hls4rl.run import RUNS
-from hls4rl.stage import exclusive
 from hls4rl.studies.explore.front import front, point_of
 from hls4rl.studies.explore.robust import robustness
-from hls4rl.studies.explore.space import WIDTHS, first_guesses, shapes, suggest
+from hls4rl.studies.explore.space import WIDTHS, first_guesses, shapes, suggest, usual
 from hls4rl.studies.explore.trial import Job, run_trial
-from hls4rl.task import Task, change
+from hls4rl.task import Source, Task, change
 from hls4rl.train.selection import VALIDATION_SEED
 from hls4rl.train.trainers import resolve_trainer
 
@@ -52,8 +52,8 @@ BASELINE_EPISODES = 20
 """Of a random policy: what any return is measured from."""
 WORTH = 0.5
 """A policy is worth a core from halfway between a random policy's return and the target's on."""
-SEEDS = {"kernel": 3, "reference": 1}
-"""Seeds that a trial trains, by trainer."""
+SEEDS = {"kernel": 3}
+"""Seeds that a trial trains, by trainer; others are too slow for more than one."""
 WRITE_SECONDS = 5.0
 REPETITIONS = 20
 """So many proposals in a row may be of candidates that were tried already; they cost no trial."""
@@ -73,7 +73,7 @@ class Standing:
 def explore(
     task: Task, environment: str, *, seconds: float, settings: str = "", root: Path = RUNS,
     parts: tuple[str, ...] = (), workers: int | None = None, scheduler: str | None = None,
-    watch: Callable[[Standing], None] | None = None,
+    watch: Callable[[Standing], None] | None = None, source: Source | None = None,
 ) -> Path:
     """Search for ``seconds``, beyond what was searched before; returns the path of ``explore.json``.
 
@@ -87,6 +87,7 @@ def explore(
         workers: trials at once (default: one for each processor).
         scheduler: ``tcp://host:port`` of a Dask cluster to run the trials on, instead of here.
         watch: told after each trial.
+        source: a policy that every candidate is trained after; None: each by itself.
 
     Raises:
         ProjectError: unknown part, a part without place and route, an environment that does not fit, or no scheduler.
@@ -105,7 +106,7 @@ def explore(
     directory = root / task.name / "explore"
     with exclusive(directory):
         _require_whole(directory)
-        search = _Search(task, environment, settings, chosen, directory, seconds, watch)
+        search = _Search(task, environment, settings, chosen, directory, seconds, watch, source)
         with _executor(workers, scheduler) as (executor, at_once):
             search.run(executor, at_once)
     return directory / RESULT
@@ -129,12 +130,12 @@ class _Search:
 
     def __init__(
         self, task: Task, environment: str, settings: str, parts: tuple[str, ...], directory: Path, seconds: float,
-        watch: Callable[[Standing], None] | None,
+        watch: Callable[[Standing], None] | None, source: Source | None,
     ) -> None:
         self._file, self._environment, self._settings, self._parts = task, environment, settings, parts
-        self._task, self._watch = change(task, settings)[0], watch
+        self._task, self._watch, self._source = usual(task, settings, source), watch, source
         self._path, self._journal, self._end = directory / RESULT, directory / JOURNAL, time.monotonic() + seconds
-        self._seeds = SEEDS[resolve_trainer(task, PolicySpec(task.name, "fp", (1,), 0))]
+        self._seeds = SEEDS.get(resolve_trainer(self._task, PolicySpec(task.name, "fp", (1,), 0)), 1)
         self._study = _open_study(self._journal, self._task, parts)
         self._baseline = self._constant("baseline", lambda: random_return(self._task))
         self._written = 0.0
@@ -195,7 +196,9 @@ class _Search:
         return trial, job
 
     def _job(self, trial: optuna.trial.Trial) -> Job:
-        candidate = suggest(trial, self._file, self._environment, self._parts, self._seeds, self._settings)
+        candidate = suggest(
+            trial, self._file, self._environment, self._parts, self._seeds, self._settings, self._source
+        )
         points = tuple(point_of(self._trials[index]) for index in front(self._trials))
         return Job(self._file, candidate, self._seeds, points, self._floor, self._target, self._left)
 
@@ -307,6 +310,7 @@ def _open_study(journal: Path, task: Task, parts: tuple[str, ...]) -> optuna.Stu
         asdict(task.training), hardware["clock_mhz"], hardware["place_seeds"], parts, task.solved,
         *([] if shapes(task) == WIDTHS else [shapes(task)]), *task.wrappers,
         *([asdict(task.action)] if task.actions.is_continuous else []),
+        *([task.source.digest, asdict(task.distillation)] if task.source else []),
     ])
     study = optuna.create_study(
         storage=JournalStorage(JournalFileBackend(str(journal))), study_name=name, load_if_exists=True,

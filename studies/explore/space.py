@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from hls4rl.policy import PolicySpec, read_hidden
-from hls4rl.task import Task, change
+from hls4rl.task import Source, Task, change, settings_of
 from hls4rl.train.methods import METHODS
 from hls4rl.train.methods.base import FEW_BITS
+from hls4rl.train.pretrained.imported import METHOD, prepare
 from hls4rl.train.trainers.kernel import is_compiled
 
 WIDTHS = (1, 2, 3, 4, 6, 8, 12, 16, 32)
@@ -50,10 +51,12 @@ class Candidate:
     settings: str
     """Changes of the task's settings, for :func:`hls4rl.task.change`."""
     part: str
+    source: Source | None = None
+    """The policy that it is trained after; None: it's trained by itself."""
 
     def task(self, task: Task) -> Task:
         """``task`` with the changes."""
-        return change(task, self.settings)[0]
+        return _read(task, self.settings, self.spec, self.source)[0]
 
     def with_seed(self, seed: int) -> Candidate:
         """The same with another seed."""
@@ -66,13 +69,15 @@ class Candidate:
         words = {
             "ENV": self.environment, "METHOD": spec.method, "HIDDEN": spec.shape, "SEED": spec.seed,
             **{key.upper(): f"{getattr(spec, key):g}" for key in _used(spec.method)}, "PART": self.part,
+            **({} if self.source is None else self.source.variables),
             **({"SET": self.settings} if self.settings else {}),
         }
         return "make synth " + " ".join(f"{key}={shlex.quote(str(value))}" for key, value in words.items())
 
 
 def suggest(
-    trial: Trial, task: Task, environment: str, parts: tuple[str, ...], seeds: int, given: str = ""
+    trial: Trial, task: Task, environment: str, parts: tuple[str, ...], seeds: int, given: str = "",
+    source: Source | None = None,
 ) -> Candidate:
     """The candidate that ``trial`` stands for; seeds ``seeds``·group, … belong to it.
 
@@ -83,17 +88,18 @@ def suggest(
         parts: to choose from.
         seeds: in a group.
         given: changes of the task's settings that hold for all candidates.
+        source: a policy that each is trained after.
     """
-    usual = change(task, given)[0]
+    base = usual(task, given, source)
     method = trial.suggest_categorical("method", tuple(METHODS))
-    settings: dict[str, Any] = {"observation.bits": trial.suggest_int("input_bits", 2, max(4, usual.observation.bits))}
-    settings["observation.scale"] = _scale(trial, usual)
-    if isinstance(usual.observation.scale, str):  # measured together with the offset
-        settings["observation.offset"] = usual.converter.offset.tolist()
-    if usual.actions.is_continuous:
-        settings["action.bits"] = trial.suggest_int("action_bits", 2, max(8, usual.action.bits))
+    settings: dict[str, Any] = {"observation.bits": trial.suggest_int("input_bits", 2, max(4, base.observation.bits))}
+    settings["observation.scale"] = _scale(trial, base)
+    if source is not None or isinstance(base.observation.scale, str):  # measured together with the offset
+        settings["observation.offset"] = base.converter.offset.tolist()
+    if base.actions.is_continuous:
+        settings["action.bits"] = trial.suggest_int("action_bits", 2, max(8, base.action.bits))
     numbers: dict[str, Any] = {}
-    hidden = trial.suggest_categorical("hidden", shapes(usual))
+    hidden = trial.suggest_categorical("hidden", shapes(base))
     if "bits" in _used(method):
         numbers["bits"] = trial.suggest_int("bits", 2, 8)
         settings["network.weight_integer_bits"] = trial.suggest_int("weight_integer_bits", 1, 3)
@@ -109,9 +115,24 @@ def suggest(
     settings["hardware.fold"] = trial.suggest_categorical("fold", FOLDS)
     if not settings["hardware.fold"]:
         settings["hardware.stages"] = trial.suggest_int("stages", 1, MAXIMUM_STAGES)
-    text = " ".join(item for item in (given, _changes(usual, settings)) if item)
-    spec = PolicySpec(task.name, method, read_hidden(hidden), seeds * group, **numbers, variant=change(task, text)[1])
-    return Candidate(environment, spec, text, part)
+    # What follows from a policy's file follows from the bits too: all of it is written out.
+    text = " ".join(item for item in (given, _changes(base if source is None else None, settings)) if item)
+    spec = PolicySpec(task.name, method, read_hidden(hidden), seeds * group, **numbers)
+    return Candidate(environment, _read(task, text, spec, source)[1], text, part, source)
+
+
+def usual(task: Task, given: str, source: Source | None) -> Task:
+    """``task`` with the changes ``given``, and with the scales and offsets that suit ``source``."""
+    return _read(task, given, PolicySpec(task.name, METHOD, (1,), 0), source)[0]
+
+
+def _read(task: Task, text: str, spec: PolicySpec, source: Source | None) -> tuple[Task, PolicySpec]:
+    """What a command line with these settings means."""
+    changed, variant = change(task, text)
+    spec = replace(spec, variant=variant)
+    if source is None:
+        return changed, spec
+    return prepare(changed, spec, source, settings_of(text), (spec.method, spec.shape))
 
 
 def shapes(task: Task) -> tuple[int | str, ...]:
@@ -157,12 +178,12 @@ def _scale(trial: Trial, task: Task) -> list[float]:
     return [value * 2.0**shift for value, shift in zip(scale, shifts * (len(scale) // len(shifts)), strict=True)]
 
 
-def _changes(task: Task, settings: Mapping[str, Any]) -> str:
-    """The settings that differ from the task's own, as :func:`hls4rl.task.change` reads them."""
+def _changes(task: Task | None, settings: Mapping[str, Any]) -> str:
+    """The settings that differ from the task's own, as :func:`hls4rl.task.change` reads them; None: all of them."""
     words = []
     for name, value in settings.items():
         section, key = name.split(".")
-        old = getattr(getattr(task, section), key)
+        old = None if task is None else getattr(getattr(task, section), key)
         if (tuple(value) if isinstance(value, list) else value) != old:
             words.append(f"{name}=[{','.join(map(repr, value))}]" if isinstance(value, list) else f"{name}={value}")
     return " ".join(words)

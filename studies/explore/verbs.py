@@ -10,7 +10,19 @@ from rich.console import Console
 
 from hls4rl.cli import print_result
 from hls4rl.errors import ProjectError
-from hls4rl.options import Env, Root, Scheduler, Settings, Workers, option
+from hls4rl.options import (
+    Activation,
+    Env,
+    NormaliserFile,
+    PolicyOptions,
+    Root,
+    Scheduler,
+    Settings,
+    Squash,
+    Teacher,
+    Workers,
+    option,
+)
 from hls4rl.run import RUNS
 from hls4rl.task import load_task
 
@@ -23,19 +35,24 @@ Parts = Annotated[str | None, option("--part", "FPGA to build for, or several wi
 
 def explore(
     env: Env = "cartpole", budget: Budget = "30m", part: Parts = None, workers: Workers = None,
-    scheduler: Scheduler = None, settings: Settings = None, root: Root = RUNS,
+    scheduler: Scheduler = None, settings: Settings = None, teacher: Teacher = None,
+    normaliser: NormaliserFile = None, activation: Activation = None, squash: Squash = None, root: Root = RUNS,
 ) -> None:
     """Search methods, widths, bits, inputs and pipelines, and place what may be on the Pareto front.
+
+    With --teacher every candidate is trained after that policy, instead of by itself.
 
     Each call goes on from the trials that were made before, for another BUDGET; Ctrl-C keeps all that is done.
     """
     from hls4rl.studies.explore.search import explore as search
     from hls4rl.studies.explore.summary import Progress, print_front
 
+    source = PolicyOptions(teacher=teacher, normaliser=normaliser, activation=activation, squash=squash).source()
     with Progress(CONSOLE) as progress:
         path = search(
             load_task(env), env, seconds=seconds_of(budget), settings=settings or "", root=root,
             parts=tuple(part.split(",")) if part else (), workers=workers, scheduler=scheduler, watch=progress,
+            source=source,
         )
     print_front(path, CONSOLE)
     print_result(path)

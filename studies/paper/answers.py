@@ -20,8 +20,8 @@ surprising otherwise, else **not shown**: effects paired by seed and stratified 
 bootstrap, corrected for all questions of this page together (Holm, 5 %). Brackets are 95 % intervals, not corrected.
 Returns are means over the last tenth of training with sampled actions, as in the paper's figures, unless said
 otherwise. "Competes" and "level" mean: not worse by more than {MARGIN:.0%} of the way from the worst return to full
-precision's. A claim of several parts is supported if all are, refuted if one is. Fewer than {FEWEST} policies a cell
-are too few to answer.
+precision's. A claim of several statements is supported if all are, refuted if one is. Fewer than {FEWEST} policies a
+cell are too few to answer.
 
 `paper` is plain gradient descent on raw observations in real numbers, each method at the rate that the same search
 gave it (`make tune`); `small-step` the same at a rate of 0.01 for all; `plain` has Adam, few-bit inputs and rounded
@@ -95,9 +95,9 @@ class Answers:
 
     def document(self, figures: str) -> str:
         """The whole page; ``figures`` is the relative path of the figures' directory."""
-        parts = [_RULES, f"Figures: [`{figures}/`]({figures}/).\n", self.table()]
-        parts += [self._details(claim) for claim in CLAIMS]
-        return "\n".join([*parts, ""])
+        blocks = [_RULES, f"Figures: [`{figures}/`]({figures}/).\n", self.table()]
+        blocks += [self._details(claim) for claim in CLAIMS]
+        return "\n".join([*blocks, ""])
 
     def _survival(self, claim: Claim) -> str:
         found = []
@@ -105,7 +105,7 @@ class Answers:
             answer = self.answer(claim, recipe, control=True)
             if answer is not None:
                 found.append(f"`{recipe}`: {SURVIVED.get(answer, answer)}")
-        return "; ".join(found) or ("part of the check" if claim.control is nothing else "not trained")
+        return "; ".join(found) or ("in the check" if claim.control is nothing else "not trained")
 
     def _details(self, claim: Claim) -> str:
         lines = [f"\n## {claim.title}\n\n{claim.source}. Control: {claim.control_name}. Command: `{COMMAND}`.\n",

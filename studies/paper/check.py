@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from hls4rl.artefact import Artefact, write_json
 from hls4rl.backend import Answer
 from hls4rl.contract import IntArray
 from hls4rl.export.writer import QONNX_FILE
@@ -19,7 +20,6 @@ from hls4rl.hls_projects.evaluate import differing
 from hls4rl.integer_backend import IntegerBackend
 from hls4rl.policy import Policy
 from hls4rl.processes import worker_pool
-from hls4rl.stage import Stage, write_json
 from hls4rl.studies.paper.results import Cell, Results
 from hls4rl.task import Task, load_task
 from hls4rl.train.selection import EVALUATION_SEED
@@ -33,19 +33,19 @@ def check_best(results: Results, place: Path) -> Iterator[dict[str, Any]]:
     """Yield the comparison of each ``steady`` cell's best policy; kept under ``place``, so it isn't made twice.
 
     Raises:
-        ProjectError: g++ is missing, or a stage of the export differs.
+        ProjectError: g++ is missing, or an executor differs.
     """
     cells = [cell for cell in results.cells if cell.variant == "steady"]
-    stages = {cell: _stage(results, cell, place) for cell in cells}
-    missing = [cell for cell in cells if not stages[cell].is_current]
+    artefacts = {cell: _artefact(results, cell, place) for cell in cells}
+    missing = [cell for cell in cells if not artefacts[cell].is_current]
     with worker_pool(min(os.cpu_count() or 1, max(1, len(missing)))) as pool:
         made = {cell: pool.submit(compare, results.best_policy(cell)) for cell in missing}
         for cell in cells:
             if cell in made:
                 report = made[cell].result()
-                with stages[cell].build() as directory:
+                with artefacts[cell].build() as directory:
                     write_json(directory / REPORT, report)
-            yield json.loads((stages[cell].directory / REPORT).read_text(encoding="utf-8"))
+            yield json.loads((artefacts[cell].directory / REPORT).read_text(encoding="utf-8"))
 
 
 def compare(policy: Policy) -> dict[str, Any]:
@@ -70,9 +70,9 @@ def compare(policy: Policy) -> dict[str, Any]:
     }
 
 
-def _stage(results: Results, cell: Cell, place: Path) -> Stage:
+def _artefact(results: Results, cell: Cell, place: Path) -> Artefact:
     inputs = {"policy": results.best_inputs(cell), "random_observations": RANDOM_OBSERVATIONS}
-    return Stage(place / "csim" / cell.task / f"{cell.method}-h{cell.hidden}", inputs)
+    return Artefact(place / "csim" / cell.task / f"{cell.method}-h{cell.hidden}", inputs)
 
 
 def _observations(task: Task, backend: IntegerBackend) -> IntArray:

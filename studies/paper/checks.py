@@ -12,7 +12,7 @@ from hls4rl.studies.paper.results import Cell, Results
 from hls4rl.studies.paper.statistics import FEWEST, LEVEL, NOT_SHOWN, REFUTED, SUPPORTED, TOO_FEW, Effect, holm
 
 MARGIN = 0.05
-"""Two returns are as good as equal if they differ by less than this part of the way from the worst return."""
+"""Two returns are as good as equal if they differ by less than this share of the way from the worst return."""
 WORST = {"cartpole": 0.0, "cartpole1": 0.0, "acrobot": -500.0}
 REFERENCE_WIDTH = 128
 """Hidden units of the full-precision policy that the paper's figures compare with."""
@@ -57,7 +57,7 @@ def _verdict(check: Check, corrected: float) -> str:
 
 
 def combined(answers: Sequence[str], any_of: bool) -> str:
-    """One answer to a claim of several parts: all must hold, or ``any_of`` them."""
+    """One answer to a claim of several statements: all must hold, or ``any_of`` them."""
     if TOO_FEW in answers:
         return TOO_FEW
     decisive, weak = (SUPPORTED, REFUTED) if any_of else (REFUTED, SUPPORTED)

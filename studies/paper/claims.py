@@ -94,7 +94,7 @@ def _stretch(suffix: str) -> Checks:
         small = Cell(variant, "cartpole", "binarynet", pairs.widths(variant, "cartpole", "binarynet")[0])
         base, episodes = pairs.reference(recipe, "cartpole"), pairs.results.episodes(small)
         start = min(500 / episodes, 0.25)
-        effect = Effect([pairs.paired(small, base, lambda cell: pairs.results.part(cell, start, 1.0))])
+        effect = Effect([pairs.paired(small, base, lambda cell: pairs.results.mean_between(cell, start, 1.0))])
         return [greater(
             f"cartpole, `{variant}`: is BN with {small.hidden} units above fp at {base.hidden} over episodes "
             f"{start * episodes:.0f} to {episodes}?", effect,
@@ -150,13 +150,13 @@ def _surpasses(method: str, *rivals: str) -> Checks:
 
 
 def _jump(pairs: Pairs) -> Callable[[Cell], FloatArray]:
-    return lambda cell: pairs.results.part(cell, 0.55, 0.75) - pairs.results.part(cell, 0.4, 0.5)
+    return lambda cell: pairs.results.mean_between(cell, 0.55, 0.75) - pairs.results.mean_between(cell, 0.4, 0.5)
 
 
 def _calming(pairs: Pairs) -> Callable[[Cell], FloatArray]:
     """How much nearer each policy lies to its cell's middle after the midpoint than before."""
     def calm(cell: Cell) -> FloatArray:
-        before, after = pairs.results.part(cell, 0.4, 0.5), pairs.results.part(cell, 0.55, 0.75)
+        before, after = pairs.results.mean_between(cell, 0.4, 0.5), pairs.results.mean_between(cell, 0.55, 0.75)
         nearer: FloatArray = np.abs(before - np.median(before)) - np.abs(after - np.median(after))
         return nearer
     return calm

@@ -35,12 +35,12 @@ BINS = 60
 """Points of a learning curve."""
 WINDOW = 100
 """Episodes whose mean decides when a task is solved."""
-LAST_PART = 0.1
-"""Part of the training episodes, from the end, whose mean return counts as final."""
+LAST_SHARE = 0.1
+"""Share of the training episodes, from the end, whose mean return counts as final."""
 LONG = 500
 """Steps of an episode that try a policy's endurance, where its environment ends sooner."""
 NOISE = 0.05
-"""Deviation of the sensors' noise that tries a policy's robustness, as a part of each feature's largest value."""
+"""Deviation of the sensors' noise that tries a policy's robustness, as a share of each feature's largest value."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def paper_jobs() -> list[Job]:
 
 
 def quick_jobs() -> list[Job]:
-    """A small slice that shows every part of the whole in a minute or two."""
+    """A small slice that shows all of the whole in a minute or two."""
     return [
         dataclasses.replace(job, episodes=300) for job in paper_jobs()
         if job.spec.hidden in ((16,), (64,)) and job.spec.seed < 2
@@ -145,7 +145,7 @@ def run_job(job: Job, place: Path | None = None) -> Outcome:
     else:
         trained = train_policy(task, job.spec, directory=run if trainer == "pixels" else None)
         returns, measures = trained.returns, _measure(task, trained)
-    last = max(1, round(LAST_PART * len(returns)))
+    last = max(1, round(LAST_SHARE * len(returns)))
     return Outcome(job, {
         "variant": job.variant, "task": job.spec.task, "method": job.spec.method, "hidden": job.spec.hidden[0],
         "seed": job.spec.seed, "inputs": job.inputs, "rate": task.training.learning_rate, "episodes": len(returns),
@@ -196,7 +196,7 @@ def _measure(task: Task, trained: TrainingResult) -> dict[str, Any]:
 
 
 def _curve(returns: FloatArray) -> FloatArray:
-    return np.array([part.mean() for part in np.array_split(returns, min(BINS, len(returns)))])
+    return np.array([share.mean() for share in np.array_split(returns, min(BINS, len(returns)))])
 
 
 def _solved_at(returns: FloatArray, threshold: float | None) -> int | None:

@@ -16,13 +16,13 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
+from hls4rl.artefact import verified
 from hls4rl.cli import print_result
 from hls4rl.contract import FloatArray
 from hls4rl.errors import ProjectError
 from hls4rl.options import Env, Root
 from hls4rl.plain import read_json
 from hls4rl.run import RUNS, root_word
-from hls4rl.stage import verified
 from hls4rl.studies.paper.figures import BASELINE_WIDTH, PALETTE, STYLE, save
 from hls4rl.task import Task, load_task
 from hls4rl.train.methods import METHODS, PAPER_METHODS

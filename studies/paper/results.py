@@ -69,7 +69,7 @@ class Results:
         return [int(row["seed"]) for row in self._rows[cell]]
 
     def curves(self, cell: Cell) -> FloatArray:
-        """Learning curves, shape (policies, points): mean return of as many equal parts of the training episodes."""
+        """Learning curves, shape (policies, points): mean return of as many equal shares of the training episodes."""
         return np.array([row["curve"] for row in self._rows[cell]])
 
     def episodes(self, cell: Cell) -> int:
@@ -80,7 +80,7 @@ class Results:
         """Learning rate at the first episode."""
         return float(self._rows[cell][0]["rate"])
 
-    def part(self, cell: Cell, start: float, end: float) -> FloatArray:
+    def mean_between(self, cell: Cell, start: float, end: float) -> FloatArray:
         """Mean return of each policy between two points of its training (0 to 1); shape (policies,)."""
         mean: FloatArray = self._between(cell, start, end).mean(1)
         return mean
@@ -91,7 +91,7 @@ class Results:
         return deviation
 
     def final(self, cell: Cell) -> FloatArray:
-        """Mean return of each policy over the last part of its training, actions sampled; shape (policies,)."""
+        """Mean return of each policy over the last share of its training, actions sampled; shape (policies,)."""
         return self.measure(cell, "final")
 
     def deployed(self, cell: Cell) -> FloatArray:

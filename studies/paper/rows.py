@@ -58,7 +58,7 @@ def read(path: Path) -> list[Row]:
             row = json.loads(line)
         except ValueError:  # torn by a kill, or damaged
             continue
-        if isinstance(row, dict) and row.keys() >= _FIELDS and row.pop(_CHECK, None) in (_check(row), None):
+        if isinstance(row, dict) and row.keys() >= _FIELDS and row.pop(_CHECK, None) == _check(row):
             rows.append(row)
     return rows
 
@@ -68,7 +68,7 @@ def _line(row: Row) -> str:
 
 
 def _check(row: Row) -> str:
-    """First digits of the SHA-256 of a row; rows of before there was a check have none."""
+    """First digits of the SHA-256 of a row."""
     return hashlib.sha256(json.dumps(row, separators=(",", ":"), sort_keys=True).encode()).hexdigest()[:16]
 
 

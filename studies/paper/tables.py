@@ -25,12 +25,12 @@ DEPLOYED = ("steady",)
 def tables(results: Results) -> str:
     """All tables, one Markdown section each."""
     variants = list(dict.fromkeys(cell.variant for cell in results.cells))
-    parts = ["# Tables\n", "Brackets: 95 % intervals over the policies of a cell.\n", step_sizes(results),
+    blocks = ["# Tables\n", "Brackets: 95 % intervals over the policies of a cell.\n", step_sizes(results),
              departures.table(results)]
-    parts += [_returns(results, variant) for variant in variants]
-    parts += [costs(results, variant) for variant in DEPLOYED if variant in variants]
-    parts.append(_table_1())
-    return "\n".join(parts)
+    blocks += [_returns(results, variant) for variant in variants]
+    blocks += [costs(results, variant) for variant in DEPLOYED if variant in variants]
+    blocks.append(_table_1())
+    return "\n".join(blocks)
 
 
 def step_sizes(results: Results) -> str:

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from hls4rl.artefact import write_json
 from hls4rl.policy import PolicySpec
-from hls4rl.stage import write_json
 from hls4rl.studies.paper.jobs import Job, Outcome
 from hls4rl.studies.paper.variants import CONTROL_TASKS, VARIANTS
 from hls4rl.train.methods import PAPER_METHODS

@@ -8,7 +8,7 @@ from typing import Any
 from hls4rl.train.methods import PAPER_METHODS
 
 TASKS = ("cartpole", "cartpole1", "acrobot")
-"""CartPole-v0 as in the paper, CartPole-v1, whose 500 steps part what is level at 200, and Acrobot-v1."""
+"""CartPole-v0 as in the paper, CartPole-v1, whose 500 steps tell apart what is level at 200, and Acrobot-v1."""
 CONTROL_TASKS = ("cartpole", "acrobot")
 """The paper's own two."""
 WIDTHS = (16, 32, 64, 128, 256)

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 from rich.console import Console
 
+from hls4rl.artefact import exclusive, write_json
 from hls4rl.cli import print_result
 from hls4rl.errors import ProjectError
 from hls4rl.options import Root, Scheduler, Workers, option
 from hls4rl.run import RUNS
-from hls4rl.stage import exclusive, write_json
 from hls4rl.studies.paper import publish as documents
 from hls4rl.studies.paper import rates, rows
 from hls4rl.studies.paper.jobs import Outcome, paper_jobs, quick_jobs, task_jobs

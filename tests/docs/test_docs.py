@@ -1,4 +1,4 @@
-"""The documentation: its links, its commands and its notebook."""
+"""The documentation: its links, its commands and its notebooks."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from hls4rl.task import change, load_task
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
-NOTEBOOK = DOCS / "first-policy.ipynb"
+NOTEBOOKS = sorted(DOCS.glob("*.ipynb"))
 
 
 def commands() -> list[str]:
     """Every make line in the documentation, blocks and running text alike."""
     texts = [path.read_text(encoding="utf-8") for path in PAGES]
-    texts += [cell.source for cell in nbformat.read(NOTEBOOK, 4).cells if cell.cell_type == "markdown"]
+    for path in NOTEBOOKS:
+        texts += [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown"]
     found = {match for text in texts for match in re.findall(r"(?:^|`|&& )(make [a-z][^`#\n]*)", text, re.MULTILINE)}
     return sorted(item.strip() for item in found)
 
@@ -64,7 +65,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_every_page_is_in_the_index() -> None:
     index = (DOCS / "README.md").read_text(encoding="utf-8")
-    for path in [*PAGES, NOTEBOOK]:
+    for path in [*PAGES, *NOTEBOOKS]:
         assert path.name == "README.md" or f"({path.name})" in index
 
 
@@ -91,14 +92,29 @@ def test_the_tutorials_environment_is_one(monkeypatch: pytest.MonkeyPatch) -> No
     assert played.mean_return > task.solved  # a switch made by hand solves it
 
 
-def test_the_notebook_runs(tmp_path: Path) -> None:
-    book = nbformat.read(NOTEBOOK, 4)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_has_no_outputs(path: Path) -> None:
+    book = nbformat.read(path, 4)
     nbformat.validate(book)
     assert all(not cell.get("outputs") for cell in book.cells), "keep the notebook without outputs"
+
+
+def test_the_first_notebook_runs(tmp_path: Path) -> None:
+    assert printed_by("first-policy", tmp_path).count(" 0 mismatches on 4096 observations") == 3
+
+
+def test_the_notebook_on_stable_baselines3_runs(tmp_path: Path) -> None:
+    pytest.importorskip("stable_baselines3", reason="pip install 'hls4rl[bench]'")
+    printed = printed_by("from-sb3", tmp_path)
+    assert "100.0% of the actions are the library's" in printed
+    assert " 0 mismatches in " in printed
+    assert "core.bit" in printed
+
+
+def printed_by(name: str, folder: Path) -> str:
+    """What the cells of a notebook print when they are run."""
+    book = nbformat.read(DOCS / f"{name}.ipynb", 4)
     specification = KernelSpecManager().get_kernel_spec("python3")
     assert specification.argv[0] in (sys.executable, "python", "python3")
-    NotebookClient(book, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    printed = "".join(
-        output.get("text", "") for cell in book.cells for output in cell.get("outputs", ())
-    )
-    assert printed.count(" 0 mismatches on 4096 observations") == 3
+    NotebookClient(book, timeout=300, resources={"metadata": {"path": str(folder)}}).execute()
+    return "".join(output.get("text", "") for cell in book.cells for output in cell.get("outputs", ()))

@@ -259,6 +259,31 @@ def test_the_same_graph_written_otherwise(change: Callable[[onnx.ModelProto], No
     assert np.array_equal(plain.infer(rows), other.infer(rows))
 
 
+@pytest.mark.parametrize("opset", [9, 11, 13, 17, 21, onnx.defs.onnx_opset_version()])
+def test_opsets_from_9_to_the_newest(opset: int, tmp_path: Path) -> None:
+    def dated(model: onnx.ModelProto) -> None:
+        next(item for item in model.opset_import if not item.domain).version = opset
+        clip = next(node for node in model.graph.node if node.op_type == "Clip")
+        if opset < 11:  # its ends were attributes then
+            del clip.input[1:]
+            clip.attribute.extend([helper.make_attribute("min", -1.0), helper.make_attribute("max", 1.0)])
+
+    graph = dense(dense(start(), bias=np.array([0.3, -1.0])).node("Clip", -1.0, 1.0).quant(0.25, 4.0))
+    original = Original.load(altered(graph, tmp_path / "dated.onnx", dated))
+    original.judged(200)
+    plain = Original.load(graph.save(tmp_path / "plain.onnx"))
+    rows = np.stack(np.meshgrid(*[np.arange(-8, 8)] * 2), -1).reshape(-1, 2)
+    assert np.array_equal(original.infer(rows), plain.infer(rows))
+
+
+def test_two_inputs_as_of_a_memory_that_is_kept_outside_are_named(tmp_path: Path) -> None:
+    def two(model: onnx.ModelProto) -> None:
+        model.graph.input.append(helper.make_tensor_value_info("state", TensorProto.FLOAT, [1, 2]))
+
+    with pytest.raises(ProjectError, match=r"2 inputs \('obs', 'state'\); export the observation as the only one"):
+        Original.load(altered(dense(start()), tmp_path / "two.onnx", two))
+
+
 def test_two_outputs_are_named(tmp_path: Path) -> None:
     def two(model: onnx.ModelProto) -> None:
         model.graph.output.append(helper.make_tensor_value_info("t9", TensorProto.FLOAT, None))

@@ -92,13 +92,13 @@ def test_the_command_gives_the_same_bytes_in_another_process(tmp_path: Path) -> 
     assert (tmp_path / "mine" / "thesis.txt").exists()
 
 
-@pytest.mark.parametrize(("file", "stage"), [(QONNX_FILE, "qonnx"), (ONNX_FILE, "onnxruntime")])
+@pytest.mark.parametrize(("file", "executor"), [(QONNX_FILE, "qonnx"), (ONNX_FILE, "onnxruntime")])
 @pytest.mark.parametrize("method", ["fp", "binarynet"])
-def test_one_flipped_weight_is_caught(method: str, file: str, stage: str, tmp_path: Path) -> None:
+def test_one_flipped_weight_is_caught(method: str, file: str, executor: str, tmp_path: Path) -> None:
     policy = random_policy("cartpole", method)
     export_policy(policy, tmp_path)
     flip_last_weight(tmp_path / file)
-    with pytest.raises(MismatchError, match=rf"^{stage} differs from torch on \d+ of 2\d+ observations"):
+    with pytest.raises(MismatchError, match=rf"^{executor} differs from torch on \d+ of 2\d+ observations"):
         check_export(policy, tmp_path)
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from random_policies import random_policy
 
+from hls4rl.artefact import Artefact, digest
 from hls4rl.contract import IntArray
 from hls4rl.export import export_policy, read_network
 from hls4rl.hls_projects.rtl.pipelined import write_rtl
 from hls4rl.policy import Policy
 from hls4rl.run import Run
-from hls4rl.stage import Stage, digest
 from hls4rl.task import load_task
 
 PART = "ecp5-25f"
@@ -31,11 +31,11 @@ def make_run(root: Path, seed: int) -> Run:
 
 def run_of(policy: Policy, root: Path) -> Run:
     run = Run(policy.spec, root)
-    with Stage(run.policy.parent, {"spec": policy.spec.to_inputs()}).build() as place:
+    with Artefact(run.policy.parent, {"spec": policy.spec.to_inputs()}).build() as place:
         policy.save(place / run.policy.name)
     made_from = {"policy": digest(run.policy)}
-    with Stage(run.onnx.parent, made_from).build() as place:
+    with Artefact(run.onnx.parent, made_from).build() as place:
         export_policy(policy, place)
-    with Stage(run.part(PART), made_from).build() as place:
+    with Artefact(run.part(PART), made_from).build() as place:
         write_rtl(read_network(run.qonnx), place, STAGES)
     return run

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from random_run import random_observations
 
+from hls4rl.artefact import digest
 from hls4rl.backend import Backend
 from hls4rl.errors import ProjectError
 from hls4rl.firmware import protocol
@@ -19,7 +20,6 @@ from hls4rl.hls_projects.fpga.synthesis import NETLIST, synthesise
 from hls4rl.hls_projects.fpga.wrapper import core_of, synthesise_around
 from hls4rl.hls_projects.fpga.yosys import netlist_commands
 from hls4rl.hls_projects.rtl.pipelined import CORE
-from hls4rl.stage import digest
 
 
 @pytest.mark.parametrize("name", board_names())

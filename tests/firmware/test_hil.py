@@ -8,15 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from artefacts import as_artefact
 from PIL import Image
 from random_run import PART
-from staged import as_stage
 
 from hls4rl.__main__ import app
+from hls4rl.artefact import digest
 from hls4rl.cli import run as run_command
 from hls4rl.errors import ProjectError
 from hls4rl.firmware.hil import Session, require_exact, run_hil
-from hls4rl.stage import digest
 
 pytestmark = pytest.mark.xdist_group("firmware")
 Command = Callable[..., tuple[int, str, str]]
@@ -65,7 +65,7 @@ def test_a_wrong_core_is_caught(session: Session, tmp_path: Path) -> None:
     assert core.read_text(encoding="utf-8") != text
     with pytest.raises(ProjectError, match=r"policy_core.v: not the file that was made here"):
         run_hil(dataclasses.replace(session, run=run), episodes=1)
-    as_stage(run.part(PART), policy=digest(run.policy))  # as if the generator had written it
+    as_artefact(run.part(PART), policy=digest(run.policy))  # as if the generator had written it
     result = run_hil(dataclasses.replace(session, run=run), episodes=2)
     assert result["mismatches"] == result["steps_compared"] > 0
     with pytest.raises(ProjectError, match="actions of the board differ"):

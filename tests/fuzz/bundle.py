@@ -72,15 +72,15 @@ Infer = Callable[[ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64], None]
 def compile_bundle(projects: Sequence[Path]) -> list[Infer]:
     """The C simulations of ``projects``, each as a function of observations, logits and rows."""
     source, library = projects[0].parent / "bundle.cpp", projects[0].parent / "bundle.so"
-    parts = [_PRELUDE]
+    pieces = [_PRELUDE]
     for index, project in enumerate(projects):
         description = read_description(project)
-        parts.append(_ONE.format(
+        pieces.append(_ONE.format(
             guards="\n".join(f"#undef {name.split('.')[0].upper()}_H_" for name in description.weights),
             firmware=project / "firmware", top=TOP, features=description.features, outputs=description.outputs,
             exponent=round(math.log2(description.logit_lsb)), index=index, entry=ENTRY,
         ))
-    source.write_text("".join(parts), encoding="utf-8")
+    source.write_text("".join(pieces), encoding="utf-8")
     common = projects[0] / "firmware"
     done = subprocess.run(
         ["g++", *_FLAGS, "-O1", f"-I{common}", f"-I{common / 'ap_types'}", str(source), "-o", str(library)],

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from staged import as_stage
+from artefacts import as_artefact
 
 from hls4rl.__main__ import app
+from hls4rl.artefact import METADATA, inputs_of, verified
 from hls4rl.checked import read_checked
 from hls4rl.errors import ProjectError
-from hls4rl.stage import METADATA, inputs_of, verified
 from hls4rl.task import TASK_DIRECTORY
 
 TASK, RUN, OTHER = "quick", "binarynet-h2-s0", "binarynet-h2-s1"
@@ -43,7 +43,7 @@ class Command:
 
     arguments: tuple[str, ...]
     reads: tuple[str, ...]
-    """Stages and single files, below the root; patterns of them."""
+    """Artefacts and single files, below the root; patterns of them."""
     cases: int
     """How many of the possible ones are tried: few where each one is built again."""
 
@@ -62,7 +62,8 @@ COMMANDS = {
     "prove": Command(("prove", "RUN"), _of_run(*_STAGES, f"proof-{PART}/progress.json"), 60),
     "equality": Command(("equality", "--steps", "64", "ROOT"), (*_of_run(*_STAGES), "equality.json"), 40),
     "report": Command(("report", "ROOT"),
-        (*_of_run("policy", PART, "report", METADATA, "hil.json", _CERTIFICATE), f"{TASK}/explore/explore.json"), 80,
+        (*_of_run("policy", PART, "report", METADATA, "hil.json", _CERTIFICATE), f"{TASK}/explore/explore.json",
+         f"onnx/{MODEL}-*/report"), 80,
     ),
     "export": Command(("export", "POLICY"), _of_run("policy", "onnx"), 20),
     "train": Command(("train", "RUN"), _of_run("policy"), 12),
@@ -102,6 +103,7 @@ def whole_root(root: Path) -> None:
         run(name, COMMANDS[name], root)
     run("equality", COMMANDS["equality"], root)
     shutil.copyfile(root / TASK / RUN / "onnx" / "policy.qonnx.onnx", root / f"{MODEL}.onnx")
+    run("synth, imported", COMMANDS["synth, imported"], root)
     run("explore", Command(("explore", "TASK", "--budget", "60s", "--workers", "2"), (), 0), root)
     for name, command in COMMANDS.items():  # undamaged, each of them goes through
         run(name, command, root)
@@ -149,7 +151,7 @@ def cases(root: Path, commands: Sequence[str], fraction: float, start: int = 0) 
 def _possible(root: Path, name: str) -> Iterator[Case]:
     found = (path for pattern in COMMANDS[name].reads for path in sorted(root.glob(pattern)))
     for place in (str(path.relative_to(root)) for path in found):
-        if (root / place).is_dir() and (root / place / METADATA).exists() and _other(root, place).is_dir():
+        if (root / place / METADATA).exists() and f"/{RUN}/" in place and _other(root, place).is_dir():
             yield Case(name, place, "folder of another run")
         for path in _files(root / place):
             for damage, work in DAMAGES.items():
@@ -161,7 +163,7 @@ def _possible(root: Path, name: str) -> Iterator[Case]:
     if name == "evaluate":
         for file in ("policy_core.v", "policy_logits.v", "netlist.json"):
             if (root / TASK / RUN / PART / file).exists():
-                yield Case(name, f"{TASK}/{RUN}/{PART}/{file}", RESTAGED)
+                yield Case(name, f"{TASK}/{RUN}/{PART}/{file}", REHASHED)
 
 
 def _files(place: Path) -> list[Path]:
@@ -197,7 +199,7 @@ DAMAGES: dict[str, Damage] = {
     "forged": _forge,
     "missing": lambda content, other, rng: None,
 }
-RESTAGED = "forged, and the stage's hashes with it"
+REHASHED = "forged, and the artefact's hashes with it"
 
 
 def try_case(case: Case, root: Path, work: Path, start: int = 0) -> str:
@@ -220,8 +222,8 @@ def try_case(case: Case, root: Path, work: Path, start: int = 0) -> str:
             names = (place.name, str(place.parent), f"/{place.parent.name}/", f"/{RUN}:", f"/{RUN};")
             assert any(name in message for name in names), f"a refusal that does not name the place: {message}"
             return "refused"
-    assert case.damage != RESTAGED, "accepted"
-    if case.place.startswith(PAPER):  # no stage: a file that equal jobs fill with equal bytes
+    assert case.damage != REHASHED, "accepted"
+    if case.place.startswith(PAPER):  # no artefact: a file that equal jobs fill with equal bytes
         assert place.read_bytes() == (root / case.place).read_bytes(), "accepted"
     else:
         _require_whole(place, copy)
@@ -240,31 +242,31 @@ def _damage(case: Case, place: Path, root: Path, rng: np.random.Generator) -> No
         shutil.copytree(other, place, copy_function=_linked)
         return
     content = place.read_bytes()
-    changed = DAMAGES["forged" if case.damage == RESTAGED else case.damage](content, other, rng)
+    changed = DAMAGES["forged" if case.damage == REHASHED else case.damage](content, other, rng)
     place.unlink()  # shared with the root that is whole
     if changed is not None:
         place.write_bytes(changed)
-    if case.damage == RESTAGED:
+    if case.damage == REHASHED:
         inputs = json.loads((place.parent / METADATA).read_text(encoding="utf-8"))["inputs"]
-        as_stage(place.parent, **inputs)
+        as_artefact(place.parent, **inputs)
 
 
 def _require_whole(place: Path, root: Path) -> None:
     """Insist that what was damaged is whole again."""
     try:
-        stage = next((folder for folder in (place, *place.parents) if (folder / METADATA).is_file()), None)
-        if place.suffix == ".json" and (stage is None or stage.name == RUN):
+        artefact = next((folder for folder in (place, *place.parents) if (folder / METADATA).is_file()), None)
+        if place.suffix == ".json" and (artefact is None or artefact.name == RUN):
             read_checked(place, "again")
         else:
-            assert stage is not None
-            verified(stage, "again", **({} if place.is_file() else _inputs(stage, root)))
+            assert artefact is not None
+            verified(artefact, "again", **({} if place.is_file() else _inputs(artefact, root)))
     except ProjectError as error:
         raise AssertionError(f"accepted: {error}") from error
 
 
-def _inputs(stage: Path, root: Path) -> dict[str, object]:
+def _inputs(artefact: Path, root: Path) -> dict[str, object]:
     spec = inputs_of(root / TASK / RUN / "policy", "again")["spec"]
-    return {"spec": spec} if stage.name == "policy" else {}
+    return {"spec": spec} if artefact.name == "policy" else {}
 
 
 def corrupted_artefacts(fraction: float, start: int = 0) -> dict[str, int]:

@@ -16,6 +16,7 @@ from imported_models import QonnxGraph, keras_model
 from random_policies import random_policy
 
 import hls4rl.hls_projects.fpga.parts
+from hls4rl.artefact import METADATA, Artefact
 from hls4rl.checked import with_checksum
 from hls4rl.contract import FixedPoint
 from hls4rl.errors import ProjectError
@@ -35,7 +36,6 @@ from hls4rl.hls_projects.simulation.gates import Circuit
 from hls4rl.hls_projects.summary import KEYS, load_summary
 from hls4rl.network import IntegerNetwork, Layer
 from hls4rl.policy import load_policy
-from hls4rl.stage import METADATA, Stage
 from hls4rl.task import TASK_DIRECTORY, load_task
 
 SECONDS = 10
@@ -131,9 +131,9 @@ def parsers(folder: Path) -> dict[str, Parser]:
         "circuit": Parser(_circuits(), folder / "c.json", lambda: _clocked(folder / "c.json"), with_checksum),
         "RTL ports": Parser([json.dumps(_INFO).encode()], rtl / INFO, lambda: read_info(rtl)),
         "hls4ml project": Parser([_DESCRIPTION], project / DESCRIPTION, lambda: read_description(project)),
-        "stage metadata": Parser(
+        "artefact's metadata": Parser(
             [b'{"inputs": {"a": 1}, "versions": {}, "files": {"x": "0"}}'], folder / METADATA,
-            lambda: Stage(folder, {"a": 1}).is_current, with_checksum,
+            lambda: Artefact(folder, {"a": 1}).is_current, with_checksum,
         ),
         "summary": Parser([json.dumps(dict.fromkeys((*KEYS, "skipped"), 1)).encode()], folder / "summary.json",
                           lambda: load_summary(folder / "summary.json")),
@@ -144,7 +144,7 @@ def parsers(folder: Path) -> dict[str, Parser]:
 
 SHARES = {
     "task file": 12, "board file": 10, "part file": 6, "policy": 12, "QONNX graph": 10, "imported model": 6,
-    "circuit": 8, "RTL ports": 4, "hls4ml project": 5, "stage metadata": 4, "summary": 4, "vendor's report": 4,
+    "circuit": 8, "RTL ports": 4, "hls4ml project": 5, "artefact's metadata": 4, "summary": 4, "vendor's report": 4,
     "link frames": 25,
 }
 """How many of 110 inputs each parser gets."""

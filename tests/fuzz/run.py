@@ -22,8 +22,8 @@ from fuzz.parsers import SHARES, fuzz_parser
 from fuzz.suites import SUITES
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from hls4rl.artefact import write_json
 from hls4rl.network import IntegerNetwork
-from hls4rl.stage import write_json
 
 PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
 
@@ -57,7 +57,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--fraction", type=float, default=1.0, help="of the nightly cases")
     options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--only", default="", help="part of a property's or parser's name")
+    options.add_argument("--only", default="", help="words of a property's or parser's name")
     options.add_argument("--output", type=Path, default=Path("build/fuzz"))
     chosen = options.parse_args()
     chosen.output.mkdir(parents=True, exist_ok=True)

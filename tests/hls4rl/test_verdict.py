@@ -30,14 +30,14 @@ def test_solved_is_from_the_threshold_on(mean: float | None, threshold: float | 
     assert is_solved(mean, threshold) is solved
 
 
-@pytest.mark.parametrize(("greedy", "sampled", "parts", "word"), [
+@pytest.mark.parametrize(("greedy", "sampled", "differ", "word"), [
     ((10.0, 1.0), (11.0, 1.0), False, ""), ((10.0, 1.0), (12.0, 1.0), True, "warning"),
     ((12.0, 0.0), (10.0, 1.0), True, "note"), ((10.0, None), (20.0, 1.0), None, ""),
 ])
-def test_returns_part_beyond_both_intervals(greedy: Any, sampled: Any, parts: bool | None, word: str) -> None:
+def test_returns_differ_beyond_both_intervals(greedy: Any, sampled: Any, differ: bool | None, word: str) -> None:
     verdict = Verdict(*greedy, *sampled, 11.0)
-    assert verdict.parts is parts
-    assert verdict.to_json()["sampled_differs"] is parts
+    assert verdict.differ is differ
+    assert verdict.to_json()["sampled_differs"] is differ
     assert [line.split("]")[1].split("[")[0] for line in verdict.warnings()] == ([word] if word else [])
     assert Verdict.of(json.loads(json.dumps(verdict.to_json()))) == verdict
     assert "NOT SOLVED" in verdict.lines()[0] or greedy[0] >= 11

@@ -14,7 +14,7 @@ from hls4rl.network import IntegerNetwork, Layer
 def chain(
     sizes: list[int], values: list[int] | int = 8, zeros: float = 0.0, seed: int = 1, **kind: Any
 ) -> IntegerNetwork:
-    """Layers of ``sizes`` with weights of so many bits, or out of ``values``, a part of them ``zeros``.
+    """Layers of ``sizes`` with weights of so many bits, or out of ``values``, a share of them ``zeros``.
 
     Args:
         kind: ``bits``, ``signed`` and ``rounding`` of the activations; or ``signs``.

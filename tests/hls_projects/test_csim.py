@@ -52,7 +52,7 @@ def rows(policy: Policy) -> IntArray:
 
 @pytest.fixture(scope="module")
 def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Compiled projects, each moved after its compilation, as the pipeline does."""
+    """Compiled projects, each moved after its compilation, as a build does."""
     root = tmp_path_factory.mktemp("csim")
     moved = {}
     for name, (policy, hardware) in DESIGNS.items():

@@ -13,14 +13,15 @@ from hls4rl.task import Hardware, load_task
 from hls4rl.task import change as change_task
 
 PLACED = [
-    # sizes, bits, zeros, units, part; look-up tables, multipliers and block RAMs as synthesised
+    # sizes, bits, zeros, units, part; look-up tables, multipliers and block RAMs: synthesised, on the iCE40 placed
     ([17, 64, 64, 6], 8, 0.0, 1, "ecp5-25f", (265, 1, 5)),
     ([17, 64, 64, 6], 8, 0.0, 8, "ecp5-25f", (556, 8, 6)),
     ([17, 256, 256, 6], 3, 0.0, 16, "ecp5-25f", (971, 16, 16)),
+    ([17, 256, 256, 6], 3, 0.5, 16, "ecp5-25f", (2004, 16, 33)),  # placed: a trained policy, nearly half zeros
     ([17, 256, 256, 6], 8, 0.0, 16, "ecp5-45f", (1393, 16, 38)),
     ([8, 64, 4], 8, 0.0, 2, "ecp5-25f", (272, 2, 3)),
     ([17, 64, 64, 6], 8, 0.8, 4, "ecp5-25f", (518, 4, 7)),
-    ([17, 64, 64, 6], 8, 0.0, 1, "ice40-up5k", (284, 1, 14)),
+    ([17, 64, 64, 6], 8, 0.0, 1, "ice40-up5k", (461, 1, 14)),
     ([4, 16, 2], 8, 0.0, 0, "ecp5-25f", (2385, 0, 0)),
     ([6, 32, 3], 4, 0.0, 0, "ecp5-25f", (3670, 0, 0)),
     ([8, 16, 4], 8, 0.0, 0, "ecp5-25f", (5352, 0, 0)),

@@ -18,9 +18,11 @@ from hls4rl.hls_projects.hls.convert import write_project
 from hls4rl.hls_projects.hls.csim import CsimBackend, build_csim
 from hls4rl.hls_projects.imported import build_imported
 from hls4rl.hls_projects.imported_play import play_compared, require_fit
+from hls4rl.hls_projects.prove.design import find_designs
 from hls4rl.hls_projects.rtl.pipelined import write_rtl
 from hls4rl.hls_projects.simulation.pipelined import RtlBackend, build_rtl_model
 from hls4rl.integer_backend import IntegerBackend
+from hls4rl.report import write_reports
 from hls4rl.task import Hardware, Task
 
 pytestmark = pytest.mark.xdist_group("csim")
@@ -67,6 +69,12 @@ def test_an_imported_model_goes_all_the_way(tmp_path: Path) -> None:
     before = path.stat().st_mtime_ns
     assert build_imported(model, Hardware(part="xc7"), tmp_path / "runs") == path
     assert path.stat().st_mtime_ns == before
+    assert find_designs(tmp_path / "runs") == []
+    page = json.loads(write_reports(tmp_path / "runs").read_text(encoding="utf-8"))
+    (shown,) = page["imported"]
+    assert (page["tasks"], shown["model"], shown["lut"]) == ([], model.name, summary["lut"])
+    row = f"| {model.name} | xc7 | – | {summary['observations']:,} | 0 |"
+    assert row in (tmp_path / "runs" / "report.md").read_text(encoding="utf-8")
 
 
 class _Lying:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +9,28 @@ import pytest
 from networks import small_network
 from random_policies import random_policy
 
+from hls4rl.contract import IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.export.check import check_observations
 from hls4rl.hls_projects.flow.pipelined import MAXIMUM_STAGES, build_for_clock, pipeline_for
 from hls4rl.hls_projects.fpga import parts
 from hls4rl.hls_projects.fpga.family import load_family
-from hls4rl.hls_projects.fpga.parts import load_part
+from hls4rl.hls_projects.fpga.nextpnr import unpack
+from hls4rl.hls_projects.fpga.parts import Part, load_part
 from hls4rl.hls_projects.fpga.place import RESULT
-from hls4rl.hls_projects.simulation.pipelined import NetlistBackend, RtlBackend
+from hls4rl.hls_projects.fpga.synthesis import NETLIST
+from hls4rl.hls_projects.fpga.wrapper import core_of
+from hls4rl.hls_projects.fpga.yosys import netlist_commands
+from hls4rl.hls_projects.rtl.pipelined import CORE
+from hls4rl.hls_projects.simulation.gates import elaborate
+from hls4rl.hls_projects.simulation.pipelined import (
+    BITSTREAM,
+    SIMULATION,
+    BitstreamBackend,
+    NetlistBackend,
+    RtlBackend,
+    has_bitstream_model,
+)
 
 
 @pytest.mark.parametrize(("part", "task", "bitstream"), [
@@ -23,7 +38,7 @@ from hls4rl.hls_projects.simulation.pipelined import NetlistBackend, RtlBackend
 ])
 def test_a_small_policy_is_placed(part: str, task: str, bitstream: str, tmp_path: Path) -> None:
     network = random_policy(task, "binarynet", hidden=4).network
-    result = build_for_clock(network, part, 20.0, 1, tmp_path)  # on the UP5K the pins do not suffice
+    result = build_for_clock(network, part, 20.0, 1, tmp_path)
     assert result == json.loads((tmp_path / RESULT).read_text(encoding="utf-8"))
     assert result["bitstream"] == bitstream
     assert (tmp_path / bitstream).stat().st_size > 10_000
@@ -41,6 +56,33 @@ def test_a_small_policy_is_placed(part: str, task: str, bitstream: str, tmp_path
     assert np.array_equal(rtl.logits, expected)
     for actions in (rtl.actions, NetlistBackend(tmp_path).infer(observations).actions):
         assert np.array_equal(actions, np.argmax(expected, axis=1)[:, None])
+    assert (result["not_read_back"] == "") == has_bitstream_model(tmp_path) == part.startswith("ice40")
+    if not result["not_read_back"]:
+        assert np.array_equal(BitstreamBackend(tmp_path).infer(observations).actions, rtl.actions)
+    if part == "ice40-hx8k":
+        check_flipped_bits(tmp_path, load_part(part), observations, rtl.actions)
+
+
+def check_flipped_bits(built: Path, part: Part, observations: IntArray, actions: IntArray) -> None:
+    """With the bits of the chip's last look-up table flipped, what is read back acts oppositely."""
+    back, pins = part.tools.read_back, (built / "core.pcf").read_text(encoding="utf-8")
+    text, ports = unpack(part.target, built / "core.bin", built), core_of(built / NETLIST, CORE)["ports"]
+    assert back is not None
+    top = back.decode(text, pins, part.place, ports, CORE)["modules"][CORE]
+    drivers = {bits[0]: (name, cell) for name, cell in top["cells"].items()
+               for pin, bits in cell["connections"].items() if pin in "OQ"}
+    _, register = drivers[top["ports"]["action"]["bits"][0]]
+    _, x, y, z = re.split("[XY_]+", drivers[register["connections"]["D"][0]][0])[:4]
+    lines = text.read_text(encoding="utf-8").splitlines()
+    for row in (1, 2):  # of the tile's two for this cell; its first eight bits in each are the table's
+        place = lines.index(f".logic_tile {x} {y}") + 2 * int(z) + row
+        bits = lines[place][36:44].translate(str.maketrans("01", "10"))
+        lines[place] = lines[place][:36] + bits + lines[place][44:]
+    text.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    netlist = built / "flipped.json"
+    netlist.write_text(json.dumps(back.decode(text, pins, part.place, ports, CORE)), encoding="utf-8")
+    elaborate(netlist_commands(netlist, part.tools.models), CORE, built / SIMULATION / f"{BITSTREAM}.json")
+    assert np.array_equal(BitstreamBackend(built).infer(observations).actions, 1 - actions)
 
 
 def test_the_pipeline_grows_until_the_clock_is_met(tmp_path: Path) -> None:

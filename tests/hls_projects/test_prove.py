@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from artefacts import as_artefact
 from networks import small_network
 from random_policies import random_policy
-from staged import as_stage
 
 from hls4rl.__main__ import app
+from hls4rl.artefact import digest, write_json
 from hls4rl.backend import Answer, Backend
 from hls4rl.checked import read_checked
 from hls4rl.contract import FixedPoint, IntArray
@@ -45,7 +46,6 @@ from hls4rl.hls_projects.simulation.gates import Circuit, elaborate
 from hls4rl.hls_projects.simulation.pipelined import build_netlist_model, build_rtl_model
 from hls4rl.network import IntegerNetwork
 from hls4rl.run import Run
-from hls4rl.stage import digest, write_json
 from hls4rl.task import load_task
 from hls4rl.train.selection import policy_inputs
 
@@ -54,13 +54,13 @@ pytestmark = pytest.mark.xdist_group("prove")  # one build for all of them
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root with one small CartPole policy, as the pipeline leaves it, but not placed."""
+    """A root with one small CartPole policy, as a build leaves it, but not placed."""
     task, policy = load_task("cartpole"), random_policy("cartpole", "binarynet", hidden=6)
     run, part = Run(policy.spec, tmp_path_factory.mktemp("runs")), load_part(task.hardware.part)
     for folder in (run.policy.parent, run.qonnx.parent, run.project, run.part(part.name)):
         folder.mkdir(parents=True)
     policy.save(run.policy)
-    as_stage(run.policy.parent, **policy_inputs(task, policy.spec))
+    as_artefact(run.policy.parent, **policy_inputs(task, policy.spec))
     export_policy(policy, run.qonnx.parent)
     write_project(run.qonnx, task.hardware, run.project)
     build_csim(run.project)
@@ -73,7 +73,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build_rtl_model(built)
     build_netlist_model(built, built / NETLIST, family.models)
     for folder in (run.qonnx.parent, run.project, built):
-        as_stage(folder, policy=digest(run.policy))
+        as_artefact(folder, policy=digest(run.policy))
     return run.root
 
 
@@ -94,7 +94,7 @@ def mutate(design: DesignUnderProof, change: Callable[[dict[str, Any]], None]) -
     netlist = json.loads(path.read_text(encoding="utf-8"))
     change(netlist["modules"][CORE]["cells"])
     path.write_text(json.dumps(netlist), encoding="utf-8")
-    as_stage(design.built, policy=digest(design.run.policy))
+    as_artefact(design.built, policy=digest(design.run.policy))
 
 
 def invert_action(cells: dict[str, Any]) -> None:
@@ -221,6 +221,12 @@ def test_gates_are_proven_by_sat_where_not_all_can_be_tried(
     mutate(design, invert_action)
     (spoilt,) = find_designs(design.run.root)
     assert statuses(prove(spoilt, 5.0))["netlist = rtl"] == REFUTED
+
+
+def test_a_design_without_its_policy_is_named(design: DesignUnderProof) -> None:
+    design.run.policy.unlink()
+    with pytest.raises(ProjectError, match=r"policy\.safetensors: no such policy; train it again"):
+        find_designs(design.run.root)
 
 
 def test_mutants_are_caught_or_equivalent(design: DesignUnderProof) -> None:

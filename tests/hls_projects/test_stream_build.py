@@ -11,10 +11,10 @@ from rich.console import Console
 
 from hls4rl.errors import ProjectError
 from hls4rl.export.graph import read_network
+from hls4rl.hls_projects.build import Result, synthesise
 from hls4rl.hls_projects.evaluate import evaluate, require_equal
 from hls4rl.hls_projects.executors import EXECUTORS
 from hls4rl.hls_projects.flow.streaming import build_stream
-from hls4rl.hls_projects.pipeline import Result, synthesise
 from hls4rl.hls_projects.prove.design import DesignUnderProof, find_designs
 from hls4rl.hls_projects.simulation.streaming import StreamRtlBackend
 from hls4rl.hls_projects.summary import print_summary

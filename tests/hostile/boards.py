@@ -103,7 +103,7 @@ class Malice:
     reply: Callable[[Request, np.random.Generator], Reply]
     """To each request."""
     causes: str = ""
-    """Part of the Python driver's message; empty: the board is slow or doubles things, but its answers are right."""
+    """Words of the Python driver's message; empty: the board is slow or doubles things, but its answers are right."""
     statuses: frozenset[int] = frozenset()
     """Of the C driver, likewise."""
     flood: Callable[[np.random.Generator], bytes] | None = None

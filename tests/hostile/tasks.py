@@ -50,7 +50,7 @@ def _keys(kind: type[Any], prefix: str) -> Iterator[Key]:
             continue
         hint = hints[item.name]
         if isinstance(hint, types.UnionType):
-            hint = next(part for part in typing.get_args(hint) if part is not type(None))
+            hint = next(kind for kind in typing.get_args(hint) if kind is not type(None))
         if dataclasses.is_dataclass(hint):
             yield from _keys(hint, f"{item.name}.")  # type: ignore[arg-type]
         else:

@@ -7,6 +7,7 @@ import math
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hls4rl.artefact import digest
 from hls4rl.checked import write_checked
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects import synthesise
@@ -22,9 +24,8 @@ from hls4rl.policy import PolicySpec
 from hls4rl.report import write_reports
 from hls4rl.report.collect import block_means, collect_task
 from hls4rl.report.commands import commands
-from hls4rl.report.write import look_up
-from hls4rl.stage import digest
-from hls4rl.task import Task, change, load_task
+from hls4rl.report.write import _marked, _render, look_up
+from hls4rl.task import Source, Task, change, load_task
 from hls4rl.train import train_seed
 
 pytestmark = pytest.mark.xdist_group("page")  # one real run serves all tests here
@@ -351,6 +352,35 @@ def test_paper_is_white_and_shows_every_design(chromium: Any, root: Path) -> Non
     sheet.evaluate("dispatchEvent(new Event('afterprint'))")
     assert sheet.locator("details[open]").count() == 0
     context.close()
+
+
+def test_commands_of_an_imported_policy_name_its_file_and_leave_out_what_follows_from_it() -> None:
+    task = change(load_task("cartpole1"), "observation.bits=4 hardware.fold=\"auto\" distillation.rounds=3")[0]
+    seen = replace(task.observation, scale=(4.0, 4.0, 64.0, 2.0), offset=(0.1, 0.2, 0.3, 0.4))
+    spec = PolicySpec("cartpole1", "ternary", (4,), 0, 4).to_json()
+    for distil, word in ((True, "TEACHER"), (False, "POLICY")):
+        built = replace(task, observation=seen, source=Source("my policy.zip", "n.pkl", distil=distil))
+        assert commands(spec, built, "cartpole1", False)[0]["command"] == (
+            f"make synth ENV=cartpole1 METHOD=ternary HIDDEN=4 BITS=4 SEED=0 {word}='my policy.zip' NORMALISER=n.pkl "
+            "SET=distillation.rounds=3 PART=ecp5-25f"
+        )
+
+
+def test_the_returns_of_an_imported_policy_are_told(content: dict[str, Any]) -> None:
+    found = {"distilled": True, "file": "p.zip", "policy": "PPO", "network": "tanh 64-64", "episodes": 9, "steps": 1234,
+             "float_return": 198.25, "float_interval": 1.5, "integer_return": 197.75, "integer_interval": 2.5,
+             "equal_actions": 0.75, "rounded": {"integer_return": 101.5, "integer_interval": 3.5}}
+    changed = {**content, "policies": [{**content["policies"][0], "imported": found}]}
+    drawn = {"training": "", "weights": "", "episode": "", "fold": None, "critical_path": None, "frames": ""}
+    drawings = {"drawn": [drawn], "fronts": ""}
+    text = _render("task.md.j2", changed, drawings, lambda path, text: text)
+    assert "Trained after p.zip (PPO, tanh 64-64), 9 greedy episodes each:" in text
+    assert [line in text for line in (
+        "| in real numbers | 198.25 | 1.50 |", "| only rounded | 101.50 | 3.50 |", "| this one | 197.75 | 2.50 |",
+    )] == [True] * 3
+    page = _render("task.html.j2", changed, drawings, _marked)
+    assert "<h3>Trained after p.zip</h3>" in page
+    assert '<span data-path="policies.0.imported.equal_actions">75.00%</span>' in page
 
 
 def test_measured_scales_are_told_only_where_others_would_be_measured(tmp_path: Path) -> None:

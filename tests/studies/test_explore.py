@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from pretrained_files import network
 from random_policies import random_policy
 
 from hls4rl.errors import ProjectError
@@ -23,12 +24,13 @@ from hls4rl.policy import PolicySpec
 from hls4rl.studies.explore import search
 from hls4rl.studies.explore.front import Point, dominated, front
 from hls4rl.studies.explore.robust import robustness
-from hls4rl.studies.explore.space import Candidate, first_guesses, suggest
+from hls4rl.studies.explore.space import Candidate, first_guesses, shapes, suggest, usual
 from hls4rl.studies.explore.trial import KEYS, Job, look_up_tables, run_trial
 from hls4rl.studies.explore.verbs import seconds_of
-from hls4rl.task import Task, change, load_task
+from hls4rl.task import Source, Task, change, load_task
 from hls4rl.train.greedy import greedy_returns
 from hls4rl.train.methods import METHODS
+from hls4rl.train.pretrained.saved import save_policy
 from hls4rl.train.training import train_policy
 
 TASK = load_task("cartpole")
@@ -70,7 +72,8 @@ def test_the_line_of_a_candidate_means_that_candidate(method: str) -> None:
     numbers = {key: float(words.get(key, default)) for key, default in defaults.items()}
     task, spec = PolicyOptions(
         words["ENV"], words["METHOD"], int(words["HIDDEN"]), int(words["SEED"]), int(numbers["BITS"]),
-        int(numbers["CLUSTERS"]), numbers["PERCENTILE"], int(words.get("ACTIVATION_BITS", 0)), words["SET"],
+        int(numbers["CLUSTERS"]), numbers["PERCENTILE"], int(words.get("ACTIVATION_BITS", 0)),
+        settings=words["SET"],
     ).read()
     assert (task, spec) == (item.task(TASK), item.spec)
     assert task.observation.bits == 2
@@ -101,6 +104,27 @@ def test_a_folded_core_is_a_candidate_too() -> None:
     assert "hardware.fold=4" in item.command
     assert "hardware.stages" not in item.command
     assert item.task(TASK).hardware.fold == 4
+
+
+def test_the_line_of_a_student_means_that_student(tmp_path: Path) -> None:
+    """All that follows from the teacher is written out, so that the line does not measure it again."""
+    save_policy(network([3, 4, 1]), tmp_path / "teacher.safetensors", output="tanh")
+    task, source = load_task("pendulum"), Source(str(tmp_path / "teacher.safetensors"), distil=True)
+    base = usual(task, "", source)
+    assert base.source is not None
+    assert 0 in shapes(replace(TASK, source=base.source))  # no kernel trains students
+    guess = first_guesses(base, (PART,))[0]
+    item = suggest(optuna.trial.FixedTrial(guess), task, "pendulum", (PART,), 1, "", source)
+    words = dict(word.split("=", 1) for word in shlex.split(item.command)[2:])
+    assert words["TEACHER"] == source.policy
+    read, spec = PolicyOptions(
+        words["ENV"], words["METHOD"], words["HIDDEN"], int(words["SEED"]), int(words.get("BITS", 8)),
+        activation_bits=int(words.get("ACTIVATION_BITS", 0)), settings=words["SET"], teacher=words["TEACHER"],
+    ).read()
+    assert (read, spec) == (item.task(task), item.spec)
+    assert read.observation.scale == base.observation.scale
+    assert read.observation.offset == base.observation.offset
+    assert read.hardware.fold == guess["fold"]
 
 
 def test_settings_given_for_all_candidates_are_in_their_lines() -> None:
@@ -241,6 +265,7 @@ def seen() -> list[Any]:
     return []
 
 
+@pytest.mark.xdist_group("explored")  # the second is compared with the first
 @pytest.mark.parametrize("evaluation", [200.0, 0.0])
 def test_the_search_never_sees_the_evaluation(
     evaluation: float, seen: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

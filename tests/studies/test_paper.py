@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from staged import as_stage
+from artefacts import as_artefact
 
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.cost import cost
@@ -194,7 +194,7 @@ def test_learning_curves_of_runs_finished_and_not(tmp_path: Path) -> None:
         (place / name / "policy").mkdir(parents=True)
         returns = rng.normal(size=100).tolist()
         (place / name / "policy" / "training.json").write_text(json.dumps({"training_returns": returns}))
-        as_stage(place / name / "policy")
+        as_artefact(place / name / "policy")
     (place / "pruning-h128-s0").mkdir()
     lines = [json.dumps({"game": game, "steps": game, "return": -21.0}) for game in range(1, 61)]
     (place / "pruning-h128-s0" / "curve.jsonl").write_text("\n".join(lines))

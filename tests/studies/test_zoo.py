@@ -9,6 +9,7 @@ import pytest
 from pretrained_files import DISCRETE, named, network, write_sb3
 from typer.testing import CliRunner
 
+import hls4rl
 from hls4rl.__main__ import app
 from hls4rl.errors import ProjectError
 from hls4rl.studies.zoo import find_agents, newest, published_returns
@@ -55,6 +56,24 @@ def test_every_agent_has_a_row_and_a_second_call_makes_nothing_again(tmp_path: P
     assert CliRunner().invoke(app, words).exit_code == 0
     assert made == {path: path.stat().st_mtime_ns for path in root.rglob("policy.safetensors")}
     assert (root / "zoo" / "zoo.md").read_text(encoding="utf-8").count("\n") == 4
+
+
+def test_a_student_of_few_units_and_a_task_file_beside_the_agent(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    hls4rl.save_policy(network([4, 2]), tmp_path / "a" / "mine.safetensors")
+    (tmp_path / "a" / "mine.toml").write_text(
+        'environment = "CartPole-v1"\nenvironment_options = { max_episode_steps = 20 }\n[distillation]\nrounds = 1\n'
+        "steps = 64\nupdates = 5\nvalidation_episodes = 1\n", encoding="utf-8",
+    )
+    words = ["zoo", "--policies", str(tmp_path), "--episodes", "2", "--hidden", "3", "--root", str(tmp_path / "runs")]
+    answer = CliRunner().invoke(app, words)
+    assert answer.exit_code == 0, answer.output
+    found = json.loads((tmp_path / "runs" / "zoo" / "zoo.json").read_text(encoding="utf-8"))
+    row = found["agents"][0]
+    assert (row["name"], row["environment"], row["error"]) == ("a/mine", "CartPole-v1", "")
+    assert "±" in row["student"]
+    assert "ns" in row["student"]
+    assert found["columns"][-1] == "student of 3 units, 8 bits; its core"
 
 
 def test_an_empty_folder_and_unknown_builds_are_refused(tmp_path: Path) -> None:

@@ -96,6 +96,8 @@ def test_the_deployed_contract_is_integer(name: str) -> None:
     assert (trained == deployed) == (name != "fp")
     assert isinstance(deployed.layers[0].activation, Sign) == (name in ("binarynet", "ternary"))
     assert isinstance(deployed.layers[0].weight, Binary if name.startswith("binary") else FixedPoint)
+    weights_of_their_own = isinstance(deployed.layers[0].weight, FixedPoint) and not METHODS[name].shares_weights
+    assert METHODS[name].searchable == weights_of_their_own
 
 
 def test_compression_rate_of_equation_5() -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from hls4rl.train.pixels import trainer as pixel_trainer
 from hls4rl.train.state import TrainingState
 from hls4rl.train.training import train_policy
 
+pytestmark = pytest.mark.xdist_group("pixels")  # one run, undisturbed, serves all tests here
 GAMES, HIDDEN = 4, 4
 SMALL = f"training.episodes={GAMES} pixels.num_envs=2 pixels.num_steps=160 pixels.midpoint=0.5 pixels.annealing=0.5"
 
@@ -135,7 +137,22 @@ def test_latent_weights_stay_within_their_limit(task: Task, method: str) -> None
 
 def test_other_tasks_are_refused() -> None:
     with pytest.raises(ProjectError, match=r"no \[pixels\]"):
-        train_policy(load_task("cartpole"), PolicySpec("cartpole", "fp", 4, 0), trainer="pixels")
+        train_policy(change(load_task("cartpole"), 'training.trainer="pixels"')[0], PolicySpec("cartpole", "fp", 4, 0))
+
+
+@pytest.mark.parametrize(("environment", "changes", "message"), [
+    ("ale_py:ALE/Breakout-v5", "", r"Breakout-v5 has 100,800, of 2 bits; show fewer or narrower ones"),
+    ("Arcade/Breakout-v5", "", r"'Arcade/Breakout-v5': .* name the module that registers it before the id, as 'ale_py"),
+    ("CartPole-v1", "", r"its state cannot be kept"),
+    ("Acrobot-v1", "observation.bits=9", r"\[pixels\] is for 32,768 features of 8 bits at most"),
+    ("Acrobot-v1", "observation.offset=[1.0]", r"leave out observation.offset"),
+    ("Pendulum-v1", "", r"one choice from 0 on"),
+])
+def test_games_that_it_cannot_play_are_told_by_name(environment: str, changes: str, message: str) -> None:
+    task = replace(change(load_task("pong"), SMALL)[0], environment=environment)
+    task = change(task, changes)[0] if changes else task
+    with pytest.raises(ProjectError, match=message):
+        finished(task, "fp")
 
 
 def test_settings_that_cannot_be_are_refused() -> None:

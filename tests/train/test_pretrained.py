@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import worlds  # noqa: F401 (registers the environments)
 from pretrained_files import network, outputs
 from torch import nn
@@ -18,6 +19,7 @@ import hls4rl
 from hls4rl.__main__ import app
 from hls4rl.contract import FloatArray
 from hls4rl.errors import ProjectError
+from hls4rl.hls_projects.summary import source_rows
 from hls4rl.options import PolicyOptions
 from hls4rl.policy import Policy, PolicySpec
 from hls4rl.ranges import visited
@@ -27,6 +29,7 @@ from hls4rl.train.pretrained.comparison import compare
 from hls4rl.train.pretrained.float_policy import Fitted, FloatPolicy, Normaliser
 from hls4rl.train.pretrained.imported import METHOD, prepare
 from hls4rl.train.pretrained.quantisation import quantise
+from hls4rl.train.selection import train_seed
 from hls4rl.train.training import train_policy
 
 FEATURES = 12
@@ -118,6 +121,30 @@ def test_an_imported_run_is_like_our_own(tmp_path: Path, monkeypatch: pytest.Mon
     assert CliRunner().invoke(app, words).exit_code == 0
     assert run.policy.stat().st_mtime_ns == before  # a second call makes nothing again
     assert policy.network.infer(np.zeros((1, 4), dtype=np.int64)).shape == (1, 2)
+
+
+def test_where_rounding_loses_return_a_policy_is_trained_after_it(tmp_path: Path) -> None:
+    """A policy that balances well, and at two bits not at all."""
+    model = network([4, 2])
+    model[0].weight.data = torch.tensor([[-0.1, -0.4, -1.0, -0.4], [0.1, 0.4, 1.0, 0.4]])
+    model[0].bias.data.zero_()
+    hls4rl.save_policy(model, tmp_path / "policy.safetensors")
+    settings = ("training.evaluation_episodes=2 distillation.steps=64 distillation.updates=5 "
+                "distillation.validation_episodes=1 distillation.rounds=")
+    found = []
+    for rounds in (1, 0):
+        options = PolicyOptions("CartPole-v1", policy=str(tmp_path / "policy.safetensors"), bits=2, root=tmp_path,
+                                settings=f"{settings}{rounds}")
+        task, spec = options.read()
+        found.append(json.loads(train_seed(task, spec, tmp_path).read_text(encoding="utf-8")))
+        assert Run(spec, tmp_path).load_policy().spec.bits == 2
+    assert [item["source"]["distilled"] for item in found] == [True, False]
+    assert found[1]["source"]["float_return"] > 300
+    assert not found[1]["source"]["keeps_return"]
+    assert found[0]["source"]["rounded"]["integer_return"] == found[1]["source"]["integer_return"] < 20
+    assert [item["steps"] > 0 for item in found] == [True, False]
+    rows = dict(source_rows(found[0]["source"]))
+    assert rows["… only rounded, which lost too much"].startswith(f"{found[1]['source']['integer_return']:.2f}")
 
 
 def test_settings_that_are_given_are_kept(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import subprocess
 import sys
 import types
@@ -197,6 +198,21 @@ def test_hostile_files_run_nothing_and_are_refused_in_a_line(tmp_path: Path, mon
         assert "\n" not in str(caught.value)
         assert str(place) in str(caught.value)
     assert not (tmp_path / MARK).exists()
+
+
+def test_torchscript_is_refused_with_the_line_that_makes_a_file_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = network([3, 4, 2])
+    torch.jit.trace(model, torch.zeros(1, 3)).save(str(tmp_path / "policy.pt"))  # type: ignore[no-untyped-call]
+    with pytest.raises(ProjectError, match="is TorchScript, a program, which is not run here") as caught:
+        read_source(Source(str(tmp_path / "policy.pt")))
+    line = re.search(r"(torch\.save\(.*\)), and give ACTIVATION=tanh", str(caught.value))
+    assert line is not None
+    monkeypatch.chdir(tmp_path)
+    exec(line[1], {"torch": torch})
+    policy = read_source(Source("policy.pth", activation="tanh"))
+    np.testing.assert_allclose(policy.raw(OBSERVATIONS), outputs(model, OBSERVATIONS), rtol=1e-5, atol=1e-6)
 
 
 def test_a_hostile_normaliser_runs_nothing(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from hls4rl.contract import FixedPoint, FloatArray
 from hls4rl.errors import ProjectError
 from hls4rl.gym_loop import play
 from hls4rl.integer_backend import IntegerBackend
+from hls4rl.options import PolicyOptions
 from hls4rl.policy import PolicySpec
 from hls4rl.run import Run
 from hls4rl.task import Search, Task, load_task
@@ -144,5 +145,18 @@ def test_a_price_makes_fewer_digits() -> None:
 
 
 def test_binary_weights_are_refused_by_name() -> None:
-    with pytest.raises(ProjectError, match="METHOD=fp"):
-        resolve_trainer(small("cartpole"), PolicySpec("cartpole", "binarynet", (4,), 0), "search")
+    with pytest.raises(ProjectError, match="take METHOD=fp or METHOD=pruning or METHOD=ternary"):
+        resolve_trainer(small("cartpole"), PolicySpec("cartpole", "binarynet", (4,), 0))
+
+
+def test_a_trainer_is_asked_for_on_the_command_line_and_its_run_is_one_of_its_own() -> None:
+    task, spec = PolicyOptions(env="cartpole", method="fp", hidden="0", trainer="search").read()
+    assert resolve_trainer(task, spec) == "search"
+    usual = PolicyOptions(env="cartpole", method="fp", hidden="0")
+    assert spec.directory_name != usual.read()[1].directory_name
+    assert replace(usual, settings='training.trainer="search"').read()[1] == spec
+
+
+def test_a_trainer_for_what_is_imported_is_refused() -> None:
+    with pytest.raises(ProjectError, match="with POLICY or TEACHER leave it out"):
+        PolicyOptions(env="cartpole", trainer="ppo", policy="agent.zip").read()

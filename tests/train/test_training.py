@@ -18,11 +18,11 @@ from hls4rl.contract import Argmax, IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.gym_loop import Sampling, play
 from hls4rl.policy import Policy, PolicySpec, load_policy
-from hls4rl.task import Task, load_task, with_settings
+from hls4rl.task import Task, change, load_task, with_settings
 from hls4rl.train import train_policy, train_seed, train_seeds
 from hls4rl.train.methods import PAPER_METHODS
 from hls4rl.train.network import TorchBackend
-from hls4rl.train.selection import policy_stage
+from hls4rl.train.selection import policy_artefact
 
 
 def short(name: str, episodes: int, **changes: int) -> Task:
@@ -50,10 +50,11 @@ def test_the_reference_trains_a_task_that_is_not_compiled() -> None:
 
 @pytest.mark.parametrize("trainer", ["reference", "kernel"])
 def test_equal_settings_give_equal_bytes(trainer: str, tmp_path: Path) -> None:
-    task, spec = short("cartpole", 20), PolicySpec("cartpole", "compression", 8, 4)
+    task, _ = change(short("cartpole", 20), f'training.trainer="{trainer}"')
+    spec = PolicySpec("cartpole", "compression", 8, 4)
     paths = [tmp_path / "a", tmp_path / "b"]
     for path in paths:
-        train_policy(task, spec, trainer=trainer).policy.save(path)
+        train_policy(task, spec).policy.save(path)
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
@@ -71,7 +72,8 @@ def test_seeds_are_trained_once_and_the_best_is_chosen(tmp_path: Path) -> None:
     written = json.loads(first.path.read_text())
     scores = {int(seed): value for seed, value in written["validation_returns"].items()}
     assert written["chosen_seed"] == first.chosen.seed == max(scores, key=lambda seed: (scores[seed], -seed))
-    policies = [policy_stage(task, PolicySpec("cartpole", "binarynet", 8, seed), tmp_path).directory for seed in (0, 1)]
+    specs = [PolicySpec("cartpole", "binarynet", 8, seed) for seed in (0, 1)]
+    policies = [policy_artefact(task, spec, tmp_path).directory for spec in specs]
     stamps = [(path / "policy.safetensors").stat().st_mtime_ns for path in policies]
     again = train_seeds(task, spec, tmp_path)
     assert again.chosen == first.chosen

@@ -73,6 +73,8 @@ class Method(ABC):
     """Whether a weight has to be multiplied with; otherwise it adds, subtracts or leaves out."""
     signs: ClassVar[bool] = False
     """Whether hidden activations are signs."""
+    searchable: ClassVar[bool] = False
+    """Whether the trainer ``search`` can move its weights: each is a fixed-point number of its own."""
     settings: ClassVar[tuple[str, ...]] = ()
     """Of the fields of :class:`hls4rl.policy.PolicySpec`, those that mean something to it only, or that it needs."""
     first_guesses: ClassVar[tuple[Mapping[str, float], ...]] = ()

@@ -13,7 +13,7 @@ class FullPrecision(Method):
     place, in_paper, label = 0, True, "FP"
     colour, dark_colour, marker = "#1c1c1c", "#e9e9e4", "o"
     settings = ("bits", "activation_bits")
-    starts_real = True
+    starts_real = searchable = True
 
     small_output = True
 

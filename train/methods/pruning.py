@@ -26,7 +26,7 @@ class Pruning(Method):
     settings = ("bits", "activation_bits", "percentile")
     first_guesses = ({"hidden": 4, "percentile": 50, **FEW_BITS},)
     removes_weights = True
-    starts_real = True
+    starts_real = searchable = True
 
     switches = True
     small_output = True

@@ -18,6 +18,7 @@ class Ternary(Method):
     place, label = 5, "Ternary"
     colour, dark_colour, marker = "#e69f00", "#f0e442", "P"
     weight_bits, multiplies, signs = 2, False, True
+    searchable = True
     first_guesses = ({"hidden": 2}, {"hidden": 1})
 
     @property

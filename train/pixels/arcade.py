@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from hls4rl.actions import DiscreteActions
 from hls4rl.contract import FloatArray, IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.task import Task
 from hls4rl.train.pixels.sparse import Frame, Frames
 
 PONG = "hls4rl.train.pixels.pong:hls4rl/PongPixels-v0"
+
+
+MOST_FEATURES, MOST_BITS = 1 << 15, 8
+"""What a :class:`hls4rl.train.pixels.sparse.Frame` can hold."""
 
 
 class Arcade(Protocol):
@@ -65,6 +71,30 @@ class GymArcade:
     def _seen(self, observation: FloatArray) -> Frame:
         places = np.flatnonzero(observation)  # the converter makes a 0 of a 0, and is asked for the rest alone
         return Frame.of(self._task.integers(observation[places], places), places)
+
+
+def require_fit(task: Task) -> None:
+    """Insist that games of ``task`` can be played here.
+
+    Raises:
+        ProjectError: what it shows does not fit into a frame, its actions are not one choice, or its state cannot be
+            kept.
+    """
+    actions, bits, where = task.actions, task.observation.bits, f"task '{task.name}'"
+    remedy = "show fewer or narrower ones, as train/pixels/pong.py does, or leave [pixels] out of the file"
+    if task.features > MOST_FEATURES or bits > MOST_BITS:
+        raise ProjectError(
+            f"{where}: [pixels] is for {MOST_FEATURES:,} features of {MOST_BITS} bits at most, but {task.environment} "
+            f"has {task.features:,}, of {bits} bits; {remedy}"
+        )
+    if task.converter.offset.any():
+        raise ProjectError(f"{where}: [pixels] is for pixels that are mostly 0; leave out observation.offset")
+    if not isinstance(actions, DiscreteActions) or actions.start:
+        raise ProjectError(
+            f"{where}: [pixels] is for actions that are one choice from 0 on; leave [pixels] out of the file"
+        )
+    with contextlib.closing(task.make()) as env:
+        _resumable(env)
 
 
 def open_arcade(task: Task, count: int) -> Arcade:

@@ -9,7 +9,7 @@ minibatch this is plain policy gradient (paper eq. 4).
 fp, compression and pruning are trained alike up to the midpoint, in real numbers (paper algorithms 2 and 3): that half
 is trained once, in a folder of its own, and each of them goes on from there.
 
-In the last part of a run (``pixels.annealing``) the policy grows sure of itself, so that the deployed one, which takes
+Towards the end of a run (``pixels.annealing``) the policy grows sure of itself, so that the deployed one, which takes
 the likeliest action, does as well as the one that draws: Pong repeats itself, and a greedy policy that loses one rally
 may lose all 21 in the same way.
 
@@ -32,15 +32,16 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from hls4rl.artefact import exclusive
 from hls4rl.contract import Binary, Contract, FloatArray, IntArray
 from hls4rl.policy import PolicySpec
-from hls4rl.stage import exclusive
 from hls4rl.task import Task
 from hls4rl.train.checkpoint import below
 from hls4rl.train.keeper import Keeper
 from hls4rl.train.methods import method as create_method
 from hls4rl.train.methods.base import real_contract
 from hls4rl.train.parameters import Parameters
+from hls4rl.train.pixels.arcade import require_fit
 from hls4rl.train.pixels.rallies import RolloutBatch
 from hls4rl.train.pixels.sparse import Frames, adam, columns_first, flat, forward, gradients, quantise_all
 from hls4rl.train.pixels.workers import RolloutWorkers
@@ -71,6 +72,7 @@ def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Iterator
     Raises:
         ProjectError: the task's environment cannot be made, is of another kind, or cannot keep its state.
     """
+    require_fit(task)
     trainer = _Trainer(task, spec)
     keeper = None if directory is None else Keeper(directory, _inputs(task, spec))
     # With more threads the sums of matrix products, and so the bytes, would depend on the machine.
@@ -219,18 +221,18 @@ class _Trainer:
         return rate * self._warmth() * self._pace
 
     def _warmth(self) -> float:
-        """1, and in the last part of the run a straight line from there to 0."""
+        """1, and towards the end of the run a straight line from there to 0."""
         episodes = self.task.training.episodes
         return min(1.0, max(0.0, (episodes - len(self.state.returns)) / max(1.0, episodes * self.pixels.annealing)))
 
     def _learn(self, batch: RolloutBatch) -> None:
-        """Learn from a batch a few times over, each time in a few parts."""
+        """Learn from a batch a few times over, each time in a few minibatches."""
         count, moved = len(batch.actions), 0.0
         advantages = (batch.returns - batch.returns.mean()) / np.sqrt(batch.returns.var() + SMALLEST_VARIANCE)
         for _ in range(self.pixels.update_epochs):
-            for part in np.array_split(self.streams.actions.permutation(count), self.pixels.num_minibatches):
+            for rows in np.array_split(self.streams.actions.permutation(count), self.pixels.num_minibatches):
                 moved += self._update(
-                    batch.frames.take(part), batch.actions[part], batch.log_probabilities[part], advantages[part]
+                    batch.frames.take(rows), batch.actions[rows], batch.log_probabilities[rows], advantages[rows]
                 )
         self._follow_divergence(moved / (self.pixels.update_epochs * self.pixels.num_minibatches))
 

@@ -77,7 +77,7 @@ def read_state(data: bytes, where: str) -> Any:
         read_zip(data, where)
     try:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever its parts raise; none of it has run anything
+    except Exception as error:  # torch raises whatever its callees raise; none of it has run anything
         raise ProjectError(
             f"{where}: holds more than tensors, and code of a stranger is not run here "
             f"({' '.join(str(error).split())[:160]}); {SAFE_FILE}"

@@ -130,8 +130,8 @@ def _with_usual(task: Task, spec: PolicySpec, given: tuple[str, ...]) -> Task:
 def _digest(source: Source) -> str:
     """SHA-256 of all that the float policy depends on."""
     files = [source.policy, *([source.normaliser] if source.normaliser else [])]
-    parts = [hashlib.sha256(read_bytes(Path(name), "policy")).hexdigest() for name in files]
-    return hashlib.sha256(json.dumps([parts, source.activation, source.squash]).encode()).hexdigest()
+    digests = [hashlib.sha256(read_bytes(Path(name), "policy")).hexdigest() for name in files]
+    return hashlib.sha256(json.dumps([digests, source.activation, source.squash]).encode()).hexdigest()
 
 
 @lru_cache(maxsize=8)

@@ -53,18 +53,18 @@ def read_normaliser(path: Path) -> Normaliser | None:
     statistics = found.field("obs_rms")
     if isinstance(statistics, dict):
         keys = _normalised_keys(found, statistics, where)
-        parts = [_statistics(statistics[key], where) for key in keys]
-        mean, variance = (np.concatenate([part[side].reshape(-1) for part in parts]) for side in (0, 1))
+        members = [_statistics(statistics[key], where) for key in keys]
+        mean, variance = (np.concatenate([member[side].reshape(-1) for member in members]) for side in (0, 1))
     else:
         mean, variance = _statistics(statistics, where)
     return _made(mean, variance, _number(found.field("epsilon"), where), _number(found.field("clip_obs"), where), where)
 
 
 def _normalised_keys(found: Inert, statistics: dict[Any, Any], where: str) -> list[Any]:
-    keys = sorted(statistics)  # as Gymnasium sorts a Dict's parts
+    keys = sorted(statistics)  # as Gymnasium sorts a Dict's members
     spaces = found.field("observation_space")
-    parts = spaces.field("spaces") if isinstance(spaces, Inert) else None
-    names = sorted(parts.items if isinstance(parts, Inert) else parts) if parts else keys
+    members = spaces.field("spaces") if isinstance(spaces, Inert) else None
+    names = sorted(members.items if isinstance(members, Inert) else members) if members else keys
     if names != keys:
         raise ProjectError(f"{where}: normalises {keys} of a Dict with {names} only; {_REMEDY}")
     return keys

@@ -71,7 +71,7 @@ class _Chain:
             others = [name for name in node.input if name and name != current]
             known = all(name in self._constants for name in others)
             if current not in node.input or len(node.output) != 1 or not known:
-                raise self._error(self._named(node), "is no part of one chain from the input to the output")
+                raise self._error(self._named(node), "does not belong to one chain from the input to the output")
             self._take(node, [self._constants[name] for name in others], node.input[0] == current)
             current = node.output[0]
         if current != self._graph.output[0].name or not self._weights:

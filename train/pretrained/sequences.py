@@ -38,7 +38,7 @@ def chain(arrays: dict[str, FloatArray], prefixes: Sequence[str], where: str) ->
                 continue
             found = re.fullmatch(r"(?:(\d{1,6})\.)?(weight|bias)", name[len(prefix):])
             if found is None or array.ndim != (2 if found[2] == "weight" else 1):
-                raise ProjectError(f"{where}: '{name[:80]}', shape {array.shape}, is no part of a linear layer; "
+                raise ProjectError(f"{where}: '{name[:80]}', shape {array.shape}, does not belong to a linear layer; "
                                    f"{SAFE_FILE}")
             numbers.add(-1 if found[1] is None else int(found[1]))
         for number in sorted(numbers):
@@ -96,7 +96,7 @@ def _of_arrays(
 
 
 def _cleanrl(arrays: dict[str, FloatArray], where: str) -> FloatPolicy | None:
-    """An agent of CleanRL's, told by the names of its parts; its scripts say the rest."""
+    """An agent of CleanRL's, told by the names of its networks; its scripts say the rest."""
     if "actor_mean.0.weight" in arrays and "actor_logstd" in arrays:
         return _policy("CleanRL, PPO, continuous", chain(arrays, ("actor_mean.",), where), "tanh", CLIP)
     if {len(arrays.get(f"network.{number}.bias", ())) for number in (0, 2)} == {120, 84}:
@@ -117,8 +117,8 @@ def _plain(arrays: dict[str, FloatArray], where: str, activation: str | None, sq
     if prefixes == ["actor.", "critic."]:  # of which the second only values
         prefixes = ["actor."]
     if len(prefixes) != 1:
-        raise ProjectError(f"{where}: a state dict with the parts {', '.join(prefixes)[:200] or 'none'}; which of them "
-                           f"make the policy, it doesn't say; {SAFE_FILE}")
+        raise ProjectError(f"{where}: a state dict with the networks {', '.join(prefixes)[:200] or 'none'}; which of "
+                           f"them make the policy, it doesn't say; {SAFE_FILE}")
     layers = chain(arrays, prefixes, where)
     if activation is None and len(layers[0]) > 1:
         raise ProjectError(f"{where}: a state dict doesn't say what stands between its layers; add ACTIVATION=tanh (as "

@@ -29,12 +29,12 @@ _EXTRACTORS = ("FlattenExtractor", "CombinedExtractor")
 
 @dataclass(frozen=True)
 class _Kind:
-    """One family of policies: where its parts stand in the state dict."""
+    """One family of policies: where its networks stand in the state dict."""
 
     module: str
     """Module that the policy's class is defined in."""
     layers: tuple[str, ...]
-    """Beginnings of the names of its layers, one part of the network after the other."""
+    """Beginnings of the names of its layers, one network after the other."""
     activation: str
     """Default of ``activation_fn``."""
 

@@ -31,7 +31,7 @@ class Latents:
         for layer, (inputs, outputs) in zip(contract.layers, itertools.pairwise(sizes), strict=True):
             if not isinstance(layer.weight, FixedPoint) or layer.bias is None:
                 raise ProjectError(
-                    f"task '{task.name}': the search moves fixed-point weights; take METHOD=fp, pruning or ternary"
+                    f"task '{task.name}': the search moves fixed-point weights, and a layer has none; take METHOD=fp"
                 )
             self._kinds.append((layer.weight, layer.bias))
             self._bias_units.append(_BIAS_UNIT * layer.weight.lsb)
@@ -49,7 +49,7 @@ class Latents:
         """What ``latents``, shape (length,), round to, half to even, inside their types; flat, int64."""
         found = np.empty(self.length, dtype=np.int64)
         for (weights, biases), (weight, bias), unit in zip(
-            self.parts(), self._kinds, self._bias_units, strict=True
+            self.slices(), self._kinds, self._bias_units, strict=True
         ):
             found[weights] = np.clip(np.rint(latents[weights]), -weight.maximum, weight.maximum)
             found[biases] = bias.integers(latents[biases] * unit)
@@ -59,7 +59,7 @@ class Latents:
         """The same integers as real parameters that round to themselves."""
         arrays: list[FloatArray] = []
         for (weights, biases), (weight, bias), (inputs, outputs) in zip(
-            self.parts(), self._kinds, itertools.pairwise(self.sizes), strict=True
+            self.slices(), self._kinds, itertools.pairwise(self.sizes), strict=True
         ):
             values = integers.astype(np.float64)
             arrays += [values[weights].reshape(outputs, inputs) * weight.lsb, values[biases] * bias.lsb]
@@ -69,7 +69,7 @@ class Latents:
         """``latents`` in real units, layer by layer, as methods take them."""
         arrays: list[FloatArray] = []
         for (weights, biases), (weight, _), unit, (inputs, outputs) in zip(
-            self.parts(), self._kinds, self._bias_units, itertools.pairwise(self.sizes), strict=True
+            self.slices(), self._kinds, self._bias_units, itertools.pairwise(self.sizes), strict=True
         ):
             arrays += [latents[weights].reshape(outputs, inputs) * weight.lsb, latents[biases] * unit]
         return Parameters.of(arrays)
@@ -78,12 +78,12 @@ class Latents:
         """The inverse of :meth:`real`."""
         found = np.empty(self.length)
         for (weights, biases), (kind, _), unit, weight, bias in zip(
-            self.parts(), self._kinds, self._bias_units, parameters.weights, parameters.biases, strict=True
+            self.slices(), self._kinds, self._bias_units, parameters.weights, parameters.biases, strict=True
         ):
             found[weights], found[biases] = weight.reshape(-1) / kind.lsb, bias / unit
         return found
 
-    def parts(self) -> list[tuple[slice, slice]]:
+    def slices(self) -> list[tuple[slice, slice]]:
         """Of each layer, where its weights and where its biases lie."""
         found, place = [], 0
         for inputs, outputs in itertools.pairwise(self.sizes):

@@ -47,7 +47,7 @@ class Program(NamedTuple):
     table: IntArray
     """Results of the layers with a table, one after the other."""
     start: IntArray
-    """Of each layer, where its part of ``table`` begins."""
+    """Of each layer, where its rows of ``table`` begin."""
 
 
 class Player:

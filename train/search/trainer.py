@@ -183,7 +183,7 @@ class _Search:
         if self.method.kept is None:
             return np.ones(self.latents.length)
         free = [
-            array for kept, (_, biases) in zip(self.method.kept, self.latents.parts(), strict=True)
+            array for kept, (_, biases) in zip(self.method.kept, self.latents.slices(), strict=True)
             for array in (kept.reshape(-1).astype(np.float64), np.ones(biases.stop - biases.start))
         ]
         return np.concatenate(free)

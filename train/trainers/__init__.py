@@ -38,12 +38,13 @@ TRAINERS: dict[str, Trainer] = registry.load("hls4rl.train.trainers", "TRAINER")
 CHOICES = ("auto", *TRAINERS)
 
 
-def resolve_trainer(task: Task, spec: PolicySpec, trainer: str = "auto") -> str:
-    """The name of the trainer that ``trainer`` means for ``task`` and ``spec``.
+def resolve_trainer(task: Task, spec: PolicySpec) -> str:
+    """The name of the trainer that ``training.trainer`` means for ``task`` and ``spec``.
 
     Raises:
         ProjectError: there is no such trainer, or it cannot train this policy on ``task``.
     """
+    trainer = task.training.trainer
     if trainer not in CHOICES:
         raise ProjectError(f"unknown trainer '{trainer}'; choose one of {', '.join(CHOICES)}")
     if trainer == "auto":
@@ -55,7 +56,7 @@ def resolve_trainer(task: Task, spec: PolicySpec, trainer: str = "auto") -> str:
     return trainer
 
 
-def load_trainer(task: Task, spec: PolicySpec, trainer: str = "auto") -> Run:
+def load_trainer(task: Task, spec: PolicySpec) -> Run:
     """What trains, with all that it needs imported.
 
     Call it before the work begins: libraries may swallow a Ctrl-C while they are imported.
@@ -63,6 +64,6 @@ def load_trainer(task: Task, spec: PolicySpec, trainer: str = "auto") -> Run:
     Raises:
         ProjectError: there is no such trainer, or it cannot train this policy on ``task``.
     """
-    module = importlib.import_module(f"hls4rl.train.{TRAINERS[resolve_trainer(task, spec, trainer)].module}")
+    module = importlib.import_module(f"hls4rl.train.{TRAINERS[resolve_trainer(task, spec)].module}")
     run: Run = module.run
     return run

@@ -13,7 +13,9 @@ def is_taught(task: Task) -> bool:
 
 
 def _refusal(task: Task, spec: PolicySpec) -> str | None:
-    return None if is_taught(task) else "nobody is there to learn from; give the teacher's file with TEACHER"
+    if not is_taught(task):
+        return "nobody is there to learn from; give the teacher's file with TEACHER"
+    return None if task.distillation.rounds else "distillation.rounds is 0, which trains nothing; leave it out"
 
 
 TRAINER = Trainer(4, "distillation", _refusal, wanted=is_taught)

@@ -13,7 +13,7 @@ COMPILED = ("CartPole-v0", "CartPole-v1", "Acrobot-v1")
 
 def is_compiled(task: Task, spec: PolicySpec) -> bool:
     """Whether the kernel can train this policy: it knows the environment and the network's form."""
-    usual = not task.environment_options and not task.wrappers
+    usual = not task.environment_options and not task.wrappers and task.source is None
     return (
         task.environment in COMPILED and usual and len(spec.hidden) == 1
         and (task.network.activation == "relu" or METHODS[spec.method].signs)

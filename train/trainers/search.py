@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from hls4rl.policy import PolicySpec
 from hls4rl.task import Task
+from hls4rl.train.methods import METHODS
 from hls4rl.train.trainers import Trainer
-
-METHODS = ("fp", "pruning", "ternary")
 
 
 def _refusal(task: Task, spec: PolicySpec) -> str | None:
     if task.pixels is not None:
         return "its file has [pixels], whose observations are too wide for a search; leave TRAINER out"
-    if spec.method not in METHODS:
-        return f"the search moves fixed-point weights; take METHOD={', '.join(METHODS[:-1])} or {METHODS[-1]}"
+    if not METHODS[spec.method].searchable:
+        able = [f"METHOD={name}" for name, kind in METHODS.items() if kind.searchable]
+        return f"the search moves fixed-point weights, each by itself; take {' or '.join(able)}"
     return None
 
 

@@ -25,8 +25,9 @@ def draw(output: Output, outputs: FloatArray, deviation: float, rng: np.random.G
     """
     if not isinstance(output, Argmax):
         return outputs + deviation * rng.standard_normal(len(outputs))
-    parts = np.split(outputs, np.cumsum(output.sizes(len(outputs)))[:-1])
-    return np.array([sample(part, rng) if len(part) > 1 else _toss(part[0], rng) for part in parts], dtype=np.int64)
+    groups = np.split(outputs, np.cumsum(output.sizes(len(outputs)))[:-1])
+    drawn = [sample(group, rng) if len(group) > 1 else _toss(group[0], rng) for group in groups]
+    return np.array(drawn, dtype=np.int64)
 
 
 def sample(values: FloatArray, rng: np.random.Generator) -> int:
@@ -54,17 +55,17 @@ def likelihood_and_entropy(
         squares = ((taken - outputs) / deviation).square().sum(dim=1)
         return -0.5 * squares - actions.shape[1] * math.log(deviation * math.sqrt(2 * math.pi)), torch.zeros(len(taken))
     likelihood, entropy = [], []
-    for place, part in enumerate(torch.split(outputs, list(output.sizes(outputs.shape[1])), dim=1)):
+    for place, group in enumerate(torch.split(outputs, list(output.sizes(outputs.shape[1])), dim=1)):
         # A bit's logit is held against one that is always 0.
-        logits = part if part.shape[1] > 1 else torch.cat([torch.zeros_like(part), part], dim=1)
+        logits = group if group.shape[1] > 1 else torch.cat([torch.zeros_like(group), group], dim=1)
         logarithms = torch.log_softmax(logits, dim=1)
         likelihood.append(logarithms.gather(1, taken[:, place, None])[:, 0])
         entropy.append(-(logarithms.exp() * logarithms).sum(dim=1))
     return _total(likelihood), _total(entropy)
 
 
-def _total(parts: list[torch.Tensor]) -> torch.Tensor:
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
+def _total(groups: list[torch.Tensor]) -> torch.Tensor:
+    total = groups[0]
+    for group in groups[1:]:
+        total = total + group
     return total

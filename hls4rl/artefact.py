@@ -1,6 +1,6 @@
-"""Stages of the pipeline: directories that appear whole, know what made them and what they hold, and aren't made twice.
+"""Artefacts: directories that appear whole, know what made them and what they hold, and aren't made twice.
 
-Every file that a stage leaves is kept with its SHA-256, and whoever reads one asks :func:`verified` first. It protects
+Of every file in an artefact the SHA-256 is kept, and whoever reads one asks :func:`verified` first. It protects
 from damage, from files of another run and from edits by hand; who rewrites a file *and* its hashes is believed.
 """
 
@@ -41,7 +41,7 @@ _digests: dict[tuple[str, int, int, int, int, int], str] = {}
 
 
 @dataclass(frozen=True)
-class Stage:
+class Artefact:
     """One directory of a run and the inputs that it depends on.
 
     ``inputs`` are plain JSON values: settings, and :func:`digest` of each input file. The directory is current
@@ -62,7 +62,7 @@ class Stage:
 
     @contextlib.contextmanager
     def build(self) -> Iterator[Path]:
-        """Yield an empty directory; on success it takes this stage's place with a ``metadata.json``.
+        """Yield an empty directory; on success it takes the artefact's place with a ``metadata.json``.
 
         An exception or a kill leaves the former directory as it was.
 
@@ -99,11 +99,11 @@ class Stage:
 
 
 def verified(directory: Path, remedy: str, **inputs: Any) -> Path:
-    """``directory``, in which a stage left its files, if each of them is still as it was left.
+    """``directory``, which holds an artefact, if each of its files is still as it was left.
 
     Args:
         remedy: ends the message.
-        inputs: what the stage must have been made from, among others: for instance ``policy=digest(...)``.
+        inputs: what the artefact must have been made from, among others: for instance ``policy=digest(...)``.
 
     Raises:
         ProjectError: a file is missing or was changed, or the directory was made from something else.
@@ -116,7 +116,7 @@ def verified(directory: Path, remedy: str, **inputs: Any) -> Path:
 
 
 def inputs_of(directory: Path, remedy: str) -> dict[str, Any]:
-    """What the stage in ``directory`` was made from.
+    """What the artefact in ``directory`` was made from.
 
     Raises:
         ProjectError: as :func:`verified`.
@@ -131,7 +131,7 @@ def inputs_of(directory: Path, remedy: str) -> dict[str, Any]:
 
 
 def contents(directory: Path) -> dict[str, str]:
-    """SHA-256 of each file that the stage in ``directory`` left, by its path there."""
+    """SHA-256 of each file of the artefact in ``directory``, by its path there."""
     files: dict[str, str] = read_checked(directory / METADATA, "make it again")["files"]
     return files
 
