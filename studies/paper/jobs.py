@@ -28,7 +28,7 @@ from hls4rl.train.training import TrainingResult, train_policy, train_state
 
 PONG_WIDTHS = (128, 256)
 POLICIES = 10
-"""Seeds of one cell of the matrix."""
+"""Seeds of one cell of the grid."""
 EVALUATION_EPISODES = 100
 """Greedy episodes of each policy under each condition."""
 BINS = 60
@@ -85,7 +85,7 @@ class Outcome:
 
 
 def paper_jobs() -> list[Job]:
-    """All policies of the paper's matrix in each recipe, and the controls; the paper's own come first."""
+    """All policies of the paper's grid in each recipe, and the controls; the paper's own come first."""
     variants = sorted((*RECIPES, *CONTROLS), key=lambda item: not item.name.startswith(("paper", "small", "few")))
     return [
         Job(variant.name, PolicySpec(task, method, (hidden,), seed))

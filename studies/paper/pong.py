@@ -1,4 +1,4 @@
-"""What the matrix measures of a policy of Pong, and how long it takes.
+"""What the grid measures of a policy of Pong, and how long it takes.
 
 The emulator leaves one thing to chance, the frames without an action at a game's start: greedy play has 31 games, and
 all of them are played. Drawn actions and the paper's pace (:mod:`hls4rl.train.pixels.pong`) get as many.

@@ -1,4 +1,4 @@
-"""How the matrix is trained: the recipes, and the controls that change one thing at a time."""
+"""How the grid is trained: the recipes, and the controls that change one thing at a time."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ LATE = {"late_rate": 8.0}
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to train the matrix: the task's own settings with some changed."""
+    """One way to train the grid: the task's own settings with some changed."""
 
     name: str
     settings: dict[str, Any]
@@ -87,7 +87,7 @@ CONTROLS = (
     _control("steady-reset", {**STEADY, "reset_at_midpoint": True}, ("fp",), "steady"),
 )
 OWN = Variant("own", {})
-"""The settings of the task's file as they are: for tasks beside those of the matrix."""
+"""The settings of the task's file as they are: for tasks beside those of the grid."""
 PIXELS = (
     OWN,
     Variant("own-kl", {}, BINARY, pixels={"target_kl": 0.003}),

@@ -1,4 +1,4 @@
-"""The verbs ``paper`` and ``tune``: train the matrix, then draw and write everything; search the learning rates."""
+"""The verbs ``paper`` and ``tune``: train the grid, then draw and write everything; search the learning rates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The matrix of jobs: the same results however they are run, whoever dies."""
+"""The grid of jobs: the same results however they are run, whoever dies."""
 
 import os
 import re
@@ -69,7 +69,7 @@ def test_each_method_has_the_same_budget_of_tuning() -> None:
     for job in tuning_jobs():
         key = job.variant, job.spec.task, job.spec.method
         trials[key] = trials.get(key, 0) + 1
-        assert job.spec.seed >= 1000, "seeds that the matrix does not use"
+        assert job.spec.seed >= 1000, "seeds that the grid does not use"
     assert set(trials.values()) == {15}
     assert {key for key in trials if key[0] == "paper"} == {
         ("paper", task, method) for task in CONTROL_TASKS for method in PAPER_METHODS

@@ -1,4 +1,4 @@
-"""What the matrix measures of Pong is what the environment, on ALE, makes of the deployed integers."""
+"""What the grid measures of Pong is what the environment, on ALE, makes of the deployed integers."""
 
 from __future__ import annotations
 
