@@ -131,7 +131,7 @@ def _write_task(results: Results, task: str, place: Path) -> Path:
 
     drawn = figures.draw_task(results, task, place / "figures")
     if load_task(task).environment == PONG:
-        from hls4rl.studies.paper.pong import table
+        from hls4rl.studies.paper.pong_table import table
 
         text = table(results)
     else:

@@ -8,6 +8,7 @@ from hls4rl.integer_backend import IntegerBackend
 from hls4rl.policy import PolicySpec
 from hls4rl.studies.paper import pong
 from hls4rl.studies.paper.jobs import task_jobs
+from hls4rl.studies.paper.pong_table import table
 from hls4rl.studies.paper.results import Results
 from hls4rl.studies.paper.variants import PIXELS
 from hls4rl.task import load_task
@@ -47,5 +48,5 @@ def test_variants_reach_the_settings_that_they_name() -> None:
 def test_the_table_has_a_line_for_each_cell() -> None:
     row = {"variant": "own", "task": "pong", "method": "fp", "hidden": 128, "episodes": 10, "rate": 1e-3}
     numbers = {"final": 15.0, "deployed": 16.0, "sampled": 14.0, "papers_pace": -3.0, "frames": 4_500_000}
-    text = pong.table(Results([{**row, **numbers, "seed": seed} for seed in range(3)]))
+    text = table(Results([{**row, **numbers, "seed": seed} for seed in range(3)]))
     assert "| `own` | fp | 128 | 3 | 4.5 | 15.0 [" in text
