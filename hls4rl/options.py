@@ -46,7 +46,7 @@ Method = Annotated[
 ]
 Hidden = Annotated[
     str | None,
-    option("--hidden", "Units of each hidden layer, as 16, 64x64 or 128x64x32; 0 for one matrix without any. Default: "
+    option("--hidden", "Units of each hidden layer, as 16, 64x64 or 128x64x32; 0 for a single layer. Default: "
                        f"{DEFAULT_HIDDEN}; of an imported policy, its own."),
 ]
 Seed = Annotated[

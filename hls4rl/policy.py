@@ -40,7 +40,7 @@ class PolicySpec:
     task: str
     method: str
     hidden: tuple[int, ...]
-    """Units of each hidden layer, from the observation on; empty for one matrix. A number or ``"64x64"`` will do."""
+    """Units of each hidden layer, from the observation on; empty for one layer. A number or ``"64x64"`` will do."""
     seed: int
     bits: int = 8
     """Width of weights and hidden activations where they are not binary."""
@@ -69,7 +69,7 @@ class PolicySpec:
 
     @property
     def shape(self) -> str:
-        """The hidden layers as text: ``16``, ``64x64``, or ``0`` for one matrix."""
+        """The hidden layers as text: ``16``, ``64x64``, or ``0`` for a single layer."""
         return hidden_text(self.hidden)
 
     @property
@@ -102,7 +102,7 @@ def read_hidden(value: Any) -> tuple[int, ...]:
     wrong = ProjectError(
         f"HIDDEN={'x'.join(str(word) for word in words)} is no list of widths; give the units of each "
         "hidden layer (1 … 4096) with x between, as 16, 64x64 or 128x64x32 "
-        f"(at most {MAXIMUM_HIDDEN_LAYERS} layers), or 0 for one matrix"
+        f"(at most {MAXIMUM_HIDDEN_LAYERS} layers), or 0 for a single layer"
     )
     if any(isinstance(word, bool | float) or not str(word).isdecimal() for word in words):
         raise wrong

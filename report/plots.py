@@ -220,7 +220,7 @@ def explain(point: Mapping[str, Any]) -> str:
     """A point in words."""
     stages = f"{point['cycles']} cycle{'s' if point['cycles'] != 1 else ''}"
     stages += f" on {point['fold']} unit{'s' if point['fold'] != 1 else ''} side by side" if point["fold"] else ""
-    units = "one matrix" if point["hidden"] == "0" else f"{point['hidden']} unit{'s' if point['hidden'] != '1' else ''}"
+    units = "one layer" if point["hidden"] == "0" else f"{point['hidden']} unit{'s' if point['hidden'] != '1' else ''}"
     return (
         f"{point['label']}: {point['method']}, {units}, {point['bits']}-bit weights, "
         f"{point['input_bits']}-bit inputs, {point['part']}. Return {point['return']:.2f}, {point['lut']} LUT, "

@@ -51,13 +51,13 @@ def read_result(path: Path, remedy: str, **inputs: str) -> dict[str, Any] | None
 
 def built_runs(directory: Path) -> list[Path]:
     """The runs of a task's directory that went through to their report, by name."""
-    found = (path.parent.parent for path in directory.glob("*/report/summary.json"))
+    found = {path.parent for path in directory.glob("*/report")}
     return sorted(path for path in found if not is_imported(path))
 
 
 def imported_builds(root: Path) -> list[Path]:
     """The builds of imported models below ``root`` that went through to their report, by name."""
-    found = (path.parent.parent for path in root.glob("*/*/report/summary.json"))
+    found = {path.parent for path in root.glob("*/*/report")}
     return sorted(path for path in found if is_imported(path))
 
 

@@ -1,4 +1,4 @@
-"""Send the matrix's best policies through export and the g++ C-simulation, and compare every logit."""
+"""Send the grid's best policies through export and the g++ C-simulation, and compare every logit."""
 
 from __future__ import annotations
 

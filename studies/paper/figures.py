@@ -212,7 +212,7 @@ def _cost(results: Results) -> Any:
 
 
 def _built(task: str, method: str) -> tuple[list[int], list[float]]:
-    # Runs that are placed already; to place all of the matrix would take hours
+    # Runs that are placed already; to place all of the grid would take hours
     luts, returns = [], []
     for path in sorted((RUNS / task).glob(f"{method}-h*/report/summary.json")):
         run = Run.at(path.parents[1])

@@ -1,6 +1,6 @@
 """The verb ``curves``: learning curves of a task's runs, laid out as the paper's Figures 5 and 6.
 
-Where a matrix of policies takes a cluster, as Pong's does, these are the runs that ``make train`` and ``make synth``
+Where a grid of policies takes a cluster, as Pong's does, these are the runs that ``make train`` and ``make synth``
 have made here; one that is still training is drawn as far as it has come.
 """
 

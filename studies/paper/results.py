@@ -1,4 +1,4 @@
-"""The results of the matrix as arrays: one row a policy."""
+"""The results of the grid as arrays: one row a policy."""
 
 from __future__ import annotations
 

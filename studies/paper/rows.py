@@ -1,4 +1,4 @@
-"""The results of the matrix on disk: one JSON object a line and policy, each kept the moment it is there.
+"""The results of the grid on disk: one JSON object a line and policy, each kept the moment it is there.
 
 A row carries a check of its own; one that was changed since is no row any more, and its policy is trained again.
 """

@@ -1,4 +1,4 @@
-"""Tables in Markdown: what each cell of the matrix came to, and what an action costs."""
+"""Tables in Markdown: what each cell of the grid came to, and what an action costs."""
 
 from __future__ import annotations
 

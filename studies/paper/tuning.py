@@ -1,7 +1,7 @@
 """``make tune``: the learning rate of every method in every recipe, with the same budget for each.
 
 Each method on each of the two control tasks gets the same trials: every rate of its optimiser's grid, times the same
-seeds, which the matrix does not use, at one width. The best mean return over the whole of training wins: it has no
+seeds, which the grid does not use, at one width. The best mean return over the whole of training wins: it has no
 ceiling, and a policy that falls back pays for it. What is tuned is the rate alone; all else is the recipe's.
 """
 

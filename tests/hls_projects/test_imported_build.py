@@ -75,6 +75,9 @@ def test_an_imported_model_goes_all_the_way(tmp_path: Path) -> None:
     assert (page["tasks"], shown["model"], shown["lut"]) == ([], model.name, summary["lut"])
     row = f"| {model.name} | xc7 | – | {summary['observations']:,} | 0 |"
     assert row in (tmp_path / "runs" / "report.md").read_text(encoding="utf-8")
+    path.unlink()
+    with pytest.raises(ProjectError, match=r"report/summary\.json: not readable"):
+        write_reports(tmp_path / "runs")
 
 
 class _Lying:

@@ -1,4 +1,4 @@
-"""Figures, tables and claims from a matrix trained for real, small; the rule that gives each answer."""
+"""Figures, tables and claims from a grid trained for real, small; the rule that gives each answer."""
 
 import itertools
 import json
@@ -15,7 +15,7 @@ from hls4rl.hls_projects.cost import cost
 from hls4rl.network import IntegerNetwork
 from hls4rl.policy import PolicySpec
 from hls4rl.studies.paper import figures, learning, publish, rows, tables
-from hls4rl.studies.paper import jobs as matrix
+from hls4rl.studies.paper import jobs as grid
 from hls4rl.studies.paper.answers import Answers
 from hls4rl.studies.paper.check import compare
 from hls4rl.studies.paper.claims import CLAIMS, Claim
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.xdist_group("paper")
 def jobs() -> list[Job]:
     return [
         Job(job.variant, job.spec, 4)
-        for job in matrix.quick_jobs()
+        for job in grid.quick_jobs()
         if job.spec.hidden == (16,) and job.spec.seed == 0 and job.variant in DRAWN and job.spec.task != "cartpole1"
     ]
 
@@ -44,7 +44,7 @@ def jobs() -> list[Job]:
 @pytest.fixture(scope="module")
 def found(jobs: list[Job]) -> list[rows.Row]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matrix, "EVALUATION_EPISODES", 1)
+        patch.setattr(grid, "EVALUATION_EPISODES", 1)
         return [run_job(job).row for job in jobs]
 
 
@@ -69,7 +69,7 @@ def test_everything_is_drawn_and_written(results: Results, tmp_path: Path) -> No
 
 
 def made_up(finals: Callable[[str, str, str, int, int], float], variants: tuple[str, ...], seeds: int = 10) -> Results:
-    """A matrix whose policies end at ``finals(variant, task, method, hidden, seed)``, flat from the first episode."""
+    """A grid whose policies end at ``finals(variant, task, method, hidden, seed)``, flat from the first episode."""
     lines = []
     for name in variants:
         variant = VARIANTS[name]
@@ -148,7 +148,7 @@ def test_a_method_that_falls_behind_is_refuted_and_two_seeds_answer_nothing() ->
 
 
 def test_another_task_has_its_curves_and_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matrix, "EVALUATION_EPISODES", 1)
+    monkeypatch.setattr(grid, "EVALUATION_EPISODES", 1)
     jobs = [Job("own", PolicySpec("mountaincar", method, 4, 0), 2) for method in PAPER_METHODS]
     results = Results([run_job(job).row for job in jobs])
     drawn = figures.draw_task(results, "mountaincar", tmp_path / "figures")

@@ -65,9 +65,9 @@ def layout_of(contract: Contract, sizes: Sequence[int]) -> Layout:
 
 
 def critic_layout(features: int, hidden: Sequence[int]) -> Layout:
-    """The layout of a float network with hyperbolic tangents, and one output."""
+    """The layout of a float network with ReLUs, which cost a tenth of hyperbolic tangents, and one output."""
     row = [(REAL, 1.0, 0.0, 0.0)] * 2
-    rows = [[*row, (TANH, 1.0, 0.0, 0.0)] for _ in hidden] + [[*row, (IDENTITY, 1.0, 0.0, 0.0)]]
+    rows = [[*row, (RELU, 1.0, 0.0, 0.0)] for _ in hidden] + [[*row, (IDENTITY, 1.0, 0.0, 0.0)]]
     return _layout((features, *hidden, 1), rows, [])
 
 

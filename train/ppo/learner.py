@@ -1,14 +1,13 @@
 """The learner: GAE, the gradient of a minibatch, and Adam, in compiled functions over flat arrays.
 
 The actor's numbers, the logarithms of its standard deviations and the critic's numbers stand one after the other in one
-array, so that one norm and one optimiser serve them all. A minibatch is halved, and the halves run side by side; the
-sums are the same on one processor.
+array, so that one norm and one optimiser serve them all. A whole epoch is one call: a minibatch takes less than what
+Python and a second thread would add to it.
 """
 
 from __future__ import annotations
 
 import math
-from concurrent.futures import Executor
 from typing import NamedTuple
 
 import numpy as np
@@ -17,9 +16,9 @@ from hls4rl.contract import FloatArray, IntArray
 from hls4rl.train.compiled import compiled, compiled_any_order
 from hls4rl.train.ppo.layout import Layout, Numbers
 from hls4rl.train.ppo.objective import Head, log_likelihood, surrogate
-from hls4rl.train.ppo.passes import backward, forward, quantise
+from hls4rl.train.ppo.passes import backward, bring_back, forward, quantise
 
-HALVES = 2
+_BLOCK = 64
 _FIRST, _SECOND, _EPSILON = 0.9, 0.999, 1e-5
 """Adam's decays, and what keeps it from dividing by zero, as CleanRL and stable-baselines3 have it."""
 
@@ -41,6 +40,7 @@ class Coefficients(NamedTuple):
     ent_coef: float
     vf_coef: float
     max_grad_norm: float
+    norm_adv: bool
 
 
 class Batch(NamedTuple):
@@ -61,65 +61,84 @@ class Batch(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """Room for passes over halves of minibatches, shape (2, …) each."""
+    """Room for the passes over a minibatch."""
 
     actor: Numbers
-    """Values, slopes and deltas, shape (2, 3, rows * width)."""
+    """Values, slopes and deltas, shape (3, rows * width)."""
     critic: Numbers
-    gradients: Numbers
-    """Shape (2, numbers)."""
+    rounded: Numbers
+    """All numbers, the actor's as they are in their formats, shape (numbers,)."""
+    gradient: Numbers
+    """Shape (numbers,)."""
+    advantages: Numbers
+    """Of the minibatch, shape (rows,)."""
 
     @classmethod
     def of(cls, networks: Networks, rows: int) -> Memory:
-        """For halves of so many rows."""
-        shapes = [(HALVES, 3, rows * layout.width) for layout in (networks.actor, networks.critic)]
-        return cls(*(np.zeros(shape, np.float32) for shape in (*shapes, (HALVES, int(networks.places[2])))))
+        """For minibatches of so many rows."""
+        numbers = int(networks.places[2])
+        shapes = ((3, rows * networks.actor.width), (3, rows * networks.critic.width), numbers, numbers, rows)
+        return cls(*(np.zeros(shape, np.float32) for shape in shapes))
 
 
+class Optimiser(NamedTuple):
+    """What learning changes: shape (numbers,) each."""
+
+    latent: Numbers
+    first: Numbers
+    second: Numbers
+    """Adam's averages of the gradient and of its square."""
+
+
+@compiled
+def epoch(
+    networks: Networks, optimiser: Optimiser, batch: Batch, order: IntArray, size: int, coefficients: Coefficients,
+    rate: float, updates: int, memory: Memory,
+) -> int:
+    """Learn from the rows ``order`` of ``batch`` in minibatches of ``size``; answers the updates so far."""
+    for start in range(0, len(order) - size + 1, size):
+        gradient(networks, optimiser.latent, batch, order[start : start + size], coefficients, memory)
+        updates += 1
+        adam(networks, optimiser, memory.gradient, updates, rate, coefficients.max_grad_norm)
+    return updates
+
+
+@compiled
 def gradient(
-    helper: Executor, networks: Networks, numbers: Numbers, batch: Batch, chosen: IntArray,
-    coefficients: Coefficients, memory: Memory,
-) -> Numbers:
-    """The loss's gradient by all ``numbers``, over the rows ``chosen`` of ``batch``.
+    networks: Networks, latent: Numbers, batch: Batch, rows: IntArray, coefficients: Coefficients, memory: Memory
+) -> None:
+    """Write to ``memory.gradient`` the loss's gradient by all numbers, over ``rows`` of ``batch``."""
+    memory.rounded[:] = latent
+    quantise(networks.actor, latent, memory.rounded)
+    _take_advantages(batch.advantages, rows, coefficients.norm_adv, memory.advantages)
+    _actor(networks, batch, rows, coefficients, memory)
+    _critic(networks, batch, rows, coefficients, memory)
 
-    Args:
-        helper: computes one half while the caller computes the other.
-        numbers: the actor's as they are rounded, the logarithms of the deviations, the critic's.
-    """
-    half = (len(chosen) + 1) // HALVES
-    arguments = (len(chosen), networks, numbers, batch, coefficients, memory)
-    other = helper.submit(_half, 1, chosen[half:], *arguments)
-    _half(0, chosen[:half], *arguments)
-    other.result()
-    found: Numbers = memory.gradients[0] + memory.gradients[1]
-    return found
+
+@compiled
+def _take_advantages(advantages: Numbers, rows: IntArray, normalised: bool, found: Numbers) -> None:
+    """Of ``rows``; with mean 0 and deviation 1 where they are ``normalised``."""
+    for place in range(len(rows)):
+        found[place] = advantages[rows[place]]
+    if normalised:
+        part = found[: len(rows)].astype(np.float64)
+        mean, deviation = part.mean(), part.std() + 1e-8
+        for place in range(len(rows)):
+            found[place] = (part[place] - mean) / deviation
 
 
 @compiled_any_order
-def _half(
-    part: int, rows: IntArray, whole: int, networks: Networks, numbers: Numbers, batch: Batch,
-    coefficients: Coefficients, memory: Memory,
-) -> None:
-    memory.gradients[part] = 0
-    if len(rows) > 0:
-        _actor(networks, numbers, batch, rows, whole, coefficients, memory.actor[part], memory.gradients[part])
-        _critic(networks, numbers, batch, rows, whole, coefficients, memory.critic[part], memory.gradients[part])
-
-
-@compiled_any_order
-def _actor(
-    networks: Networks, numbers: Numbers, batch: Batch, rows: IntArray, whole: int, coefficients: Coefficients,
-    memory: Numbers, gradients: Numbers,
-) -> None:
+def _actor(networks: Networks, batch: Batch, rows: IntArray, coefficients: Coefficients, memory: Memory) -> None:
     layout, head, count = networks.actor, networks.head, len(rows)
     start, stop = networks.places[0], networks.places[1]
-    values, slopes, deltas = memory[0], memory[1], memory[2]
+    values, slopes, deltas = memory.actor[0], memory.actor[1], memory.actor[2]
     features = layout.sizes[0]
     for row in range(count):
         values[row * features : (row + 1) * features] = batch.seen[rows[row]]
-    forward(layout, numbers, values, slopes, count)
+    forward(layout, memory.rounded, values, slopes, count)
     slope, spread, entropy = np.zeros((3, head.outputs), dtype=np.float32)
-    log_std, widths = numbers[start:stop], gradients[start:stop]
+    log_std, widths = memory.rounded[start:stop], memory.gradient[start:stop]
+    widths[:] = 0
     place = layout.units[-1] * count
     for row in range(count):
         index = rows[row]
@@ -127,32 +146,29 @@ def _actor(
             head, values[place : place + head.outputs], log_std, batch.actions[index], slope, spread, entropy
         )
         weight = surrogate(
-            batch.advantages[index], likelihood - batch.log_likelihoods[index], coefficients.clip_coef
+            memory.advantages[row], likelihood - batch.log_likelihoods[index], coefficients.clip_coef
         )
         for output in range(head.outputs):
-            deltas[place + output] = (weight * slope[output] - coefficients.ent_coef * entropy[output]) / whole
+            deltas[place + output] = (weight * slope[output] - coefficients.ent_coef * entropy[output]) / count
         for output in range(len(log_std)):
-            widths[output] += (weight * spread[output] - coefficients.ent_coef) / whole
+            widths[output] += (weight * spread[output] - coefficients.ent_coef) / count
         place += head.outputs
-    backward(layout, numbers, values, slopes, deltas, gradients[:start], count)
+    backward(layout, memory.rounded, values, slopes, deltas, memory.gradient[:start], count)
 
 
 @compiled_any_order
-def _critic(
-    networks: Networks, numbers: Numbers, batch: Batch, rows: IntArray, whole: int, coefficients: Coefficients,
-    memory: Numbers, gradients: Numbers,
-) -> None:
+def _critic(networks: Networks, batch: Batch, rows: IntArray, coefficients: Coefficients, memory: Memory) -> None:
     layout, count, start = networks.critic, len(rows), networks.places[1]
-    values, slopes, deltas = memory[0], memory[1], memory[2]
+    values, slopes, deltas = memory.critic[0], memory.critic[1], memory.critic[2]
     features = layout.sizes[0]
     for row in range(count):
         values[row * features : (row + 1) * features] = batch.normalised[rows[row]]
-    forward(layout, numbers[start:], values, slopes, count)
+    forward(layout, memory.rounded[start:], values, slopes, count)
     place = layout.units[-1] * count
     for row in range(count):
         error = values[place + row] - batch.returns[rows[row]]
-        deltas[place + row] = 2 * coefficients.vf_coef * error / whole
-    backward(layout, numbers[start:], values, slopes, deltas, gradients[start:], count)
+        deltas[place + row] = 2 * coefficients.vf_coef * error / count
+    backward(layout, memory.rounded[start:], values, slopes, deltas, memory.gradient[start:], count)
 
 
 @compiled
@@ -163,32 +179,46 @@ def rounded(networks: Networks, latent: Numbers) -> Numbers:
     return found
 
 
-@compiled
+@compiled_any_order
 def adam(
-    latent: Numbers, gradient: Numbers, first: Numbers, second: Numbers, update: int, rate: float, max_grad_norm: float
+    networks: Networks, optimiser: Optimiser, slopes: Numbers, update: int, rate: float, max_grad_norm: float
 ) -> None:
-    """One step of Adam along the ``gradient``, which is shortened first; ``update`` counts from 1."""
-    norm = 0.0
-    for place in range(len(gradient)):
-        norm += gradient[place] * gradient[place]
-    shorter = min(1.0, max_grad_norm / (math.sqrt(norm) + 1e-6))
-    unbiased, spread = 1 - _FIRST**update, 1 - _SECOND**update
-    for place in range(len(gradient)):
-        value = gradient[place] * shorter
-        first[place] = _FIRST * first[place] + (1 - _FIRST) * value
-        second[place] = _SECOND * second[place] + (1 - _SECOND) * value * value
-        latent[place] -= rate * (first[place] / unbiased) / (math.sqrt(second[place] / spread) + _EPSILON)
+    """One step of Adam along the gradient ``slopes``, which is shortened first; ``update`` counts from 1.
+
+    Latent numbers beyond what their formats reach are brought back.
+    """
+    latent, first, second = optimiser.latent, optimiser.first, optimiser.second
+    squares = 0.0
+    for place in range(len(slopes)):
+        squares += slopes[place] * slopes[place]
+    # Single precision from here on: twice as many numbers in one instruction.
+    shorter = np.float32(min(1.0, max_grad_norm / (math.sqrt(squares) + 1e-6)))
+    step, spread = np.float32(rate / (1 - _FIRST**update)), np.float32(1 / math.sqrt(1 - _SECOND**update))
+    old, new, older, newer = np.float32(_FIRST), np.float32(1 - _FIRST), np.float32(_SECOND), np.float32(1 - _SECOND)
+    epsilon = np.float32(_EPSILON)
+    for place in range(len(slopes)):
+        value = slopes[place] * shorter
+        first[place] = old * first[place] + new * value
+        second[place] = older * second[place] + newer * value * value
+        latent[place] -= step * first[place] / (np.sqrt(second[place]) * spread + epsilon)
+    bring_back(networks.actor, latent)
 
 
 @compiled
 def values_of(layout: Layout, numbers: Numbers, observations: Numbers) -> Numbers:
     """Outputs of every row, shape (rows, outputs)."""
     rows, features = observations.shape
-    memory, slopes = np.empty(rows * layout.sizes.sum(), np.float32), np.empty(rows * layout.sizes.sum(), np.float32)
-    memory[: rows * features] = observations.reshape(-1)
-    forward(layout, numbers, memory, slopes, rows)
-    found = memory[layout.units[-1] * rows : (layout.units[-1] + layout.sizes[-1]) * rows].copy()
-    return found.reshape((rows, layout.sizes[-1]))
+    width, outputs = layout.sizes.sum(), layout.sizes[-1]
+    block = min(rows, _BLOCK)  # few at a time: memory that stays in the cache, and is not asked of the system anew
+    memory, slopes = np.empty(block * width, np.float32), np.empty(block * width, np.float32)
+    found = np.empty((rows, outputs), dtype=np.float32)
+    for start in range(0, rows, block):
+        count = min(block, rows - start)
+        memory[: count * features] = observations[start : start + count].reshape(-1)
+        forward(layout, numbers, memory, slopes, count)
+        last = layout.units[-1] * count
+        found[start : start + count] = memory[last : last + outputs * count].reshape((count, outputs))
+    return found
 
 
 @compiled

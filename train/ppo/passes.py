@@ -35,12 +35,14 @@ def quantise(layout: Layout, numbers: Numbers, rounded: Numbers) -> None:
             kind = layout.kinds[row, layer]
             lsb, low, high = layout.formats[row, layer]
             for place in range(start, stop):
-                value = numbers[place]
-                if kind == FIXED:
-                    value = min(max(np.rint(value / lsb), low), high) * lsb
-                elif kind == SIGN:
-                    value = lsb if value >= 0 else -lsb
-                rounded[place] = value
+                rounded[place] = numbers[place]
+            if kind == FIXED:
+                steps = np.float32(1.0) / lsb  # a power of two: exact
+                for place in range(start, stop):
+                    rounded[place] = min(max(np.rint(numbers[place] * steps), low), high) * lsb
+            elif kind == SIGN:
+                for place in range(start, stop):
+                    rounded[place] = lsb if numbers[place] >= 0 else -lsb
 
 
 @compiled
@@ -79,39 +81,61 @@ def forward(layout: Layout, numbers: Numbers, memory: Numbers, slopes: Numbers, 
 
 @compiled_any_order
 def _activate(layout: Layout, layer: int, bias: Numbers, values: Numbers, slopes: Numbers) -> None:
+    """One loop a kind: so each is compiled to vector instructions."""
     kind = layout.kinds[2, layer]
-    lsb, low, high = layout.formats[2, layer]
+    none, one = np.float32(0.0), np.float32(1.0)
     rows, units = values.shape
     for row in range(rows):
+        value, slope = values[row], slopes[row]
         for unit in range(units):
-            value, slope = values[row, unit] + bias[unit], np.float32(1.0)
-            if kind == RELU:
-                slope = np.float32(1.0) if value > 0 else np.float32(0.0)
-                value = max(value, np.float32(0.0))
-            elif kind == HARD_TANH:
-                slope = np.float32(1.0) if abs(value) <= 1 else np.float32(0.0)
-                value = min(max(value, np.float32(-1.0)), np.float32(1.0))
-            elif kind == TANH:
-                value = np.tanh(value)
-                slope = np.float32(1.0) - value * value
-            elif kind == BINARY:
-                slope = np.float32(1.0) if abs(value) <= 1 else np.float32(0.0)
-                value = np.float32(1.0) if value >= 0 else np.float32(-1.0)
-            elif kind != IDENTITY:
-                whole = np.floor(value / lsb)
-                slope = np.float32(1.0) if low <= whole <= high else np.float32(0.0)
-                whole = min(max(whole, low), high)
-                value = whole * lsb
-                if kind == TABLE:
-                    value, slope = _looked_up(layout, layer, whole, slope)
-            values[row, unit], slopes[row, unit] = value, slope
+            value[unit] += bias[unit]
+        if kind == IDENTITY:
+            slope[:] = one
+        elif kind == RELU:
+            for unit in range(units):
+                slope[unit] = one if value[unit] > none else none
+                value[unit] = max(value[unit], none)
+        elif kind == HARD_TANH:
+            for unit in range(units):
+                slope[unit] = one if abs(value[unit]) <= one else none
+                value[unit] = min(max(value[unit], -one), one)
+        elif kind == TANH:
+            for unit in range(units):
+                value[unit] = np.tanh(value[unit])
+                slope[unit] = one - value[unit] * value[unit]
+        elif kind == BINARY:
+            for unit in range(units):
+                slope[unit] = one if abs(value[unit]) <= one else none
+                value[unit] = one if value[unit] >= none else -one
+        else:
+            _cut(layout, layer, value, slope)
+            if kind == TABLE:
+                _look_up(layout, layer, value, slope)
 
 
 @compiled_any_order
-def _looked_up(layout: Layout, layer: int, whole: np.float32, inside: np.float32) -> tuple[np.float32, np.float32]:
+def _cut(layout: Layout, layer: int, value: Numbers, slope: Numbers) -> None:
+    lsb, low, high = layout.formats[2, layer]
+    none, one = np.float32(0.0), np.float32(1.0)
+    steps = one / lsb  # a power of two: exact
+    for unit in range(len(value)):
+        whole = np.floor(value[unit] * steps)
+        inside = min(max(whole, low), high)
+        slope[unit] = one if inside == whole else none
+        value[unit] = inside * lsb
+
+
+@compiled_any_order
+def _look_up(layout: Layout, layer: int, value: Numbers, slope: Numbers) -> None:
+    for unit in range(len(value)):
+        value[unit], slope[unit] = _looked_up(layout, layer, value[unit], slope[unit])
+
+
+@compiled_any_order
+def _looked_up(layout: Layout, layer: int, cut: np.float32, inside: np.float32) -> tuple[np.float32, np.float32]:
     lsb, low, high = layout.formats[2, layer]
     start, last = layout.table_starts[layer], int(high - low)
-    place = int(whole - low)
+    place = int(cut / lsb - low)
     ahead = layout.table[start + min(place + 1, last)]
     behind = layout.table[start + max(place - 1, 0)]
     return layout.table[start + place], inside * (ahead - behind) / (np.float32(2.0) * lsb)

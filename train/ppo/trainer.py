@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,6 @@ from hls4rl.train.parameters import Parameters
 from hls4rl.train.ppo import learner
 from hls4rl.train.ppo.layout import critic_layout, layout_of
 from hls4rl.train.ppo.objective import Head
-from hls4rl.train.ppo.passes import bring_back
 from hls4rl.train.ppo.running import Running
 from hls4rl.train.ppo.workers import RolloutWorkers, Shape
 from hls4rl.train.state import TrainingState
@@ -97,19 +95,17 @@ class _Training:
         shape = Shape(self.settings.num_steps, self.settings.num_envs, features, dimensions, int(places[1]))
         self.numbers = self._first_numbers(np.random.default_rng([spec.seed, 0]))
         self.first, self.second, self.updates = np.zeros_like(self.numbers), np.zeros_like(self.numbers), 0
+        self._optimiser = learner.Optimiser(self.numbers, self.first, self.second)
         self.seen, self.rewards = Running.of(features), Running.of(1)
         self.sums: FloatArray = np.zeros(self.settings.num_envs)
         self.rollouts, self.halfway = 0, False
         self.state = TrainingState(self._parameters(), [], total_steps=self.settings.total_timesteps)
-        rows = -(-self._minibatch // learner.HALVES)
-        self._memory = learner.Memory.of(self.networks, rows)
-        self._helper = ThreadPoolExecutor(1)
+        self._memory = learner.Memory.of(self.networks, self._minibatch)
         self.workers = RolloutWorkers(task, shape, head, spec.seed)
 
     def close(self) -> None:
         """End the processes."""
         self.workers.close()
-        self._helper.shutdown()
 
     @property
     def finished(self) -> bool:
@@ -203,32 +199,38 @@ class _Training:
         """All epochs over one batch."""
         settings, rng = self.settings, np.random.default_rng([self.spec.seed, 1, self.rollouts])
         numbers = learner.Coefficients(
-            settings.clip_coef, self.task.training.entropy, settings.vf_coef, settings.max_grad_norm
+            settings.clip_coef, self.task.training.entropy, settings.vf_coef, settings.max_grad_norm, settings.norm_adv
         )
-        size = self._minibatch
         for _ in range(settings.update_epochs):
             order = rng.permutation(len(batch.seen))
-            for start in range(0, len(order) - size + 1, size):
-                chosen = order[start : start + size]
-                part = _advantages_normalised(batch, chosen) if settings.norm_adv else batch
-                self._update(part, chosen, numbers, rate)
+            if self._intervenes:
+                for start in range(0, len(order) - self._minibatch + 1, self._minibatch):
+                    self._update(batch, order[start : start + self._minibatch], numbers, rate)
+            else:
+                self.updates = learner.epoch(
+                    self.networks, self._optimiser, batch, order, self._minibatch, numbers, rate, self.updates,
+                    self._memory,
+                )
+
+    @property
+    def _intervenes(self) -> bool:
+        """Whether the method has something to do in the middle of an update."""
+        kind = type(self.method)
+        return (
+            kind.after_backward is not Method.after_backward or kind.after_step is not Method.after_step
+            or bool(np.isfinite(self.method.latent_limits).any())
+        )
 
     def _update(
         self, batch: learner.Batch, chosen: NDArray[np.int64], coefficients: learner.Coefficients, rate: float
     ) -> None:
-        networks = self.networks
-        numbers = learner.rounded(networks, self.numbers)
-        gradient = learner.gradient(self._helper, networks, numbers, batch, chosen, coefficients, self._memory)
-        parts = gradient[: networks.places[0]]
-        if type(self.method).after_backward is not Method.after_backward:
-            self.method.after_backward(Parameters.of(networks.actor.split(parts)))
+        """One update, as :func:`learner.epoch` does it, with what the method does in between."""
+        networks, memory = self.networks, self._memory
+        learner.gradient(networks, self.numbers, batch, chosen, coefficients, memory)
+        self.method.after_backward(Parameters.of(networks.actor.split(memory.gradient[: networks.places[0]])))
         self.updates += 1
-        learner.adam(
-            self.numbers, gradient, self.first, self.second, self.updates, rate, coefficients.max_grad_norm
-        )
-        bring_back(networks.actor, self.numbers)
-        if type(self.method).after_step is not Method.after_step or np.isfinite(self.method.latent_limits).any():
-            self.method.after_step(self.state.parameters)
+        learner.adam(networks, self._optimiser, memory.gradient, self.updates, rate, coefficients.max_grad_norm)
+        self.method.after_step(self.state.parameters)
 
     def _switch(self, progress: float) -> None:
         """Half-way, what the method changes (paper algorithms 2 and 3); the optimiser starts afresh."""
@@ -263,12 +265,6 @@ class _Training:
         self.rollouts, self.updates, self.halfway = rest["rollouts"], rest["updates"], rest["halfway"]
         self.state.returns, self.state.ends = kept["returns"].tolist(), kept["ends"].tolist()
         self.state.steps, self.state.seconds = rest["steps"], rest["seconds"]
-
-
-def _advantages_normalised(batch: learner.Batch, chosen: NDArray[np.int64]) -> learner.Batch:
-    """The batch with advantages of mean 0 and deviation 1 over the rows ``chosen``."""
-    part = batch.advantages[chosen]
-    return batch._replace(advantages=(batch.advantages - part.mean()) / (part.std() + 1e-8))
 
 
 def _orthogonal(shape: tuple[int, ...], gain: float, rng: np.random.Generator) -> FloatArray:

@@ -93,7 +93,7 @@ class _Search:
         self.latents = Latents(task, contract, (features, *spec.hidden, outputs))
         self.player = Player(task, contract, spec.hidden)
         rng = np.random.default_rng([spec.seed, 0])
-        # One matrix may start at zero; with hidden units behind it nothing would ever come through.
+        # A single layer may start at zero; with hidden units behind it nothing would ever come through.
         spread = self.settings.noise if spec.hidden else 0.0
         self.mean: FloatArray = np.clip(
             rng.standard_normal(self.latents.length) * 2 * spread, -self.latents.limits, self.latents.limits
