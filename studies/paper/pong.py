@@ -6,6 +6,8 @@ all of them are played. Drawn actions and the paper's pace (:mod:`hls4rl.train.p
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import time
 from collections.abc import Sequence
@@ -30,8 +32,8 @@ from hls4rl.train.vpg.kernel import Formats
 
 PAPERS_PACE: dict[str, Any] = {"frameskip": [2, 5], "repeat_action_probability": 0.25}
 GAMES = START_FRAMES + 1
-FRAMES = 4.5e6
-"""Steps that a policy's training takes, about; of one that goes on from another's first half, the rest."""
+FRAMES = 2600
+"""Steps of a game, about, over a whole training."""
 CHECKED = 64
 """Steps whose actions are compared with the integer network's."""
 
@@ -68,12 +70,13 @@ def returns(task: Task, policy: Policy, pace: dict[str, Any], *, sampled: bool) 
 
 def estimate(specs: Sequence[PolicySpec], task: Task, workers: int | None) -> str:
     """How long training ``specs`` takes here, by what a few batches take now."""
-    _, *timed = (time.perf_counter() for _, _ in zip(trainer.run(task, specs[0]), range(4), strict=False))
-    rate = 2 * task_batch(task) / (timed[2] - timed[0])
+    with contextlib.closing(trainer.run(task, specs[0])) as run:
+        _, start, _, end = (time.perf_counter() for _ in itertools.islice(run, 4))
+    rate = 2 * task_batch(task) / (end - start)
     shared = 1.0 - (task.midpoint or 0.0)
-    frames = FRAMES * sum(shared if METHODS[spec.method].switches else 1.0 for spec in specs)
+    frames = FRAMES * task.training.episodes * sum(shared if METHODS[spec.method].switches else 1.0 for spec in specs)
     return (
-        f"{len(specs)} policies, {frames / 1e6:.0f} M frames: {frames / rate / 3600:.1f} hours here, at "
+        f"{len(specs)} policies, {frames / 1e6:.1f} M frames: {frames / rate / 3600:.1f} hours here, at "
         f"{rate:,.0f} frames a second on {workers or os.cpu_count()} processors"
     )
 

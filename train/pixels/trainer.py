@@ -23,7 +23,7 @@ import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ LATER = frozenset({
 """Settings that mean nothing before the midpoint, or not to those who share what comes before it."""
 
 
-def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Iterator[TrainingState]:
+def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Generator[TrainingState, None, None]:
     """Train one policy; yields its state after every batch, and the last one is the result.
 
     Args:
