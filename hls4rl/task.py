@@ -126,6 +126,9 @@ class Pixels:
     """Last share of the episodes: there is no entropy bonus, and the learning rate falls in a straight line to 0."""
     shared_learning_rate: float = 1.0
     """compression: factor on the learning rate once many weights move as one."""
+    target_kl: float = 0.0
+    """The learning rate follows how far a batch moves the policy: it is divided by 1.5 after one whose mean
+    Kullback-Leibler divergence is more than twice this, and multiplied by 1.5 below half of it; 0: it does not."""
 
 
 @dataclass(frozen=True)
