@@ -3,7 +3,7 @@
 # What a user may set, on the command line or in the environment; `hls4rl VERB --help` tells what each means.
 VARIABLES := ENV METHOD HIDDEN SEED BITS CLUSTERS PERCENTILE ACTIVATION_BITS TRAINER SET PART CLOCK_MHZ TOOL BACKEND EPISODES \
              ROOT ONNX INPUT POLICY TEACHER NORMALISER ACTIVATION SQUASH POLICIES BUILD BOARD BUS TRANSACTIONS PORT FAULTS FRAMES \
-             PROPERTIES MINUTES MUTATIONS STEPS QUICK PUBLISHED CSIM TASK SCHEDULER BUDGET WORKERS UNITS
+             PROPERTIES MINUTES MUTATIONS STEPS QUICK PUBLISHED CSIM TASK SEEDS SCHEDULER BUDGET WORKERS UNITS
 # The verbs of the command hls4rl, which the targets of these names call
 VERBS := train observe synth evaluate curves prove equality matrix report parts hil watch bitstream shell boards \
          endure paper tune explore fold zoo bench-train bench-ppo
@@ -21,13 +21,13 @@ UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix 
 # Four of five modules are never imported: those that are, Python compiles then, in a fifth of the time.
 INSTALL := install --no-compile
 # What comes with the targets that use it, beyond requirements.lock: $(VENV)/.ready-NAME from requirements-NAME.lock
-EXTRAS := dev ice40 gowin box2d mujoco bench
+EXTRAS := dev ice40 gowin box2d mujoco bench cocotb
 PIP    := $(RUN) -m pip --disable-pip-version-check --quiet
 # $(call asked,word …): whether a part or board of such a name is asked for
 asked  = $(strip $(foreach word,$(1),$(findstring $(word),$(value PART) $(value BOARD) $(value SET))))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv $(VERBS) sb3 crown fuzz bench-shells kill-test reproduce audit licences lock test coverage lint api clean
+.PHONY: help venv $(VERBS) sb3 crown fuzz bench-shells bench-cocotb prove-shells kill-test reproduce audit licences lock test coverage lint api clean
 .SUFFIXES:
 # A command that make started ends with it, however make ends.
 export HLS4RL_MAKE := $(shell echo $$PPID)
@@ -79,7 +79,7 @@ bitstream: ## policy and serial link for BOARD, placed and routed, and the comma
 shell: ## the policy behind BUS=axis|axil|wishbone (SHELL is make's own): Verilog, C header, LiteX module, all tried
 boards: ## list the boards
 endure: ## fuzz the simulated board with FRAMES (100,000) damaged frames, then soak it for MINUTES (10) over a bad wire
-paper: ## the paper in four recipes with controls: figures, tables, claims; QUICK=1 for a slice, PUBLISHED=1 from the kept rows, CSIM=1 to C-simulate the best; TASK=pong for Pong
+paper: ## the paper in four recipes with controls: figures, tables, claims; QUICK=1 for a slice, PUBLISHED=1 from the kept rows, CSIM=1 to C-simulate the best; TASK=pong for Pong, SEEDS=3
 tune: ## the learning rate of every method in every recipe of the paper, by one search with the same budget for each
 explore: ## search for the smallest and quickest cores that solve ENV within BUDGET; ends in a front of make synth lines
 zoo: $(VENV)/.ready-box2d $(VENV)/.ready-mujoco ## every agent in the folder POLICIES through import: returns in floats, 16 and 8 bits, cores; BUILD= names those that end in a bitstream
@@ -101,6 +101,12 @@ fuzz: $(READY) ## random networks and graphs through every conversion, damaged f
 
 bench-shells: $(DEV) ## every bus around cores of every kind: 100,000 random transactions each, with pauses, resets, bad packets
 	@$(RUN) -m tools.shell_benches
+
+bench-cocotb: $(DEV) $(VENV)/.ready-cocotb ## every bus judged by others: cocotbext-axi and cocotbext-wishbone on Verilator, 100,000 transactions each
+	@$(RUN) -m tools.cocotb_benches
+
+prove-shells: $(DEV) ## the rules of every bus by SAT, for the shells and for shells that are broken on purpose
+	@$(RUN) -m tools.shell_proofs
 
 kill-test: $(DEV) ## SIGKILL make synth and make paper at 50 random moments each; end each command in 9 ways and count orphans
 	@$(RUN) -m tools.faults

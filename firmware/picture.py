@@ -20,7 +20,10 @@ WIDTH = 360
 EVERY = 2
 """Steps from one picture of the GIF to the next."""
 _MILLISECONDS = 40
-_CAPTION_HEIGHT = 22
+_LINE, _MARGIN = 14, 8
+"""Of the caption, in pixels."""
+_BESIDE, _A_LINE = 4, 10
+"""Numbers of an action that fit beside the rest of the caption, and on a line of their own."""
 Frame = NDArray[np.uint8]
 
 
@@ -49,8 +52,8 @@ def film(task: Task, board: Backend, software: Backend, seed: int, path: Path, c
         mismatches += not np.array_equal(action, software.infer(integers).actions[0])
         if window is not None or steps % EVERY == 0:
             drawn: Frame = np.asarray(env.render(), dtype=np.uint8)
-            text = f"{caption}   step {steps + 1}   mismatches {mismatches}   action {' '.join(map(str, action))}"
-            picture = _captioned(drawn, text)
+            text = f"{caption}   step {steps + 1}   mismatches {mismatches}"
+            picture = _captioned(drawn, _lines(text, action.tolist()))
             if window is not None:
                 window.show(picture)
             if steps % EVERY == 0:
@@ -64,12 +67,20 @@ def film(task: Task, board: Backend, software: Backend, seed: int, path: Path, c
     return {"return": total, "steps": steps, "mismatches": mismatches}
 
 
-def _captioned(frame: Frame, text: str) -> Image.Image:
+def _lines(text: str, action: list[int]) -> list[str]:
+    """As many for every action of the same size."""
+    if len(action) <= _BESIDE:
+        return [f"{text}   action {' '.join(map(str, action))}"]
+    rows = [" ".join(map(str, action[start:start + _A_LINE])) for start in range(0, len(action), _A_LINE)]
+    return [text, f"action {rows[0]}", *rows[1:]]
+
+
+def _captioned(frame: Frame, lines: list[str]) -> Image.Image:
     picture = Image.fromarray(frame)
     height = round(picture.height * WIDTH / picture.width)
-    canvas = Image.new("RGB", (WIDTH, height + _CAPTION_HEIGHT), "white")
+    canvas = Image.new("RGB", (WIDTH, height + _LINE * len(lines) + _MARGIN), "white")
     canvas.paste(picture.resize((WIDTH, height)), (0, 0))
-    ImageDraw.Draw(canvas).text((6, height + 5), text, fill="black")
+    ImageDraw.Draw(canvas).text((6, height + 5), "\n".join(lines), fill="black", spacing=2)
     return canvas
 
 

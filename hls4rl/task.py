@@ -19,6 +19,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from hls4rl import registry
 from hls4rl.actions import SQUASHES, Action, Actions, actions_of
 from hls4rl.contract import CURVES, FloatArray, IntArray, is_power_of_two
 from hls4rl.errors import ProjectError
@@ -126,6 +127,9 @@ class Pixels:
     """Last share of the episodes: there is no entropy bonus, and the learning rate falls in a straight line to 0."""
     shared_learning_rate: float = 1.0
     """compression: factor on the learning rate once many weights move as one."""
+    target_kl: float = 0.0
+    """The learning rate follows how far a batch moves the policy: it is divided by 1.5 after one whose mean
+    Kullback-Leibler divergence is more than twice this, and multiplied by 1.5 below half of it; 0: it does not."""
 
 
 @dataclass(frozen=True)
@@ -626,7 +630,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 
 _CHOICES = {"training.advantage": ADVANTAGES, "training.optimiser": OPTIMISERS,
-            "search.algorithm": ALGORITHMS,
+            "training.trainer": ("auto", *registry.names("hls4rl.train.trainers")), "search.algorithm": ALGORITHMS,
             "hardware.strategy": ("Latency", "Resource"), "network.activation": CURVES, "action.squash": SQUASHES}
 _WORDS = {
     "name": (r"\w[\w. -]{0,99}", "letters, digits, spaces, '_', '-' and '.'"),  # a folder of runs has this name

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-FORMAT = "hls4rl-checkpoint-3"
+FORMAT = "hls4rl-checkpoint-4"
 """With a number that rises when arrays change their names or meaning: an older file is then not taken."""
 
 

@@ -15,7 +15,7 @@ module frame_receiver #(
     output reg                            identify,     // one clock: a good identify request
     output reg                            infer,        // one clock: a good inference request
     output reg                            rejected,     // one clock: a damaged frame ended
-    output reg  [15:0]                    sequence,     // of the request
+    output reg  [15:0]                    number,       // of the request
     output reg  [8*KEPT_BYTES-1:0]        observation,  // of an inference request, first byte lowest; if not coded
     output wire                           body_valid,   // a byte of the observation, or of the check behind it
     output wire [7:0]                     body,
@@ -54,7 +54,7 @@ module frame_receiver #(
     assign body = payload;
     assign place = length - HEADER;
 
-    initial begin identify = 0; infer = 0; rejected = 0; sequence = 0; observation = 0; body_length = 0; end
+    initial begin identify = 0; infer = 0; rejected = 0; number = 0; observation = 0; body_length = 0; end
 
     always @(posedge clk) begin
         identify <= delimiter && is_identify;
@@ -71,8 +71,8 @@ module frame_receiver #(
         if (is_literal) left <= left - 1'b1;
         if (take) begin
             if (length == 0) kind <= payload;
-            if (length == 1) sequence[7:0] <= payload;
-            if (length == 2) sequence[15:8] <= payload;
+            if (length == 1) number[7:0] <= payload;
+            if (length == 2) number[15:8] <= payload;
             if (!CODED && length >= HEADER && length < HEADER + OBSERVATION_BYTES)
                 observation <= {payload, observation} >> 8;
             if (length != INFER_LENGTH + 1) length <= length + 1'b1;

@@ -38,7 +38,7 @@ module policy_link #(
     // Requests.
     wire        byte_valid, byte_error, identify, infer, rejected;
     wire [7:0]  data;
-    wire [15:0] sequence;
+    wire [15:0] number;
     wire [8*KEPT_BYTES-1:0] observation;
     wire        body_valid;
     wire [7:0]  body;
@@ -48,7 +48,7 @@ module policy_link #(
     );
     frame_receiver #(.OBSERVATION_BYTES(OBSERVATION_BYTES), .CODED(CODED)) receiver (
         .clk(clk), .reset(quiet), .byte_valid(byte_valid), .byte_error(byte_error), .data(data), .identify(identify),
-        .infer(infer), .rejected(rejected), .sequence(sequence), .observation(observation), .body_valid(body_valid),
+        .infer(infer), .rejected(rejected), .number(number), .observation(observation), .body_valid(body_valid),
         .body(body), .place(place), .body_length(body_length)
     );
 
@@ -92,7 +92,7 @@ module policy_link #(
     always @(posedge clk) begin
         clocks <= start ? 16'd0 : clocks + 1'b1;    // between the edge that takes in and the edge that puts out
         if (start) begin
-            tag <= sequence;
+            tag <= number;
             busy <= 1;
         end
         if (answered) begin
@@ -119,7 +119,7 @@ module policy_link #(
     wire        sender_ready;
     reg         sending = 0;
     always @(posedge clk) begin
-        if (push) queue[write] <= answered ? {whole, 1'b0, tag} : {{8 * ACTION_BYTES{1'b0}}, 1'b1, sequence};
+        if (push) queue[write] <= answered ? {whole, 1'b0, tag} : {{8 * ACTION_BYTES{1'b0}}, 1'b1, number};
         if (push) write <= write + 1'b1;
         if (!sending && !fetched) begin
             head <= queue[read];

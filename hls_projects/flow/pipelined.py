@@ -38,6 +38,9 @@ from hls4rl.network import IntegerNetwork
 
 MAXIMUM_STAGES = 24
 _TRIES = 5
+_CROWDED = 10_000
+"""Look-up tables from which on nextpnr's second router is used: its first one, which takes less time for small designs
+and finds quicker ways there, was not done with 19,000 in twice the time that placing and the second one take."""
 
 SERIAL = "policy_serial"
 """Module around a core whose observation has more bits than the part has pins: they come in one per clock."""
@@ -135,7 +138,8 @@ def _place_pipeline(
     netlist = work / NETLIST
     if not _fits(info, part):
         netlist = _serial_netlist(info, synthesis, part, work)
-    return place_seeds(netlist, part, clock_mhz, seeds, work, whole, steps)
+    more = ("--router", "router2") if synthesis.resources["lut"] > _CROWDED else ()
+    return place_seeds(netlist, part, clock_mhz, seeds, work, whole, steps, more)
 
 
 def _fits(info: RtlInfo, part: Part) -> bool:

@@ -54,13 +54,14 @@ class Placement:
 
 def place(
     netlist: Path, target: Target, clock_mhz: float, seed: int, directory: Path, design: str = "core",
-    pins: Mapping[str, Pin] | None = None, seconds: float | None = None,
+    pins: Mapping[str, Pin] | None = None, seconds: float | None = None, more: Sequence[str] = (),
 ) -> Placement:
     """Place and route ``netlist`` in ``directory``, which gets :data:`REPORT` and the placed design, not yet packed.
 
     Args:
         design: stem of the files' names.
         pins: of the top's ports; None to have them anywhere.
+        more: options of nextpnr.
 
     Raises:
         ProjectError: the design does not fit, or nextpnr is missing.
@@ -77,7 +78,7 @@ def place(
         (directory / _name(family.pin_file, design)).write_text(lines, encoding="utf-8")
     done = run_tool(family.place, [
         *target.device, *options, "--json", netlist.name, "--freq", f"{clock_mhz:g}", "--seed", str(seed),
-        "--timing-allow-fail", "--report", REPORT, *_named(family.place_options, design),
+        "--timing-allow-fail", "--report", REPORT, *_named(family.place_options, design), *more,
     ], directory, seconds)
     if done.returncode:
         raise _failure(done.stdout + done.stderr, target)

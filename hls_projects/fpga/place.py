@@ -22,7 +22,8 @@ _PLACEMENT = "placement.json"
 
 
 def place_seeds(
-    netlist: Path, part: Part, clock_mhz: float, seeds: int, work: Path, whole: bool = True, steps: Steps = UNKEPT
+    netlist: Path, part: Part, clock_mhz: float, seeds: int, work: Path, whole: bool = True, steps: Steps = UNKEPT,
+    more: Sequence[str] = (),
 ) -> list[Placement]:
     """Placements with the seeds 1 … ``seeds`` by rising clock, each in a folder ``seed-<n>`` of ``work``.
 
@@ -31,6 +32,7 @@ def place_seeds(
     Args:
         whole: place with all seeds even if the first one misses the clock.
         steps: where each seed's placement is kept, and how long they may take.
+        more: options of nextpnr.
 
     Raises:
         ProjectError: the design does not fit the part.
@@ -44,7 +46,7 @@ def place_seeds(
         folder.mkdir()
 
         def make(place_here: Path) -> None:
-            found = place(netlist, part.target, clock_mhz, seed, place_here, seconds=limit)
+            found = place(netlist, part.target, clock_mhz, seed, place_here, seconds=limit, more=more)
             (place_here / netlist.name).unlink()
             write_json(place_here / _PLACEMENT, asdict(found))
 

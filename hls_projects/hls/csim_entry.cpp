@@ -23,7 +23,9 @@ template <class Output> void take(const Output *y, int64_t *integers) {
     static_assert(fraction + LOGIT_EXPONENT < 32 && fraction + LOGIT_EXPONENT > -32, "unit far from the type's");
     for (int i = 0; i < OUTPUTS; ++i) {
         const ap_int<Output::width> bits = y[i].range();
-        const int64_t value = bits.to_int64();
+        int64_t value = bits.to_int64();
+        if (value < 0 && !(y[i] < 0)) // the highest bit of a type without a sign
+            value += int64_t(1) << (Output::width < 63 ? Output::width : 63);
         // Bits below the logits' unit are zero, so that the shift loses nothing.
         const int shift = fraction + LOGIT_EXPONENT;
         integers[i] = shift >= 0 ? value >> shift : value * (int64_t(1) << -shift);

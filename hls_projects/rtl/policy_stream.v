@@ -189,17 +189,17 @@ module policy_stream #(
     wire [LANES*ACTIONS*LOGIT_BITS-1:0] products;
     generate
         for (l = 0; l < LANES; l = l + 1) begin : lane
-            reg signed [BEFORE_BITS-1:0] bias, partial, before;
+            reg signed [BEFORE_BITS-1:0] bias, partial, total;
             reg [ACTIONS*OUTPUT_BITS-1:0] weights_0, weights_1, weights_2;
             reg signed [HIDDEN_BITS-1:0] hidden;
             wire signed [SUM_BITS-1:0] sum = sums[l*SUM_BITS +: SUM_BITS];
-            wire signed [BEFORE_BITS-1:0] kept = before >>> DROP;
+            wire signed [BEFORE_BITS-1:0] kept = total >>> DROP;
             always @(posedge clk) begin
                 partial <= SUM_FACTOR * sum + offset;
                 {bias, weights_0} <= unit_word[l*LANE_BITS +: LANE_BITS];
-                before <= partial + bias;
+                total <= partial + bias;
                 weights_1 <= weights_0;
-                if (SIGNS) hidden <= before < 0 ? -1 : 1;
+                if (SIGNS) hidden <= total < 0 ? -1 : 1;
                 else hidden <= kept < MINIMUM ? MINIMUM : kept > MAXIMUM ? MAXIMUM : kept;
                 weights_2 <= weights_1;
             end

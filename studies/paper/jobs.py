@@ -8,6 +8,7 @@ import json
 import warnings
 from dataclasses import asdict, dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,13 @@ from hls4rl.gym_loop import play
 from hls4rl.integer_backend import IntegerBackend
 from hls4rl.policy import PolicySpec
 from hls4rl.studies.paper.rates import published_rate
-from hls4rl.studies.paper.variants import CONTROLS, OWN, RECIPES, VARIANTS, WIDTHS
+from hls4rl.studies.paper.variants import CONTROLS, OWN, PIXELS, RECIPES, VARIANTS, WIDTHS
 from hls4rl.task import Task, load_task, with_settings
-from hls4rl.train.methods import PAPER_METHODS, method
+from hls4rl.train.methods import METHODS, PAPER_METHODS, method
+from hls4rl.train.pixels.arcade import PONG
 from hls4rl.train.selection import EVALUATION_SEED, policy_inputs
 from hls4rl.train.trainers import resolve_trainer
-from hls4rl.train.training import train_policy, train_state
+from hls4rl.train.training import TrainingResult, train_policy, train_state
 
 PONG_WIDTHS = (128, 256)
 POLICIES = 10
@@ -71,7 +73,7 @@ def _task(name: str, task: str, method: str, episodes: int | None, rate: float |
         rate = published_rate(variant.tuned, task, method)
     changes = {"episodes": episodes, "learning_rate": rate}
     settings = variant.settings | {key: value for key, value in changes.items() if value is not None}
-    return with_settings(load_task(task), "training", **settings)
+    return with_settings(with_settings(load_task(task), "training", **settings), "pixels", **variant.pixels)
 
 
 @dataclass(frozen=True)
@@ -105,31 +107,44 @@ def quick_jobs() -> list[Job]:
     ]
 
 
-def task_jobs(task: str, *, quick: bool = False) -> list[Job]:
+def task_jobs(task: str, *, quick: bool = False, seeds: int = POLICIES) -> list[Job]:
     """All five methods on one task, with the settings of its file and the paper's widths for Pong.
 
     Args:
         task: name of a shipped task.
-        quick: one small policy of each method, a few episodes, instead of ten in each of two widths.
+        quick: one small policy of each method, a few episodes, instead of ``seeds`` in each of two widths.
+        seeds: policies of a cell.
 
     Raises:
         ProjectError: no such task.
     """
-    name = load_task(task).name
+    found = load_task(task)
     if quick:
-        return [Job(OWN.name, PolicySpec(name, method, (16,), 0), 16) for method in PAPER_METHODS]
+        return [Job(OWN.name, PolicySpec(found.name, method, (16,), 0), 16) for method in PAPER_METHODS]
+    # Those that others go on from come first, so that nobody waits for a first half that another one trains.
+    methods = sorted(PAPER_METHODS, key=lambda name: METHODS[name].switches)
     return [
-        Job(OWN.name, PolicySpec(name, method, (hidden,), seed))
-        for method in PAPER_METHODS for hidden in PONG_WIDTHS for seed in range(POLICIES)
+        Job(variant.name, PolicySpec(found.name, method, (hidden,), seed))
+        for hidden in PONG_WIDTHS for method in methods for variant in (PIXELS if found.pixels else (OWN,))
+        if method in variant.methods for seed in range(seeds)
     ]
 
 
-def run_job(job: Job) -> Outcome:
-    """Train and measure; the outcome depends on the job alone."""
+def run_job(job: Job, place: Path | None = None) -> Outcome:
+    """Train and measure; the outcome depends on the job alone.
+
+    Args:
+        job: what.
+        place: folder that trainers which take long keep their runs in, to go on from there; None keeps nothing.
+    """
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    task = job.task
-    measure = _measure_compiled if resolve_trainer(task, job.spec) == "kernel" else _measure
-    returns, measures = measure(task, job.spec)
+    task, run = job.task, None if place is None else place / f"{job.spec.directory_name}-{job.variant}"
+    trainer = resolve_trainer(task, job.spec)
+    if trainer == "kernel":
+        returns, measures = _measure_compiled(task, job.spec)
+    else:
+        trained = train_policy(task, job.spec, directory=run if trainer == "pixels" else None)
+        returns, measures = trained.returns, _measure(task, trained)
     last = max(1, round(LAST_SHARE * len(returns)))
     return Outcome(job, {
         "variant": job.variant, "task": job.spec.task, "method": job.spec.method, "hidden": job.spec.hidden[0],
@@ -169,13 +184,15 @@ def _measure_compiled(task: Task, spec: PolicySpec) -> tuple[FloatArray, dict[st
     return np.array(state.returns), measures
 
 
-def _measure(task: Task, spec: PolicySpec) -> tuple[FloatArray, dict[str, Any]]:
-    """The same on Gymnasium's own environment, for tasks whose environment is not compiled."""
-    trained = train_policy(task, spec)
+def _measure(task: Task, trained: TrainingResult) -> dict[str, Any]:
+    """The same on Gymnasium's own environment, for tasks whose environment is not compiled; Pong in all its games."""
+    usual: dict[str, Any] = {"greedy": None, "long": None, "noisy": None}
+    if task.environment == PONG:
+        from hls4rl.studies.paper.pong import measures
+
+        return {**usual, "frames": trained.steps, **measures(task, trained.policy)}
     played = play(task, IntegerBackend(trained.policy.network), EVALUATION_EPISODES, EVALUATION_SEED)
-    return trained.returns, {
-        "greedy": None, "deployed": round(played.mean_return, 2), "long": None, "noisy": None,
-    }
+    return {**usual, "deployed": round(played.mean_return, 2)}
 
 
 def _curve(returns: FloatArray) -> FloatArray:

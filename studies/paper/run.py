@@ -13,6 +13,10 @@ from hls4rl.policy import PolicySpec
 from hls4rl.studies.paper import rows
 from hls4rl.studies.paper.jobs import Job, cells, run_job
 from hls4rl.studies.paper.schedule import run_locally, run_on_cluster
+from hls4rl.train.pixels.arcade import PONG
+
+POLICIES = "policies"
+"""Folder beside the rows for runs that take long: each goes on from there."""
 
 
 def run_missing(jobs: Sequence[Job], path: Path, scheduler: str | None, workers: int | None) -> None:
@@ -22,10 +26,16 @@ def run_missing(jobs: Sequence[Job], path: Path, scheduler: str | None, workers:
         return
     if scheduler is None:  # else each process would compile the kernel for itself at its first job
         run_job(Job("own", PolicySpec("cartpole", "fp", (4,), 0), 2))
-    outcomes = run_on_cluster(missing, scheduler) if scheduler else run_locally(missing, workers)
+    place = path.parent / POLICIES
+    outcomes = run_on_cluster(missing, scheduler) if scheduler else run_locally(missing, workers, place)
+    console = Console(stderr=True)
+    if missing[0].task.environment == PONG and scheduler is None:
+        from hls4rl.studies.paper.pong import estimate
+
+        specs = [job.spec for job in missing]
+        console.print(estimate(specs, missing[0].task, workers), highlight=False)
     waiting = {key: set(group) for key, group in cells(missing).items()}
     found: dict[Job, list[float]] = {key: [] for key in waiting}
-    console = Console(stderr=True)
     columns = TextColumn("policies"), BarColumn(), MofNCompleteColumn(), TextColumn("time left"), TimeRemainingColumn()
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=len(jobs), completed=len(jobs) - len(missing))

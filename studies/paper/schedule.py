@@ -7,6 +7,7 @@ import importlib
 import os
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import Any
@@ -20,10 +21,11 @@ ATTEMPTS = 4
 """A job whose worker dies this often is the cause itself."""
 
 
-def run_locally(jobs: list[Job], workers: int | None = None) -> Iterator[Outcome]:
+def run_locally(jobs: list[Job], workers: int | None = None, place: Path | None = None) -> Iterator[Outcome]:
     """Yield each job's outcome from one of ``workers`` processes (default: one for each processor).
 
-    A process that is killed loses only its own job, which another one takes up.
+    A process that is killed loses only its own job, which another one takes up, from where it was left if ``place``,
+    the folder for runs that take long, is given.
 
     Raises:
         ProjectError: a job's process died :data:`ATTEMPTS` times.
@@ -35,7 +37,7 @@ def run_locally(jobs: list[Job], workers: int | None = None) -> Iterator[Outcome
     stop = Event()
     count = min(workers or os.cpu_count() or 1, max(1, len(jobs)))
     for _ in range(count):
-        Thread(target=_serve, args=(waiting, done, stop), daemon=True).start()
+        Thread(target=_serve, args=(waiting, done, stop, place), daemon=True).start()
     try:
         for _ in jobs:
             outcome = done.get()
@@ -69,7 +71,9 @@ def run_on_cluster(jobs: list[Job], scheduler: str) -> Iterator[Outcome]:
                 client.cancel(futures)
 
 
-def _serve(waiting: SimpleQueue[Job], done: SimpleQueue[Outcome | BaseException], stop: Event) -> None:
+def _serve(
+    waiting: SimpleQueue[Job], done: SimpleQueue[Outcome | BaseException], stop: Event, place: Path | None
+) -> None:
     # One thread drives one process, so that a dead process takes no other's work with it.
     pool = new_pool(1)
     while not stop.is_set():
@@ -80,7 +84,7 @@ def _serve(waiting: SimpleQueue[Job], done: SimpleQueue[Outcome | BaseException]
         try:
             for _ in range(ATTEMPTS):
                 try:
-                    done.put(pool.submit(run_job, job).result())
+                    done.put(pool.submit(run_job, job, place).result())
                     break
                 except BrokenProcessPool:
                     if stop.is_set():

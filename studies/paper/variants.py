@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hls4rl.train.methods import PAPER_METHODS
@@ -52,6 +52,8 @@ class Variant:
     widths: tuple[int, ...] = WIDTHS
     tuned: str | None = None
     """Recipe whose published learning rates it takes; None: as ``settings`` and the task's file have it."""
+    pixels: dict[str, Any] = field(default_factory=dict)
+    """Settings of the task's ``[pixels]`` that are changed."""
 
 
 def _control(name: str, settings: dict[str, Any], methods: tuple[str, ...], tuned: str | None, **more: Any) -> Variant:
@@ -86,4 +88,13 @@ CONTROLS = (
 )
 OWN = Variant("own", {})
 """The settings of the task's file as they are: for tasks beside those of the grid."""
-VARIANTS = {variant.name: variant for variant in (*RECIPES, *CONTROLS, OWN)}
+PIXELS = (
+    OWN,
+    Variant("own-kl", {}, BINARY, pixels={"target_kl": 0.003}),
+    Variant("own-reset", {"reset_at_midpoint": True}, ("fp",)),
+    Variant("own-late", {"reset_at_midpoint": True, "late_rate": 0.1}, ("fp",)),
+)
+"""Of a task that is learnt from pixels: all methods as its file has them; the binary ones with a learning rate that
+follows how far a batch moves the policy; and full precision with the switch's other effects alone: it forgets the
+optimiser's state, as pruning does, and learns at a tenth of the rate besides, as compression does."""
+VARIANTS = {variant.name: variant for variant in (*RECIPES, *CONTROLS, *PIXELS)}

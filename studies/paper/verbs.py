@@ -20,6 +20,8 @@ from hls4rl.studies.paper.jobs import Outcome, paper_jobs, quick_jobs, task_jobs
 from hls4rl.studies.paper.results import Results
 from hls4rl.studies.paper.run import run_missing
 from hls4rl.studies.paper.tuning import choose, tuning_jobs
+from hls4rl.task import load_task
+from hls4rl.train.pixels.arcade import PONG
 
 ROWS = "results.jsonl"
 
@@ -35,6 +37,9 @@ Publish = Annotated[
 TaskName = Annotated[
     str | None, option("--task", "Instead: the five methods on this task (pong), with the settings of its file.")
 ]
+Seeds = Annotated[
+    int, option("--seeds", "With --task: policies of each method and width; the paper has 10.", min=1)
+]
 Csim = Annotated[
     bool, option("--csim", "Also C-simulate the best policy of each steady cell and compare all logits.", is_flag=True)
 ]
@@ -42,7 +47,7 @@ Csim = Annotated[
 
 def paper(
     quick: Quick = False, published: Published = False, task: TaskName = None, scheduler: Scheduler = None,
-    workers: Workers = None, csim: Csim = False, publish: Publish = False, root: Root = RUNS,
+    workers: Workers = None, csim: Csim = False, publish: Publish = False, seeds: Seeds = 3, root: Root = RUNS,
 ) -> None:
     """Redo the paper: four recipes with their controls, Figures 3 to 6, tables, and claims.md.
 
@@ -54,7 +59,7 @@ def paper(
     if task and (csim or published):
         raise ProjectError(f"CSIM and PUBLISHED are of the control tasks; for {task} say: make synth ENV={task}")
     size = "quick" if quick else "published" if published else "full"
-    jobs = task_jobs(task, quick=quick) if task else quick_jobs() if quick else paper_jobs()
+    jobs = task_jobs(task, quick=quick, seeds=seeds) if task else quick_jobs() if quick else paper_jobs()
     place = root / "paper-results" / (f"{task}-{size}" if task else size)
     with exclusive(place):
         if published:
@@ -125,7 +130,13 @@ def _write_task(results: Results, task: str, place: Path) -> Path:
     from hls4rl.studies.paper import figures, tables
 
     drawn = figures.draw_task(results, task, place / "figures")
-    (place / "tables.md").write_text(tables.tables(results), encoding="utf-8")
+    if load_task(task).environment == PONG:
+        from hls4rl.studies.paper.pong_table import table
+
+        text = table(results)
+    else:
+        text = tables.tables(results)
+    (place / "tables.md").write_text(text, encoding="utf-8")
     path = place / "paper.json"
     write_json(path, {
         "policies": sum(len(results.seeds(cell)) for cell in results.cells),

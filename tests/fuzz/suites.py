@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from fuzz.console import against_ale
 from fuzz.corruption import corrupted_artefacts
 from hostile import boards, environments, tasks
 from hostile.boards import BOARDS, FICKLE, Board
@@ -75,6 +76,6 @@ def _boards(attempt: Callable[[Board, int], str], fraction: float, seed: int) ->
 SUITES: dict[str, Callable[[float, int], dict[str, int]]] = {
     "malicious boards, Python driver": boards_at_python, "malicious boards, C driver, sanitised": boards_at_c,
     "hostile environments": hostile_environments, "hostile task files": hostile_tasks,
-    "corrupted artefacts": corrupted_artefacts,
+    "corrupted artefacts": corrupted_artefacts, "Pong's console against ALE": against_ale,
 }
 """By name: tried with a fraction of all cases and a seed; answers what it counted."""

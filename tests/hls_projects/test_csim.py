@@ -9,7 +9,7 @@ import pytest
 from fuzz.conversion import csim_keeps_the_integers
 from random_policies import random_policy
 
-from hls4rl.contract import FixedPoint, IntArray
+from hls4rl.contract import FixedPoint, IntArray, Values
 from hls4rl.errors import ProjectError, ToolError
 from hls4rl.export import MismatchError, export_policy
 from hls4rl.export.check import check_observations, require_equal_logits
@@ -138,14 +138,21 @@ def coarse_network(exponent: int, signed: bool) -> IntegerNetwork:
     ))
 
 
-def test_halves_are_rounded_to_even_however_far_above_the_sums() -> None:
+def without_sign() -> IntegerNetwork:
+    """Continuous actions of 0 … 63: the highest bit is no sign."""
+    layer = Layer(np.array([[3, 3], [-3, 2]]), 1.0, np.array([8, 0]), 1.0, FixedPoint(6, 6, signed=False))
+    return IntegerNetwork(FixedPoint(5, 5), (layer,), Values())
+
+
+def test_halves_are_rounded_to_even_however_far_above_the_sums_and_actions_may_lack_a_sign() -> None:
     # From steps within the accumulator to those that hls4ml's own types abort on, one bit at a time.
     networks = [coarse_network(exponent, signed) for exponent in range(5, 14) for signed in (True, False)]
     observations = check_observations(networks[0].input, 2)
     varying = [len(np.unique(network.infer(observations), axis=0)) > 1 for network in networks]
     assert any(varying)
     assert not all(varying)
-    csim_keeps_the_integers(networks)
+    assert without_sign().infer(observations).max() == 63
+    csim_keeps_the_integers([*networks, without_sign()])
 
 
 def test_streams_are_rounded_to_even_too(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from hls4rl.studies.paper.jobs import Job, Outcome, cells, paper_jobs, quick_job
 from hls4rl.studies.paper.policy_cost import cost_of
 from hls4rl.studies.paper.schedule import run_locally, run_on_cluster
 from hls4rl.studies.paper.tuning import tuning_jobs
-from hls4rl.studies.paper.variants import CONTROL_TASKS, VARIANTS, WIDTHS
+from hls4rl.studies.paper.variants import CONTROL_TASKS, PIXELS, VARIANTS, WIDTHS
 from hls4rl.task import load_task
 from hls4rl.train.methods import PAPER_METHODS
 from hls4rl.train.training import train_policy
@@ -45,10 +45,11 @@ def test_the_matrix_is_the_papers() -> None:
     assert len(paper) == 500
     assert len(cells(paper)) == 2 * len(PAPER_METHODS) * len(WIDTHS)
     assert len(set(paper_jobs())) == len(paper_jobs()) == 4000
-    assert {job.variant for job in quick_jobs()} == set(VARIANTS) - {"own"}
-    pong = task_jobs("pong")
-    assert len(set(pong)) == len(PAPER_METHODS) * 2 * 10
-    assert all(job.task == load_task("pong") for job in pong)
+    assert {job.variant for job in quick_jobs()} == set(VARIANTS) - {item.name for item in PIXELS}
+    pong = task_jobs("pong", seeds=3)
+    assert len(set(pong)) == len(pong) == (len(PAPER_METHODS) + 4) * 2 * 3
+    assert all(job.task == load_task("pong") for job in pong if job.variant == "own")
+    assert len(task_jobs("pong")) == 180
 
 
 def test_the_papers_recipe_is_the_papers() -> None:

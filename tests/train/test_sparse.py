@@ -37,8 +37,8 @@ def test_passes_and_gradients_are_autograd_s(name: str) -> None:
     steps = Trajectory(seen_by_network, actions[:, None], advantage)
     cost(network, steps, advantage, ENTROPY).backward()  # type: ignore
 
-    latent, formats = columns_first(parameters_of(network)), Formats.of(contract)
-    seen, gradient = columns_first(latent), columns_first(latent)
+    latent, formats = columns_first(parameters_of(network), np.float64), Formats.of(contract)
+    seen, gradient = columns_first(latent, np.float64), columns_first(latent, np.float64)
     quantise_all(latent, formats, seen)
     frames = Frames.of([Frame.of(observation, np.arange(len(observation))) for observation in observations])
     passes = forward(formats, seen, frames)

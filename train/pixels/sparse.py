@@ -5,8 +5,9 @@ What :mod:`hls4rl.train.vpg.kernel` computes, for frames of which a few dozen of
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,15 +49,39 @@ class Frames(NamedTuple):
         values = np.concatenate([np.zeros(0, dtype=np.int8), *(frame.values for frame in frames)])
         return cls(places, values, np.concatenate([[0], ends]))
 
+    @classmethod
+    def join(cls, parts: Sequence[Frames]) -> Frames:
+        """Those of all ``parts``, one part after the other."""
+        lengths = [np.zeros(1, dtype=np.int64), *(np.diff(item.starts) for item in parts)]
+        places, values = (np.concatenate([item[index] for item in parts]) for index in (0, 1))
+        return cls(places, values, np.cumsum(np.concatenate(lengths), dtype=np.int64))
+
     def split(self) -> list[Frame]:
         """The observations, one by one."""
-        places, values = np.split(self.places, self.starts[1:-1]), np.split(self.values, self.starts[1:-1])
-        return [Frame(*pair) for pair in zip(places, values, strict=True)]
+        bounds = self.starts.tolist()
+        return [Frame(self.places[i:j], self.values[i:j]) for i, j in itertools.pairwise(bounds)]
+
+    def dense(self, features: int) -> IntArray:
+        """The same as arrays of all features, shape (frames, features)."""
+        found = np.zeros((len(self.starts) - 1, features), dtype=np.int64)
+        found[np.repeat(np.arange(len(found)), np.diff(self.starts)), self.places] = self.values
+        return found
+
+    def take(self, rows: IntArray) -> Frames:
+        """Those that are numbered ``rows``, in that order."""
+        lengths = np.diff(self.starts)[rows]
+        starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+        picked = np.arange(starts[-1]) + np.repeat(self.starts[rows] - starts[:-1], lengths)
+        return Frames(self.places[picked], self.values[picked], starts)
 
 
-def columns_first(parameters: Parameters) -> Parameters:
-    """The same values with each feature's hidden weights side by side in memory, as the passes need them."""
-    hidden, *others = (array.copy() for array in parameters)
+def columns_first(parameters: Parameters, kind: type[np.floating[Any]] = np.float32) -> Parameters:
+    """The same values with each feature's hidden weights side by side in memory, as the passes need them.
+
+    In single precision: an update goes through a million of them a few times, and memory is what it waits for. Sums are
+    taken in double precision, so that those of fixed-point numbers and signs stay exact.
+    """
+    hidden, *others = (array.astype(kind) for array in parameters)
     return Parameters.of([np.asfortranarray(hidden), *others])
 
 
@@ -114,6 +139,22 @@ def gradients(
     for kind, array in zip((formats.hidden_weight, formats.output_weight), gradient.weights, strict=True):
         if kind.kind == SIGN:
             array *= kind.lsb
+
+
+@compiled
+def adam(
+    latent: FloatArray, gradient: FloatArray, first: FloatArray, second: FloatArray, rate: float, update: int
+) -> None:
+    """Step number ``update`` (from 1) of Adam on one array of single precision, shape (n,); see
+    :func:`hls4rl.train.vpg.kernel.adam`."""
+    stride = np.float32(rate / (1.0 - 0.9**update))
+    correction = np.float32(1.0 / np.sqrt(1.0 - 0.999**update))
+    tenth, thousandth, least = np.float32(0.1), np.float32(0.001), np.float32(1e-8)
+    for index in range(len(latent)):
+        slope = gradient[index]
+        first[index] += (slope - first[index]) * tenth
+        second[index] += (slope * slope - second[index]) * thousandth
+        latent[index] -= stride * first[index] / (np.sqrt(second[index]) * correction + least)
 
 
 def _kinds(formats: Formats) -> tuple[Format, Format, Format, Format]:

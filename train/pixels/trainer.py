@@ -20,9 +20,10 @@ on from there and ends in the same bytes as one that was never stopped.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -40,18 +41,27 @@ from hls4rl.train.keeper import Keeper
 from hls4rl.train.methods import method as create_method
 from hls4rl.train.methods.base import real_contract
 from hls4rl.train.parameters import Parameters
-from hls4rl.train.pixels.rallies import RolloutBatch, require_fit
-from hls4rl.train.pixels.sparse import Frames, columns_first, flat, forward, gradients, quantise_all
+from hls4rl.train.pixels.arcade import require_fit
+from hls4rl.train.pixels.rallies import RolloutBatch
+from hls4rl.train.pixels.sparse import Frames, adam, columns_first, flat, forward, gradients, quantise_all
 from hls4rl.train.pixels.workers import RolloutWorkers
 from hls4rl.train.state import Streams, TrainingState
 from hls4rl.train.vpg.advantage import SMALLEST_VARIANCE
-from hls4rl.train.vpg.kernel import Formats, adam_one, dot
+from hls4rl.train.vpg.kernel import Formats, dot
 
 CHECKPOINT_SECONDS = 30.0
 """Time between two checkpoints; one batch takes a second or two more."""
 
+SLOWEST = 1e-3
+"""Least factor on the learning rate where it follows the divergence; the greatest is 1."""
 
-def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Iterator[TrainingState]:
+LATER = frozenset({
+    "episodes", "midpoint", "annealing", "shared_learning_rate", "latent_limit", "late_rate", "reset_at_midpoint"
+})
+"""Settings that mean nothing before the midpoint, or not to those who share what comes before it."""
+
+
+def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Generator[TrainingState, None, None]:
     """Train one policy; yields its state after every batch, and the last one is the result.
 
     Args:
@@ -109,7 +119,7 @@ def _midpoint(task: Task) -> int:
 def _inputs(task: Task, spec: PolicySpec, shared: bool = False) -> dict[str, Any]:
     """What a training state depends on; the half that methods share depends on fewer of the settings."""
     assert task.pixels is not None
-    later = {"episodes", "midpoint", "annealing", "shared_learning_rate", "latent_limit"} if shared else set()
+    later = LATER if shared else frozenset()
     kept = {**asdict(task.training), **asdict(task.pixels)}
     return {
         "environment": [task.environment, task.environment_options],
@@ -135,7 +145,7 @@ class _Trainer:
         self.state = TrainingState(columns_first(parameters), [])
         self._gradient = columns_first(parameters)  # one for all updates: fresh memory is slow
         self.workers = RolloutWorkers(task, self.pixels.num_envs, hidden, self.streams.actions)
-        self.halfway = False
+        self.halfway, self._pace = False, 1.0
         self._forget()
         self._follow(real_contract(task, spec) if self.method.starts_real else self.method.training_contract(task))
 
@@ -171,7 +181,7 @@ class _Trainer:
     def checkpoint(self) -> dict[str, Any]:
         """The rest of the state, as plain JSON values."""
         return {
-            "halfway": self.halfway, "updates": self._updates,
+            "halfway": self.halfway, "pace": self._pace, "updates": self._updates,
             "steps": self.state.steps, "seconds": self.state.seconds,
             "streams": [stream.bit_generator.state for stream in (self.streams.start, self.streams.actions)],
         }
@@ -179,7 +189,7 @@ class _Trainer:
     def restore(self, arrays: Mapping[str, NDArray[Any]], state: Mapping[str, Any]) -> None:
         """Go back to what :meth:`arrays` and :meth:`state` answered."""
         self.method.restore(below("method.", arrays))
-        self.halfway, self._updates = state["halfway"], state["updates"]
+        self.halfway, self._pace, self._updates = state["halfway"], state["pace"], state["updates"]
         if self.halfway and self.method.switches:
             self._follow(self.method.training_contract(self.task))
         kept = {"parameters": self.state.parameters, "first": self._first, "second": self._second}
@@ -204,8 +214,11 @@ class _Trainer:
         self._updates = 0
 
     def _rate(self) -> float:
-        rate = self.task.training.rate(self.spec.hidden, len(self.state.returns)) * self._warmth()
-        return rate * (self.pixels.shared_learning_rate if self.halfway and self.method.shares_weights else 1.0)
+        training = self.task.training
+        rate = dataclasses.replace(training, late_rate=1.0).rate(self.spec.hidden, len(self.state.returns))
+        if self.halfway:
+            rate *= training.late_rate * (self.pixels.shared_learning_rate if self.method.shares_weights else 1.0)
+        return rate * self._warmth() * self._pace
 
     def _warmth(self) -> float:
         """1, and towards the end of the run a straight line from there to 0."""
@@ -214,21 +227,29 @@ class _Trainer:
 
     def _learn(self, batch: RolloutBatch) -> None:
         """Learn from a batch a few times over, each time in a few minibatches."""
-        frames, count = batch.frames.split(), len(batch.actions)
+        count, moved = len(batch.actions), 0.0
         advantages = (batch.returns - batch.returns.mean()) / np.sqrt(batch.returns.var() + SMALLEST_VARIANCE)
         for _ in range(self.pixels.update_epochs):
             for rows in np.array_split(self.streams.actions.permutation(count), self.pixels.num_minibatches):
-                seen = Frames.of([frames[index] for index in rows])
-                self._update(seen, batch.actions[rows], batch.log_probabilities[rows], advantages[rows])
+                moved += self._update(
+                    batch.frames.take(rows), batch.actions[rows], batch.log_probabilities[rows], advantages[rows]
+                )
+        self._follow_divergence(moved / (self.pixels.update_epochs * self.pixels.num_minibatches))
 
     def _update(
         self, frames: Frames, actions: IntArray, log_probabilities: FloatArray, advantages: FloatArray
-    ) -> None:
-        """One update from some steps; ``advantages`` are standardised over the batch."""
+    ) -> float:
+        """One update from some steps; ``advantages`` are standardised over the batch.
+
+        Returns:
+            How far the policy has moved from the one that played: the mean Kullback-Leibler divergence, as the steps
+            that were drawn estimate it (J. Schulman, "Approximating KL Divergence", 2020: its third estimator).
+        """
         network = self.workers.network  # which nobody reads while no game is played
         quantise_all(self.state.parameters, self._formats, network)
         passes = forward(self._formats, network, frames)
-        ratio = np.exp(passes.logarithm[np.arange(len(actions)), actions] - log_probabilities)
+        difference = passes.logarithm[np.arange(len(actions)), actions] - log_probabilities
+        ratio = np.exp(difference)
         advantage = advantages * ratio
         advantage[np.where(advantage > 0, ratio > 1 + self.pixels.clip_coef, ratio < 1 - self.pixels.clip_coef)] = 0.0
         gradient = self._gradient
@@ -241,11 +262,20 @@ class _Trainer:
         for latent, slope, first, second in zip(
             self.state.parameters, gradient, self._first, self._second, strict=True
         ):
-            adam_one(flat(latent), flat(slope), flat(first), flat(second), rate, self._updates)
+            adam(flat(latent), flat(slope), flat(first), flat(second), rate, self._updates)
         self.method.after_step(self.state.parameters)
         if self._limit is not None:
             for weight in self.state.parameters.weights:
                 np.clip(weight, -self._limit, self._limit, out=weight)
+        return float((ratio - 1.0 - difference).mean())
+
+    def _follow_divergence(self, divergence: float) -> None:
+        """Adapt the learning rate to how far the last batch moved the policy, where the task asks for it."""
+        target = self.pixels.target_kl
+        if target and divergence > 2 * target:
+            self._pace = max(self._pace / 1.5, SLOWEST)
+        elif target and divergence < target / 2:
+            self._pace = min(self._pace * 1.5, 1.0)
 
 
 def _shorten(gradient: Parameters, longest: float) -> None:

@@ -1,4 +1,4 @@
-"""Games played by processes, as many as there are processors: emulators hold the interpreter's lock while they run.
+"""Games played by processes, as many as there are processors.
 
 Each process keeps a share of the games and plays a batch's steps on its own, under the policy that lies in memory that
 all of them see. Every game has a source of chances of its own, and a pass over one frame does not depend on the frames
@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hls4rl.contract import FloatArray
 from hls4rl.task import Task
 from hls4rl.train.checkpoint import below
 from hls4rl.train.parameters import Parameters
-from hls4rl.train.pixels.rallies import Game, RolloutBatch, play, together
+from hls4rl.train.pixels.rallies import Games, RolloutBatch, together
 from hls4rl.train.pixels.sparse import forward
 from hls4rl.train.vpg.kernel import Formats
 from hls4rl.train.workers import START, Handler, WorkerProcesses, shares
@@ -38,7 +37,7 @@ class RolloutWorkers:
         """
         features, actions = task.spaces
         sizes = (features, hidden, actions)
-        memory = START.RawArray(ctypes.c_double, hidden * (features + 1) + actions * (hidden + 1))
+        memory = START.RawArray(ctypes.c_float, hidden * (features + 1) + actions * (hidden + 1))
         self.network = _network(memory, *sizes)
         """Quantised parameters that the games are played with; to be written before :meth:`play`."""
         rngs, self._shares = rng.spawn(count), shares(count)
@@ -62,23 +61,22 @@ class RolloutWorkers:
 
 
 def _prepare(task: Task, rngs: list[np.random.Generator], memory: Any, sizes: tuple[int, int, int]) -> Handler:
-    return partial(_answer, [Game(task, rng) for rng in rngs], _network(memory, *sizes))
+    return partial(_answer, Games(task, rngs), _network(memory, *sizes))
 
 
-def _answer(games: list[Game], network: Parameters, request: str, *arguments: Any) -> Any:
+def _answer(games: Games, network: Parameters, request: str, *arguments: Any) -> Any:
     if request == "play":
         steps, formats = arguments
-        return play(games, steps, lambda frames: forward(formats, network, frames))
+        return games.play(steps, lambda frames: forward(formats, network, frames))
     if request == "state":
-        return [game.state() for game in games]
-    for game, state in zip(games, *arguments, strict=True):
-        game.restore(state)
+        return games.states()
+    games.restore(*arguments)
     return None
 
 
 def _network(memory: Any, features: int, hidden: int, actions: int) -> Parameters:
     """Parameters in ``memory``, laid out as by :func:`hls4rl.train.pixels.sparse.columns_first`."""
-    numbers: FloatArray = np.frombuffer(memory)
+    numbers: NDArray[Any] = np.frombuffer(memory, dtype=np.float32)
     places = np.cumsum([features * hidden, hidden, actions * hidden])
     hidden_weight, hidden_bias, output_weight, output_bias = np.split(numbers, places)
     return Parameters.of([

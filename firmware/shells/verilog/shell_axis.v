@@ -39,7 +39,7 @@ module shell_axis #(
         .KIND(KIND), .FEATURES(FEATURES), .FEATURE_BITS(FEATURE_BITS), .LANE_BITS(LANE_BITS), .LANES(LANES),
         .BEATS(BEATS), .WORDS(WORDS), .WORD_FEATURES(WORD_FEATURES), .ACTION_BITS(ACTION_BITS),
         .DEPTH_BITS(DEPTH_BITS), .DRAIN(DRAIN)
-    ) inside (
+    ) core (
         .clk(aclk), .reset(!aresetn), .in_valid(s_axis_tvalid), .in_ready(s_axis_tready),
         .in_data(s_axis_tdata[LANES*LANE_BITS-1:0]), .in_last(s_axis_tlast), .first(), .idle(),
         .out_valid(m_axis_tvalid), .out_ready(m_axis_tready), .out_bad(m_axis_tuser), .out_action(action)

@@ -60,7 +60,7 @@ module shell_core #(
     reg [GATHER_BITS-1:0] gather = 0;
     wire room, core_ready;
     wire slot = !gathered || core_ready;
-    wire last_part = part == LAST_PART, last_index = index == LAST_INDEX, final = last_part && last_index;
+    wire last_part = part == LAST_PART, last_index = index == LAST_INDEX, last_beat = last_part && last_index;
     wire take = in_valid && in_ready;
     wire beat = (take && !dropping) || (padding && slot && !quiet);
     assign first = part == 0 && index == 0 && !padding && !dropping;
@@ -91,9 +91,9 @@ module shell_core #(
             if (last_part) index <= last_index ? 0 : index + 1'b1;
         end
         gathered <= (beat && last_part) || (gathered && !core_ready);
-        if (beat && final) padding <= 0;
+        if (beat && last_beat) padding <= 0;
         else if (beat && !padding && in_last) padding <= 1;
-        if (take) dropping <= !in_last && (dropping || final);
+        if (take) dropping <= !in_last && (dropping || last_beat);
         if (reset) begin
             part <= 0;
             index <= 0;
@@ -107,6 +107,9 @@ module shell_core #(
     wire answered;
     wire [ACTION_BITS-1:0] action;
     wire [WORD_BITS-1:0] word = gather[WORD_BITS-1:0];
+    // One of three is built; Verilator looks at the ports of all.
+    // verilator lint_off PINNOTFOUND
+    // verilator lint_off PINMISSING
     generate
         if (KIND == 2) begin : folded
             policy_core core (
@@ -126,6 +129,8 @@ module shell_core #(
             );
         end
     endgenerate
+    // verilator lint_on PINMISSING
+    // verilator lint_on PINNOTFOUND
 
     // The queue. What was begun and not fetched yet never exceeds its places.
     reg [COUNT_BITS-1:0] begun = 0, ended = 0, kept = 0, fetched = 0;
@@ -138,7 +143,7 @@ module shell_core #(
     assign out_bad = bad[fetched[DEPTH_BITS-1:0]];
     always @(posedge clk) begin
         if (beat && first) begun <= begun + 1'b1;
-        if (beat && final) begin
+        if (beat && last_beat) begin
             ended <= ended + 1'b1;
             bad[ended[DEPTH_BITS-1:0]] <= padding || !in_last;
         end

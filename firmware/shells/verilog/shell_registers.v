@@ -78,7 +78,7 @@ module shell_registers #(
         .KIND(KIND), .FEATURES(FEATURES), .FEATURE_BITS(FEATURE_BITS), .LANE_BITS(LANE_BITS), .LANES(LANES),
         .BEATS(BEATS), .WORDS(WORDS), .WORD_FEATURES(WORD_FEATURES), .ACTION_BITS(ACTION_BITS),
         .DEPTH_BITS(DEPTH_BITS), .DRAIN(DRAIN)
-    ) inside (
+    ) core (
         .clk(clk), .reset(reset || restart), .in_valid(push && !refused), .in_ready(ready),
         .in_data(write_data[LANES*LANE_BITS-1:0]), .in_last(place == LAST_PLACE), .first(first), .idle(idle),
         .out_valid(valid), .out_ready(next), .out_bad(), .out_action(action)
