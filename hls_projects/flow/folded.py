@@ -102,7 +102,7 @@ def _place(
             source = Path(work) / f"{SERIAL}.v"
             source.write_text(serial_verilog(info), encoding="utf-8")
             netlist = synthesise_around(netlist, CORE, [source], SERIAL, part, Path(work), recipe)
-        placements = place_seeds(netlist, part, clock_mhz, seeds, Path(work), steps=steps)
+        placements = place_seeds(netlist, part, clock_mhz, seeds, Path(work), steps=steps, together=True)
         for path in placed_files(Path(work), part, placements):
             path.replace(directory / path.name)
     return placements

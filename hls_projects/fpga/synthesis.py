@@ -25,6 +25,8 @@ _LOG, _COUNTS = "synthesis.log", "synthesis.json"
 _NARROW = Path(__file__).resolve().parent / "narrow_adders.v"
 _SEARCH_BELOW = 600
 """Look-up tables from which on only the first recipe is tried: the others take minutes there and gain little."""
+_SHORT = 17_000
+"""Bytes of Verilog below which a core has probably no more look-up tables than that: all recipes start at once."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,19 @@ def synthesise(
             return Synthesis(**read_json(folder / _COUNTS, "synthesise again")), folder
 
         start = time.perf_counter()
-        tried = [one(names[0])]
-        if len(names) > 1 and tried[0][0].resources["lut"] <= _SEARCH_BELOW:
-            limit = steps.limit(time.perf_counter() - start)
-            others = side_by_side({name: partial(_in_time, one, name, limit, steps) for name in names[1:]})
-            tried += [item for item in others.values() if item is not None]
+        if len(names) > 1 and sum(path.stat().st_size for path in sources) < _SHORT and steps.together():
+            first: dict[str, Callable[[], tuple[Synthesis, Path] | None]] = {names[0]: partial(one, names[0])}
+            limit = steps.limit(0.0)
+            found = side_by_side(first | {name: partial(_in_time, one, name, limit, steps) for name in names[1:]})
+            tried: list[tuple[Synthesis, Path]] = [item for item in found.values() if item is not None]
+            if tried[0][0].resources["lut"] > _SEARCH_BELOW:
+                del tried[1:]
+        else:
+            tried = [one(names[0])]
+            if len(names) > 1 and tried[0][0].resources["lut"] <= _SEARCH_BELOW:
+                limit = steps.limit(time.perf_counter() - start)
+                found = side_by_side({name: partial(_in_time, one, name, limit, steps) for name in names[1:]})
+                tried += [item for item in found.values() if item is not None]
         best, folder = min(tried, key=lambda item: _size(item[0]))
         for file in (NETLIST, _LOG):
             (folder / file).replace(directory / file)

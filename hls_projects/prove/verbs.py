@@ -21,6 +21,7 @@ from hls4rl.hls_projects.prove.claims import OPEN, PROVEN, Certificate
 from hls4rl.hls_projects.prove.design import DesignUnderProof, find_designs, task_of
 from hls4rl.hls_projects.prove.equality import RESULT, require_no_mismatch, run_equality
 from hls4rl.hls_projects.prove.mutation import CAUGHT, EQUIVALENT, UNDECIDED, read_mutations, try_mutants
+from hls4rl.hls_projects.prove.picture import draw_counterexamples
 from hls4rl.hls_projects.prove.properties import judge, read_properties
 from hls4rl.hls_projects.prove.prover import prove as prove_subject
 from hls4rl.hls_projects.prove.prover import require_no_counterexample
@@ -99,6 +100,10 @@ def _judge_properties(task: Task, run: Run, part: str, path: Path, minutes: floa
         "policy": digest(run.policy), "netlist": digest(place / NETLIST), "file": path.name,
         "properties": [asdict(verdict) for verdict in verdicts],
     })
+    picture = result.with_suffix(".svg")
+    picture.unlink(missing_ok=True)
+    if draw_counterexamples(wanted, verdicts, task.converter, picture):
+        _CONSOLE.print(escape(f"counterexamples drawn: {picture}"), soft_wrap=True)
     return result
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.yosys import verilog_commands
 from hls4rl.hls_projects.prove import sat
 from hls4rl.hls_projects.prove.logic import Logic, combinational
+from hls4rl.hls_projects.prove.picture import draw_counterexamples
 from hls4rl.hls_projects.prove.properties import Property, judge, observations_of, read_properties, violation
 from hls4rl.hls_projects.prove.reference import REFERENCE, reference_verilog
 from hls4rl.hls_projects.rtl.pipelined import LOGIT_BITS
@@ -22,6 +24,7 @@ from hls4rl.task import load_task, with_settings
 
 SHIPPED = Path(__file__).resolve().parents[2] / "hls_projects" / "properties"
 TASK = load_task("cartpole")
+RED = "#d62728"
 
 
 class Rule:
@@ -83,6 +86,10 @@ def test_a_box_is_what_the_converter_makes_of_it_and_a_counterexample_lies_in_it
     assert np.array_equal(
         TASK.converter.integers(np.array(verdict.counterexample["observation"])), verdict.counterexample["integers"]
     )
+    picture = tmp_path / "p.svg"
+    assert draw_counterexamples([found], [verdict], TASK.converter, picture)
+    assert picture.read_text(encoding="utf-8").count(f"fill: {RED}") == TASK.features
+    assert not draw_counterexamples([found], [replace(verdict, counterexample=None)], TASK.converter, picture)
 
 
 @pytest.mark.parametrize(("text", "message"), [

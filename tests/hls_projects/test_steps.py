@@ -74,6 +74,26 @@ def test_a_seed_that_takes_too_long_is_left_out_and_a_stopped_build_goes_on(
     assert any("seed 2: left out after 90 s" in line for line in told)
 
 
+@pytest.mark.parametrize(("fmax", "counted"), [(60.0, [1, 2, 3]), (40.0, [1])])
+def test_seeds_that_start_together_count_only_if_the_first_one_meets_the_clock(
+    fmax: float, counted: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = set[int]()
+
+    def placed(netlist: Path, target: Any, clock_mhz: float, seed: int, directory: Path, **_: Any) -> Placement:
+        asked.add(seed)
+        (directory / netlist.name).write_text("copied", encoding="utf-8")
+        return Placement(seed, fmax + seed, fmax + seed, None, {}, {}, [], 30.0)
+
+    monkeypatch.setattr(place, "place", placed)
+    monkeypatch.setattr("hls4rl.hls_projects.fpga.steps.processors", lambda: 2)
+    netlist = tmp_path / "netlist.json"
+    netlist.write_text("{}", encoding="utf-8")
+    found = place.place_seeds(netlist, load_part("ecp5-25f"), 50.0, 3, tmp_path, whole=False, together=True)
+    assert [item.seed for item in found] == counted
+    assert asked == {1, 2, 3}
+
+
 def test_results_come_by_name_and_errors_come_through() -> None:
     assert side_by_side({"a": lambda: 1, "b": lambda: None}) == {"a": 1, "b": None}
     with pytest.raises(ZeroDivisionError):
