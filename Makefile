@@ -2,11 +2,11 @@
 
 # What a user may set, on the command line or in the environment; `hls4rl VERB --help` tells what each means.
 VARIABLES := ENV METHOD HIDDEN SEED BITS CLUSTERS PERCENTILE ACTIVATION_BITS TRAINER SET PART CLOCK_MHZ TOOL BACKEND EPISODES \
-             ROOT ONNX INPUT POLICY TEACHER NORMALISER ACTIVATION SQUASH POLICIES BUILD BOARD BUS TRANSACTIONS PORT FAULTS \
+             ROOT ONNX INPUT POLICY TEACHER NORMALISER ACTIVATION SQUASH POLICIES BUILD BOARD BUS TRANSACTIONS PORT FAULTS FRAMES \
              PROPERTIES MINUTES MUTATIONS STEPS QUICK PUBLISHED CSIM TASK SEEDS SCHEDULER BUDGET WORKERS UNITS
 # The verbs of the command hls4rl, which the targets of these names call
 VERBS := train observe synth evaluate curves prove equality matrix report parts hil watch bitstream shell boards \
-         endure paper tune explore fold zoo bench-train bench-ppo
+         endure paper tune explore fold zoo bench-train bench-ppo records
 
 PYTHON ?= python3
 VENV   := .venv
@@ -78,7 +78,7 @@ watch: ## draw an episode that the board drives, as a GIF
 bitstream: ## policy and serial link for BOARD, placed and routed, and the command that loads it
 shell: ## the policy behind BUS=axis|axil|wishbone (SHELL is make's own): Verilog, C header, LiteX module, all tried
 boards: ## list the boards
-endure: ## fuzz the simulated board with 100,000 damaged frames, then soak it for MINUTES (10) over a bad wire
+endure: ## fuzz the simulated board with FRAMES (100,000) damaged frames, then soak it for MINUTES (10) over a bad wire
 paper: ## the paper in four recipes with controls: figures, tables, claims; QUICK=1 for a slice, PUBLISHED=1 from the kept rows, CSIM=1 to C-simulate the best; TASK=pong for Pong, SEEDS=3
 tune: ## the learning rate of every method in every recipe of the paper, by one search with the same budget for each
 explore: ## search for the smallest and quickest cores that solve ENV within BUDGET; ends in a front of make synth lines
@@ -88,6 +88,7 @@ sb3: $(READY) $(VENV)/.ready-bench $(VENV)/.ready-box2d ## train PPO and SAC age
 	@$(RUN) -m tools.sb3
 
 bench-train: $(VENV)/.ready-bench ## steps per second and time to solve CartPole against a plain loop and stable-baselines3
+records: $(VENV)/.ready-box2d $(VENV)/.ready-mujoco ## control in the fewest gates: TASK='mountaincar lunarlander', five seeds each, to the netlist, beside what others published; resumable, PUBLISHED=1 for the kept lines
 bench-ppo: $(VENV)/.ready-bench $(VENV)/.ready-box2d $(VENV)/.ready-mujoco ## TRAINER=ppo beside stable-baselines3's PPO and the bare environment: steps per second, returns against time
 
 $(VERBS): $(READY) $(if $(call asked,ice40 icebreaker),$(VENV)/.ready-ice40) $(if $(call asked,gowin tangnano),$(VENV)/.ready-gowin)

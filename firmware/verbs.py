@@ -172,7 +172,7 @@ def bitstream(options: BoardOptions) -> None:
 @grouped
 def endure(
     options: BoardOptions, minutes: Minutes = 10.0, faults: Faults = 0.01,
-    frames: Annotated[int, typer.Option(min=1, help="Damaged frames sent to the board's pin.")] = 100_000,
+    frames: Annotated[int, option("--frames", "Damaged frames sent to the board's pin.", min=1)] = 100_000,
 ) -> None:
     """Fuzz the simulated board with damaged frames, then soak it over a bad wire.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -39,6 +40,8 @@ def run(app: typer.Typer, program: str) -> None:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS):
             raise
         _stop(f"cannot write {error.filename or 'a file'}: {error.strerror}; free some space or fix the permissions", 1)
+    finally:
+        gc.freeze()  # else Python looks through all of PyTorch once more as it ends: a second, or many if others work
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from hls4rl import registry
 from hls4rl.actions import SQUASHES, Action, Actions, actions_of
 from hls4rl.contract import CURVES, FloatArray, IntArray, is_power_of_two
 from hls4rl.errors import ProjectError
@@ -629,7 +630,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 
 _CHOICES = {"training.advantage": ADVANTAGES, "training.optimiser": OPTIMISERS,
-            "search.algorithm": ALGORITHMS,
+            "training.trainer": ("auto", *registry.names("hls4rl.train.trainers")), "search.algorithm": ALGORITHMS,
             "hardware.strategy": ("Latency", "Resource"), "network.activation": CURVES, "action.squash": SQUASHES}
 _WORDS = {
     "name": (r"\w[\w. -]{0,99}", "letters, digits, spaces, '_', '-' and '.'"),  # a folder of runs has this name

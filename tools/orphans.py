@@ -183,7 +183,7 @@ def cases(folder: Path) -> list[Case]:
         Case("paper", ("make", "paper", "QUICK=1", root), "multiprocessing.spawn"),
         Case("prove", ("make", "prove", *small, "MUTATIONS=50", built), "yosys"),
         Case("hil", ("make", "hil", *small, "EPISODES=1000", built), "simulated_board"),
-        Case("endure", ("make", "endure", *small, "MINUTES=10", built), "simulated_board"),
+        Case("endure", ("make", "endure", *small, "FRAMES=100", "MINUTES=10", built), "simulated_board"),
         Case("bitstream", ("make", "bitstream", *small, built), "nextpnr"),
         Case("matrix", ("make", "matrix", root), "multiprocessing.spawn"),
         Case("watch", ("make", "watch", *small, "EPISODES=1000", built), "simulated_board"),

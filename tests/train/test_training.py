@@ -130,7 +130,7 @@ def command(*arguments: str) -> tuple[int, str]:
     (("--hidden", "8x"), "HIDDEN=8x"),
     (("--hidden", "wide"), "HIDDEN=wide"),
     (("--bits", "1"), "BITS=1"),
-    (("--trainer", "gpu"), "unknown trainer 'gpu'"),
+    (("--trainer", "gpu"), "training.trainer is 'gpu'; choose one of auto, "),
     (("--env", "mountaincar", "--trainer", "kernel"), "the kernel knows only"),
     (("--episodes", "1"), "training.episodes"),
 ])
