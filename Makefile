@@ -6,7 +6,7 @@ VARIABLES := ENV METHOD HIDDEN SEED BITS CLUSTERS PERCENTILE ACTIVATION_BITS TRA
              PROPERTIES MINUTES MUTATIONS STEPS QUICK PUBLISHED CSIM TASK SEEDS SCHEDULER BUDGET WORKERS UNITS
 # The verbs of the command hls4rl, which the targets of these names call
 VERBS := train observe synth evaluate curves prove equality matrix report parts hil watch bitstream shell boards \
-         endure paper tune explore fold zoo bench-train bench-ppo
+         endure paper tune explore fold zoo bench-train bench-ppo records
 
 PYTHON ?= python3
 VENV   := .venv
@@ -88,6 +88,7 @@ sb3: $(READY) $(VENV)/.ready-bench $(VENV)/.ready-box2d ## train PPO and SAC age
 	@$(RUN) -m tools.sb3
 
 bench-train: $(VENV)/.ready-bench ## steps per second and time to solve CartPole against a plain loop and stable-baselines3
+records: $(VENV)/.ready-box2d $(VENV)/.ready-mujoco ## control in the fewest gates: TASK='mountaincar lunarlander', five seeds each, to the netlist, beside what others published; resumable, PUBLISHED=1 for the kept lines
 bench-ppo: $(VENV)/.ready-bench $(VENV)/.ready-box2d $(VENV)/.ready-mujoco ## TRAINER=ppo beside stable-baselines3's PPO and the bare environment: steps per second, returns against time
 
 $(VERBS): $(READY) $(if $(call asked,ice40 icebreaker),$(VENV)/.ready-ice40) $(if $(call asked,gowin tangnano),$(VENV)/.ready-gowin)

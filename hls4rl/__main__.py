@@ -46,6 +46,7 @@ SECTIONS: dict[str, dict[str, Verb]] = {
         "tune": Verb("studies.paper.verbs", "the learning rates of these recipes, by one search with one budget"),
         "curves": Verb("studies.paper.learning", "learning curves of all runs of a task"),
         "bench-train": Verb("studies.benchmark", "training speed against a plain loop and stable-baselines3"),
+        "records": Verb("studies.records.verbs", "control in the fewest gates, beside what others published"),
         "bench-ppo": Verb("studies.ppo_benchmark", "PPO's speed and returns against stable-baselines3's"),
     },
     "What there is": {

@@ -1,0 +1,194 @@
+"""The verb ``records``: policies of few gates on the tasks where others have published, from training to the netlist.
+
+Each record is a task's file in ``tasks/`` and a network. Every seed is trained, placed, and driven through 100 greedy
+Gymnasium episodes by every executor, the netlist among them; what a line says is of these. Training takes hours on some
+tasks: everything that is done is kept, and the same command goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+import tomllib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from matplotlib.figure import Figure
+from rich.console import Console
+
+from hls4rl.artefact import write_json
+from hls4rl.cli import print_result
+from hls4rl.errors import ProjectError
+from hls4rl.hls_projects.build import synthesise
+from hls4rl.hls_projects.fpga import synthesis
+from hls4rl.hls_projects.fpga.parts import load_part
+from hls4rl.options import Root, option
+from hls4rl.plain import read_json
+from hls4rl.policy import PolicySpec, read_hidden
+from hls4rl.run import RUNS, Run
+from hls4rl.task import load_task
+from hls4rl.verdict import interval
+
+CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
+TASKS = Path(__file__).resolve().parent / "tasks"
+PEERS, PUBLISHED = TASKS.with_name("peers.toml"), TASKS.with_name("results.json")
+EPISODES = 100
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is trained and built."""
+
+    method: str
+    hidden: str
+    bits: int
+
+
+RECORDS = {
+    "cartpole1": Record("fp", "0", 2),
+    "mountaincar": Record("fp", "0", 4),
+    "lunarlander": Record("fp", "0", 4),
+    "pendulum": Record("fp", "8", 5),
+    "halfcheetah": Record("fp", "0", 4),
+    "hopper": Record("fp", "0", 5),
+}
+"""By task; its file has the name."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One seed of a record."""
+
+    task: str
+    seed: int
+    return_netlist: float
+    """Mean over :data:`EPISODES` greedy episodes that the netlist drove."""
+    interval: float
+    """Half of its 95 % interval."""
+    steps_compared: int
+    mismatches: int
+    lut4: int
+    """Placed on the task's part."""
+    lut6: int
+    """As Yosys counts them for AMD's 7 series; not placed."""
+    latency_ns: float
+    training_episodes: int
+    training_steps: int
+    command: str
+    """Builds it again."""
+
+
+def line_of(name: str, seed: int, root: Path) -> Line:
+    """Train, build and measure one seed of the record ``name``, or read what is there.
+
+    Raises:
+        ProjectError: a tool failed, or an executor differs.
+    """
+    record, file = RECORDS[name], TASKS / f"{name}.toml"
+    task = load_task(str(file))
+    spec = PolicySpec(task.name, record.method, read_hidden(record.hidden), seed, record.bits)
+    summary = synthesise(task, spec, root=root, episodes=EPISODES, console=CONSOLE).summary
+    run = Run(spec, root)
+    training = read_json(run.policy.parent / "training.json", "run `make records` again")
+    driven = json.loads((run.report / "verification.json").read_text(encoding="utf-8"))
+    returns = np.array(next(item["returns"] for item in driven if item["backend"] == "netlist"))
+    return Line(
+        name, seed, summary["return_netlist"], interval(returns) or 0.0, summary["steps_compared"],
+        summary["mismatches"], summary["lut"], _lut6(run.part(task.hardware.part)), summary["latency_ns"],
+        len(training["training_returns"]), training["steps"],
+        f"make synth ENV={file.relative_to(TASKS.parents[2])} METHOD={record.method} HIDDEN={record.hidden} "
+        f"BITS={record.bits} SEED={seed} EPISODES={EPISODES}",
+    )
+
+
+def _lut6(part: Path) -> int:
+    """Look-up tables of six inputs that Yosys makes of the core in ``part``."""
+    with tempfile.TemporaryDirectory(prefix="hls4rl-") as folder:
+        counted = synthesis.synthesise([part / "policy_core.v"], "policy_core", load_part("xc7"), Path(folder))
+    return int(counted.resources["lut"])
+
+
+def records(
+    task: Annotated[
+        str | None, option("--task", f"Some of {', '.join(RECORDS)}, with spaces between. Default: all.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds of each record, from 0 on.")] = 5,
+    published: Annotated[
+        bool, option("--published", "Show the lines that come with the project; train nothing.")
+    ] = False,
+    root: Root = RUNS / "records",
+) -> None:
+    """Policies of few gates on the tasks where others have published: returns on the netlist, tables, nanoseconds.
+
+    Training takes from minutes (cartpole1, mountaincar) to hours (halfcheetah, hopper); what is done is kept. The
+    result is a JSON file, a table beside what others published, and a picture.
+    """
+    names = (task or " ".join(RECORDS)).split()
+    if unknown := [name for name in names if name not in RECORDS]:
+        raise ProjectError(f"no record '{unknown[0]}'; choose from {', '.join(RECORDS)}")
+    if published:
+        lines = [Line(**item) for item in json.loads(PUBLISHED.read_text(encoding="utf-8"))]
+        lines = [line for line in lines if line.task in names]
+    else:
+        lines = [line_of(name, seed, root) for name in names for seed in range(seeds)]
+    root.mkdir(parents=True, exist_ok=True)
+    write_json(root / "records.json", [asdict(line) for line in lines])
+    text = table_of(lines)
+    (root / "records.md").write_text(text, encoding="utf-8")
+    print(text)
+    draw(lines, root / "records.png")
+    print_result(root / "records.json")
+
+
+def table_of(lines: Sequence[Line]) -> str:
+    """Markdown: the mean over the seeds of each record, each of its seeds, and what others published of the task."""
+    rows = [
+        "| task | what | return | LUT6 | LUT4 | latency ns | steps compared, mismatches | trained, M steps |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    peers = tomllib.loads(PEERS.read_text(encoding="utf-8"))
+    for name in dict.fromkeys(line.task for line in lines):
+        seeds = [line for line in lines if line.task == name]
+        rows += [
+            f"| {name} | ours, seed {line.seed} | {line.return_netlist:,.1f} ± {line.interval:,.1f} | {line.lut6:,} | "
+            f"{line.lut4:,} | {line.latency_ns:.1f} | {line.steps_compared:,}, {line.mismatches} | "
+            f"{line.training_steps / 1e6:.2f} |"
+            for line in seeds
+        ]
+        means = [line.return_netlist for line in seeds]
+        rows.append(
+            f"| {name} | **ours**, seeds: {len(means)} | mean {statistics.fmean(means):,.1f}, "
+            f"median {statistics.median(means):,.1f} | | | | | |"
+        )
+        rows += [
+            f"| {name} | {peer['name']} | {peer['return']:,} | {peer.get('lut6', '')} | | {peer.get('ns', '')} | | |"
+            for peer in peers.get(name, [])
+        ]
+    notes = [f"- {peer['name']} ({name}): {peer['note']}" for name, items in peers.items() for peer in items
+             if name in {line.task for line in lines}]
+    return "\n".join([*rows, "", *notes, ""])
+
+
+def draw(lines: Sequence[Line], path: Path) -> None:
+    """Return against look-up tables of six inputs, a panel a task, with the published points where both are known."""
+    peers = tomllib.loads(PEERS.read_text(encoding="utf-8"))
+    names = list(dict.fromkeys(line.task for line in lines))
+    figure = Figure(figsize=(3.4 * len(names), 3.2), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        ours = [line for line in lines if line.task == name]
+        axes.errorbar(
+            [line.lut6 for line in ours], [line.return_netlist for line in ours], [line.interval for line in ours],
+            fmt="o", color="tab:blue", label="hls4rl, a seed each",
+        )
+        for peer, marker in zip(peers.get(name, []), "s^Dvx", strict=False):
+            if "lut6" in peer:
+                axes.plot(peer["lut6"], peer["return"], marker, color="tab:orange", label=peer["name"])
+        axes.set(title=name, xscale="log", xlabel="LUT6", ylabel="return")
+        axes.legend(fontsize=7)
+    figure.savefig(path, dpi=110)

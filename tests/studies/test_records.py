@@ -1,0 +1,51 @@
+"""The records: their files, the table beside what others published, and what a user may ask for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hls4rl.errors import ProjectError
+from hls4rl.studies.records.verbs import PEERS, PUBLISHED, RECORDS, TASKS, Line, draw, records, table_of
+from hls4rl.task import load_task
+
+LINES = [
+    Line("halfcheetah", 0, 4200.0, 10.0, 100_000, 0, 1_100, 800, 20.0, 6_000, 6_000_000, "make synth …"),
+    Line("halfcheetah", 1, 4000.0, 30.0, 100_000, 0, 900, 700, 18.0, 6_000, 6_000_000, "make synth …"),
+]
+
+
+def test_every_record_has_its_task_s_file_and_no_other_lies_there() -> None:
+    assert {path.stem for path in TASKS.glob("*.toml")} == set(RECORDS)
+    for name in RECORDS:
+        task = load_task(str(TASKS / f"{name}.toml"))
+        assert task.name == name
+        assert (task.search or task.ppo) is not None
+
+
+def test_the_table_has_each_seed_their_mean_and_the_peers() -> None:
+    text = table_of(LINES)
+    assert "| halfcheetah | ours, seed 1 | 4,000.0 ± 30.0 | 700 | 900 | 18.0 | 100,000, 0 | 6.00 |" in text
+    assert "| halfcheetah | **ours**, seeds: 2 | mean 4,100.0, median 4,100.0 |" in text
+    assert "| halfcheetah | KANELÉ, 8 bits | 2,790 | 2828 | | 4.5 | | |" in text
+    assert "hopper" not in text
+    assert PEERS.is_file()
+
+
+def test_the_picture_is_drawn(tmp_path: Path) -> None:
+    draw(LINES, tmp_path / "records.png")
+    assert (tmp_path / "records.png").stat().st_size > 1000
+
+
+def test_the_kept_lines_are_shown_without_training(tmp_path: Path) -> None:
+    records(published=True, root=tmp_path)
+    shown = json.loads((tmp_path / "records.json").read_text(encoding="utf-8"))
+    assert shown == json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    assert all(line["mismatches"] == 0 for line in shown)
+
+
+def test_an_unknown_record_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="no record 'breakout'"):
+        records(task="breakout", root=tmp_path)
