@@ -88,6 +88,8 @@ class ActionFormat:
         Raises:
             ValueError: one is none of its choices.
         """
+        if action >> self.bits:
+            raise ValueError(f"an action of more than {self.bits} bits")
         integers = []
         for place, width in enumerate(self.widths):
             value = action & ((1 << width) - 1)
@@ -95,8 +97,6 @@ class ActionFormat:
             if self.choices and value >= self.choices[place]:
                 raise ValueError(f"action {value}, and its policy has {self.choices[place]}")
             integers.append(value - (1 << width) if self.signed and value >> (width - 1) else value)
-        if action:
-            raise ValueError(f"an action of more than {self.bits} bits")
         return integers
 
     def pack(self, integers: Iterable[int]) -> int:
