@@ -47,7 +47,8 @@ def test_a_command_names_a_target_and_variables_that_exist(command: str) -> None
 def test_changed_settings_are_real_ones(command: str) -> None:
     text = re.search(r"SET=(?:'([^']*)'|(\S+))", command)
     assert text is not None
-    change(load_task("cartpole"), text[1] or text[2])
+    env = re.search(r" ENV=(\w+)", command)
+    change(load_task(env[1] if env and "pixels." in text[0] else "cartpole"), text[1] or text[2])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
