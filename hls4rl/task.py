@@ -593,6 +593,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "pixels.midpoint": (0.0, 1.0),
     "pixels.annealing": (0.0, 1.0),
     "pixels.shared_learning_rate": (0.0, 1.0),
+    "pixels.target_kl": (0.0, 10.0),
     "ppo.total_timesteps": (1, 10**11),
     "ppo.num_envs": (1, 1024),
     "ppo.num_steps": (1, 10**6),
