@@ -74,7 +74,7 @@ def test_a_process_sees_what_the_converter_gives() -> None:
     kind, action = task.converter.type, np.empty(3, dtype=np.float32)
     view = (task.converter.offset, task.converter.scale / kind.lsb, kind.minimum, kind.maximum, kind.lsb)
     for observation in np.random.default_rng(0).normal(0, 4, (50, 3)):
-        act(layout, Head(np.empty(0, np.int64), 3), numbers, view, observation, np.random.default_rng(0), action)
+        act(layout, Head(np.empty(0, np.int64), 3), numbers, view, observation[None], np.ones((1, 3)), action[None])
         assert np.array_equal(action, task.integers(observation[None])[0] * kind.lsb)
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hls4rl.contract import IntArray
+from hls4rl.contract import FloatArray, IntArray
 from hls4rl.train.compiled import compiled, compiled_any_order
 from hls4rl.train.ppo.layout import Numbers
 
@@ -78,23 +78,32 @@ def _softmax(outputs: Numbers, start: int, size: int, taken: int, slope: Numbers
     return logit - offset
 
 
+def chances(head: Head, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+    """What decides samples of ``shape``, action dimensions last: normal of continuous actions, uniform of choices."""
+    return rng.random(shape) if len(head.groups) else rng.standard_normal(shape)
+
+
 @compiled
-def draw(head: Head, outputs: Numbers, log_std: Numbers, rng: np.random.Generator, action: Numbers) -> None:
-    """Write one sample of the policy to ``action``, shape (action dimensions,)."""
+def draw(head: Head, outputs: Numbers, log_std: Numbers, chance: FloatArray, action: Numbers) -> None:
+    """Write one sample of the policy to ``action``, shape (action dimensions,).
+
+    Args:
+        chance: of each dimension, what :func:`chances` drew.
+    """
     if len(head.groups) == 0:
         for place in range(head.outputs):
-            action[place] = outputs[place] + math.exp(log_std[place]) * rng.standard_normal()
+            action[place] = outputs[place] + math.exp(log_std[place]) * chance[place]
         return
     start = 0
     for group in range(len(head.groups)):
         size = head.groups[group]
         if size == 1:
             odds = 1.0 + math.exp(-min(max(outputs[start], -30.0), 30.0))
-            action[group] = 1.0 if rng.random() * odds < 1.0 else 0.0
+            action[group] = 1.0 if chance[group] * odds < 1.0 else 0.0
         else:
             logits = outputs[start : start + size]
             weights = np.exp(logits - logits.max())
-            rest, chosen = rng.random() * weights.sum(), 0
+            rest, chosen = chance[group] * weights.sum(), 0
             while chosen < size - 1 and rest >= weights[chosen]:
                 rest -= weights[chosen]
                 chosen += 1

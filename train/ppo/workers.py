@@ -17,7 +17,7 @@ from hls4rl.contract import FloatArray
 from hls4rl.task import Task
 from hls4rl.train.compiled import compiled
 from hls4rl.train.ppo.layout import Layout, Numbers
-from hls4rl.train.ppo.objective import Head, draw
+from hls4rl.train.ppo.objective import Head, chances, draw
 from hls4rl.train.ppo.passes import forward
 from hls4rl.train.workers import START, Handler, WorkerProcesses, shares
 
@@ -98,53 +98,60 @@ class RolloutWorkers:
 
 
 def _prepare(task: Task, shape: Shape, memory: dict[str, Any], head: Head, seed: int, share: list[int]) -> Handler:
-    shared = Shared(shape, memory)
-    players = [_Player(task, shared, head, seed, place) for place in share]
-    return lambda layout, fresh: [episode for player in players for episode in player.play(layout, fresh)]
+    return _Players(task, Shared(shape, memory), head, seed, share).play
 
 
-class _Player:
-    """One environment, and its column of the rollout."""
+class _Players:
+    """A process's share of the environments, and their columns of the rollout."""
 
-    def __init__(self, task: Task, shared: Shared, head: Head, seed: int, place: int) -> None:
-        self._task, self._shared, self._head, self._seed, self._place = task, shared, head, seed, place
-        self._env, self._decode = task.make(), _decoder(task)
-        self._converter = task.converter
-        lsb = self._converter.type.lsb
-        self._view = (
-            self._converter.offset, self._converter.scale / lsb, self._converter.type.minimum,
-            self._converter.type.maximum, lsb,
-        )
-        self._total = 0.0
+    def __init__(self, task: Task, shared: Shared, head: Head, seed: int, share: list[int]) -> None:
+        self._task, self._shared, self._head, self._seed, self._share = task, shared, head, seed, share
+        self._envs, self._decode = [task.make() for _ in share], _decoder(task)
+        self._rngs: list[np.random.Generator] = []
+        self._totals = [0.0] * len(share)
+        converter = task.converter
+        lsb = converter.type.lsb
+        self._view = (converter.offset, converter.scale / lsb, converter.type.minimum, converter.type.maximum, lsb)
 
     def play(self, layout: Layout, fresh: int | None) -> list[tuple[int, float]]:
         """One rollout's steps; see :meth:`RolloutWorkers.play`."""
-        shared, place, env, flatten = self._shared, self._place, self._env, self._task.flatten
+        shared, share, episodes = self._shared, self._share, list[tuple[int, float]]()
         if fresh is not None:
-            self._rng = np.random.default_rng([self._seed, fresh, place])
-            shared.last[place] = self._reset()
-        numbers = shared.numbers.astype(np.float32)
-        action, episodes = np.empty(shared.actions.shape[2], dtype=np.float32), []
-        observation = shared.last[place].copy()
-        for step in range(len(shared.rewards)):
-            shared.observations[step, place] = observation
-            act(layout, self._head, numbers, self._view, observation, self._rng, action)
-            shared.actions[step, place] = action
-            found, reward, terminated, truncated, _ = env.step(self._decode(action))
-            observation = flatten(found)
-            self._total += float(reward)
-            shared.rewards[step, place] = reward
-            shared.ends[step, place] = 1 if terminated else 2 if truncated else 0
-            if terminated or truncated:
-                shared.after[step, place] = observation
-                episodes.append((step, self._total))
-                observation = self._reset()
-        shared.last[place] = observation
+            self._rngs = [np.random.default_rng([self._seed, fresh, place]) for place in share]
+            for column, place in enumerate(share):
+                shared.last[place] = self._reset(column)
+        numbers, observations = shared.numbers.astype(np.float32), shared.last[share]
+        steps, _, dimensions = shared.actions.shape
+        chance = np.stack([chances(self._head, (steps, dimensions), rng) for rng in self._rngs], axis=1)
+        actions = np.empty((len(share), dimensions), dtype=np.float32)
+        for step in range(steps):
+            shared.observations[step, share] = observations
+            act(layout, self._head, numbers, self._view, observations, chance[step], actions)
+            shared.actions[step, share] = actions
+            for column, place in enumerate(share):
+                observations[column] = self._step(step, column, place, actions[column], episodes)
+        shared.last[share] = observations
         return episodes
 
-    def _reset(self) -> FloatArray:
-        self._total = 0.0
-        observation, _ = self._env.reset(seed=int(self._rng.integers(2**31)))
+    def _step(
+        self, step: int, column: int, place: int, action: Numbers, episodes: list[tuple[int, float]]
+    ) -> FloatArray:
+        """Take ``action`` in one environment; answers the observation to act upon next."""
+        shared = self._shared
+        found, reward, terminated, truncated, _ = self._envs[column].step(self._decode(action))
+        observation = self._task.flatten(found)
+        self._totals[column] += float(reward)
+        shared.rewards[step, place] = reward
+        shared.ends[step, place] = 1 if terminated else 2 if truncated else 0
+        if terminated or truncated:
+            shared.after[step, place] = observation
+            episodes.append((step, self._totals[column]))
+            observation = self._reset(column)
+        return observation
+
+    def _reset(self, column: int) -> FloatArray:
+        self._totals[column] = 0.0
+        observation, _ = self._envs[column].reset(seed=int(self._rngs[column].integers(2**31)))
         return self._task.flatten(observation)
 
 
@@ -163,17 +170,16 @@ def _decoder(task: Task) -> Any:
 @compiled
 def act(
     layout: Layout, head: Head, numbers: Numbers, view: tuple[FloatArray, FloatArray, int, int, float],
-    observation: FloatArray, rng: np.random.Generator, action: Numbers,
+    observations: FloatArray, chance: FloatArray, actions: Numbers,
 ) -> None:
-    """Draw an action for one observation of floats, shape (features,), as the converter sees it."""
+    """Draw an action for each observation of floats, shape (environments, features), as the converter sees it."""
     offset, scale, low, high, lsb = view
     memory = np.empty(layout.sizes.sum(), dtype=np.float32)
     slopes = np.empty(layout.sizes.sum(), dtype=np.float32)
-    for feature in range(len(observation)):
-        value = np.rint((observation[feature] - offset[feature]) * scale[feature])
-        memory[feature] = min(max(value, low), high) * lsb
-    forward(layout, numbers, memory, slopes, 1)
-    outputs = memory[layout.units[-1] : layout.units[-1] + head.outputs]
-    draw(head, outputs, numbers[len(numbers) - head.outputs :], rng, action)
-
-
+    for row in range(len(observations)):  # one at a time, so that it doesn't matter who else is in this process
+        for feature in range(observations.shape[1]):
+            value = np.rint((observations[row, feature] - offset[feature]) * scale[feature])
+            memory[feature] = min(max(value, low), high) * lsb
+        forward(layout, numbers, memory, slopes, 1)
+        outputs = memory[layout.units[-1] : layout.units[-1] + head.outputs]
+        draw(head, outputs, numbers[len(numbers) - head.outputs :], chance[row], actions[row])
