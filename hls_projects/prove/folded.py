@@ -1,12 +1,12 @@
 """A folded core as one function, for all time: found by running it on symbols through all states that it can be in.
 
-What a folded core does when does not depend on observations, so that, run on symbols, its counters are constants, and
-its answer is a function of the bits that came in. To know it for every course of its inputs, states are walked through
-that stand for many: a bit is a constant, a literal of the observations that are not answered yet, or unknown.
+When a folded core does what does not depend on observations: run on symbols, its counters are constants, and its answer
+is a function of the bits that came in. To know it for every course of its inputs, states are walked through that stand
+for many: a bit is a constant, a literal of the observations that are not answered yet, or unknown.
 
-* The first state is what a restart makes of *any* state. Where power-up is not among what it stands for, it is a second.
-* From each state every step is taken: a feature offered or not, an answer fetched or not, wherever the core looks at it;
-  elsewhere those inputs are unknown. A feature that is taken is new variables.
+* The first state is what a restart makes of *any* state. Where it does not stand for power-up too, that is a second.
+* From each state every step is taken: a feature offered or not where the core takes one, an answer fetched or not where
+  there is one; elsewhere those inputs are unknown. A feature that is taken is new variables.
 * With an answer that is fetched its observation is forgotten: all that was computed becomes unknown, and the next
   observation's features, as far as they lie there as they came, take the variables' names over.
 

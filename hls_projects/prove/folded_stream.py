@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def folded_counterexample(circuit: Circuit, network: IntegerNetwork, info: Folde
     found = []
     for lane in range(LANES):
         starts = [*np.flatnonzero(restarts[:, lane]).tolist(), clocks]
-        for start, end in zip(starts, starts[1:], strict=False):
+        for start, end in itertools.pairwise(starts):
             now, before = slice(start + 1, end), slice(start, end - 1)  # what is seen before an edge counts at it
             wrong = _first_wrong(
                 network, info, features[now, lane], offers[now, lane] & ready[before, lane],

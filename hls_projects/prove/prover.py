@@ -61,11 +61,11 @@ _STATEMENT = (
 )
 _FOLDED_STATEMENT = (
     "From power-up and from a restart at any time and in any state, for every course of in_valid, out_ready and "
-    "observation, pauses, answers left waiting and restarts included: what is read of in_ready and out_valid does not "
-    "depend on observations; each observation whose {features} features were taken is answered once, in order, from "
-    "{due} clocks after the edge that takes its last feature or, if that comes later, the former answer ({cycles} after "
-    "its first feature's if all come one per clock) until out_ready: action is {decision} for this observation, whatever "
-    "came before and after it."
+    "observation, pauses, answers left waiting and restarts included: in_ready and out_valid do not depend on "
+    "observations; each observation whose {features} features were taken is answered once, in order, from "
+    "{due} clocks after the edge that takes its last feature or, if that comes later, the former answer ({cycles} "
+    "after its first feature's if all come one per clock) until out_ready: action is {decision} for this observation, "
+    "whatever came before and after it."
 )
 _BOARDS = (
     "a bitstream of `make bitstream` holds the module policy_core of this very netlist, cell by cell, if its "
@@ -82,7 +82,11 @@ _READ = (
 )
 _ENUMERATION = "every observation, one after another"
 _SIMULATOR = f"hls4rl's gate simulator on gates from pyosys {importlib.metadata.version('pyosys')}"
-_SWEEPING = "SAT sweeping of both sides, registers taken for wires"
+_SWEEPING = "SAT sweeping of both sides"
+_AS_FUNCTION = {
+    RtlInfo: "registers taken for wires",
+    FoldedInfo: "each core as the one function that it is shown to answer with, walked through all its states on symbols",
+}
 _SAMPLING = "corners and random observations: a test, no proof"
 
 Report = Callable[[Certificate], None]
@@ -151,7 +155,8 @@ class _Proof:
             del outputs[design.netlist]
         if design.bitstream is not None:
             outputs[design.bitstream] = "action"
-        gates = [self._claim(side, design.reference, what, _ENUMERATION, _SIMULATOR) for side, what in outputs.items()]
+        method = f"{_ENUMERATION}; {_AS_FUNCTION[type(design.info)]}"
+        gates = [self._claim(side, design.reference, what, method, _SIMULATOR) for side, what in outputs.items()]
         software = [
             (self._claim(side, design.reference, "logits and action", _ENUMERATION, tool), opener)
             for side, tool, opener in design.software()
@@ -166,8 +171,9 @@ class _Proof:
         pairs = [(design.netlist, design.rtl), (design.rtl, design.reference)]
         if design.bitstream is not None:
             pairs.append((design.bitstream, design.netlist))
+        method = f"{_SWEEPING}; {_AS_FUNCTION[type(design.info)]}"
         gates = [
-            self._claim(left, right, "action", _SWEEPING, sat.TOOL)
+            self._claim(left, right, "action", method, sat.TOOL)
             for left, right in pairs if design.models or left is not design.netlist
         ]
         software = [

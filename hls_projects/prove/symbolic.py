@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from hls4rl.hls_projects.prove.symbols import UNKNOWN, Arrays, Graph, Literals, chosen, firm, settle
+from hls4rl.hls_projects.prove.symbols import UNKNOWN, Arrays, Graph, Literals, One, chosen, firm, settle
 from hls4rl.hls_projects.simulation.gates import Circuit
 
 _DEEPEST = 12
@@ -35,7 +35,8 @@ class Machine:
 
     def __init__(self, circuit: Circuit, known: int) -> None:
         self._ports = circuit.ports
-        held = [net for memory in (*circuit.roms, *circuit.rams) for net in memory.outputs]
+        read = [memory.outputs for memory in circuit.roms] + [memory.outputs for memory in circuit.rams]
+        held = [net for nets in read for net in nets]
         self._registers = len(circuit.flip_flops)
         nets = np.concatenate([circuit.flip_flops[:, 0], np.array(held, dtype=np.int64)])
         sizes = np.array([len(pins) for pins in circuit.ports.values()])
@@ -168,9 +169,9 @@ def _edge(graph: Arrays, tables: _Tables, literals: Literals, state: Literals) -
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _address(nets: NDArray[np.int64], first: int, end: int, literals: Literals) -> int:
+def _address(nets: NDArray[np.int64], first: int, end: int, literals: Literals) -> One:
     """The address, or -1 where it is none of constants."""
-    address = 0
+    address: One = 0
     for index in range(first, end):
         literal = np.int64(literals[nets[index]])
         if literal < 0 or literal > 1:
@@ -216,7 +217,7 @@ def _exchange(
     graph: Arrays, row: NDArray[np.int64], nets: NDArray[np.int64], literals: Literals, state: Literals, place: int
 ) -> None:
     """What a memory reads and writes at this edge; nothing is known of a word that is read while it is written."""
-    at, to, data, enables, end, start = row
+    at, to, data, enables, _, start = row
     width, words = enables - data, 1 << (to - at)
     read, write = _address(nets, at, to, literals), _address(nets, to, data, literals)
     for bit in range(width):

@@ -8,6 +8,8 @@ a gate of literals that came before it, and loose if one of them is.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,8 @@ from numpy.typing import NDArray
 from hls4rl.hls_projects.prove.logic import AND, MUX, NOT, OR, XOR, Logic
 
 Literals = NDArray[np.int32]
+One = Any
+"""A literal in compiled code: an int64."""
 UNKNOWN = -1
 _AND, _XOR = 0, 1
 """In a node's third place, where a multiplexer (of the first two) has its select."""
@@ -70,7 +74,7 @@ def _arrays(capacity: int, count: NDArray[np.int64]) -> Arrays:
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _hash(a: int, b: int, s: int, size: int) -> int:
+def _hash(a: One, b: One, s: One, size: int) -> Any:
     # Without a sign: what signed numbers overflow to is not the same everywhere in compiled code.
     mixed = np.uint64(a) * _FACTORS[0] + np.uint64(b) * _FACTORS[1] + np.uint64(s) * _FACTORS[2]
     return np.int64((mixed ^ (mixed >> np.uint64(29)) ^ (mixed >> np.uint64(47))) & np.uint64(size - 1))
@@ -87,7 +91,7 @@ def _rehash(graph: Arrays, first: int) -> None:
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _node(graph: Arrays, a: int, b: int, s: int) -> int:
+def _node(graph: Arrays, a: One, b: One, s: One) -> One:
     """The literal of a gate, which is made if there is none."""
     nodes, table, count, loose = graph
     place = _hash(a, b, s, len(table))
@@ -105,19 +109,19 @@ def _node(graph: Arrays, a: int, b: int, s: int) -> int:
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def inverted(a: int) -> int:
+def inverted(a: One) -> One:
     """Not."""
     return a if a < 0 else a ^ 1
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def firm(graph: Arrays, a: int) -> int:
+def firm(graph: Arrays, a: One) -> One:
     """The same, but unknown where it is loose."""
     return -1 if a < 0 or graph[3][a >> 1] else a
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def both(graph: Arrays, a: int, b: int) -> int:
+def both(graph: Arrays, a: One, b: One) -> One:
     """And."""
     if a == 0 or b == 0:
         return 0
@@ -133,7 +137,7 @@ def both(graph: Arrays, a: int, b: int) -> int:
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def different(graph: Arrays, a: int, b: int) -> int:
+def different(graph: Arrays, a: One, b: One) -> One:
     """Exclusive or."""
     if a < 0 or b < 0:
         return -1
@@ -147,7 +151,7 @@ def different(graph: Arrays, a: int, b: int) -> int:
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def chosen(graph: Arrays, a: int, b: int, s: int) -> int:
+def chosen(graph: Arrays, a: One, b: One, s: One) -> One:
     """``a`` where ``s`` is 0, ``b`` where it is 1."""
     if s == 0 or a == b:
         return a

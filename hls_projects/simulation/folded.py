@@ -43,7 +43,7 @@ def build_netlist_model(directory: Path, netlist: Path, cells: str) -> None:
 
 
 def memory_commands(netlist: Path, cells: str) -> list[str]:
-    """What :func:`hls4rl.hls_projects.fpga.yosys.netlist_commands` gives, for a netlist with memories and multipliers."""
+    """Yosys commands that read a synthesised netlist (JSON) with memories and multipliers."""
     commands = netlist_commands(netlist, cells)
     if cells in _CELLS:
         commands.append(f"read_verilog -sv -overwrite -icells -defer {quoted(_CELLS[cells])}")

@@ -20,7 +20,6 @@ from hls4rl.hls_projects.rtl.folded import FoldedInfo, write_folded
 from hls4rl.hls_projects.rtl.pipelined import LOGITS
 from hls4rl.hls_projects.simulation.folded import FoldedRtlBackend, build_rtl_model
 from hls4rl.hls_projects.simulation.gates import Circuit
-from hls4rl.network import IntegerNetwork
 
 SMALL = chain([3, 5, 4, 3], 4, input_bits=4)
 CASES = {
@@ -79,7 +78,8 @@ FAULTS = {
     "an answer that does not wait": ("(answered && !out_ready)", "1'b0", "goes away"),
     "a start that does not wait": ("start = loaded && !pending", "start = loaded", ""),
     "a sum that is not cleared": ("if (summed || restart) sum <= 0", "if (restart) sum <= 0", ""),
-    "results that outlive a restart": ("scaled_here <= here && !restart", "scaled_here <= here", "what was there before|belongs to no"),
+    "results that outlive a restart": (
+        "scaled_here <= here && !restart", "scaled_here <= here", "what was there before"),
     "an answer that depends on the clock": (
         "assign action = choice", "reg odd = 0; always @(posedge clk) odd <= !odd; assign action = choice ^ odd",
         "what was there before|the same function"),
