@@ -85,7 +85,7 @@ _SIMULATOR = f"hls4rl's gate simulator on gates from pyosys {importlib.metadata.
 _SWEEPING = "SAT sweeping of both sides"
 _AS_FUNCTION = {
     RtlInfo: "registers taken for wires",
-    FoldedInfo: "each core as the one function that it is shown to answer with, walked through all its states on symbols",
+    FoldedInfo: "all states walked through on symbols",
 }
 _SAMPLING = "corners and random observations: a test, no proof"
 
