@@ -19,7 +19,7 @@ from hls4rl.hls_projects.fpga.read_back import bitstream_files
 from hls4rl.hls_projects.fpga.synthesis import NETLIST
 from hls4rl.hls_projects.hls.csim import LIBRARY
 from hls4rl.hls_projects.prove.claims import Side
-from hls4rl.hls_projects.rtl.folded import is_folded
+from hls4rl.hls_projects.rtl.folded import FoldedInfo, is_folded, read_folded_info
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGITS, RtlInfo, read_info
 from hls4rl.hls_projects.simulation.pipelined import has_bitstream_model
 from hls4rl.hls_projects.simulation.streaming import is_stream
@@ -55,11 +55,6 @@ class DesignUnderProof:
                 f"{self.built}: a streaming core, whose answer depends on thousands of clocks; nothing proves it over "
                 "all observations here: compare it with `make evaluate BACKEND=rtl` and `BACKEND=netlist`"
             )
-        if is_folded(self.built):
-            raise ProjectError(
-                f"{self.built}: a folded core, whose answer depends on many clocks; compare it with `make evaluate "
-                "BACKEND=rtl` and `BACKEND=netlist`, or build the policy with hardware.fold=0 to have it proven"
-            )
         for artefact in (self.run.onnx.parent, self.built):
             self.run.verified(artefact)
         if self.run.project.is_dir():
@@ -86,9 +81,9 @@ class DesignUnderProof:
         return task_of(self.run)
 
     @cached_property
-    def info(self) -> RtlInfo:
+    def info(self) -> RtlInfo | FoldedInfo:
         """The cores' ports."""
-        return read_info(self.built)
+        return read_folded_info(self.built) if is_folded(self.built) else read_info(self.built)
 
     @property
     def recipe(self) -> str:
@@ -122,12 +117,12 @@ class DesignUnderProof:
     @cached_property
     def rtl(self) -> Side:
         """The deployed core, as written."""
-        return self._side("rtl", "the deployed core's Verilog", self.built / f"{CORE}.v")
+        return self._side("rtl", "the deployed core's Verilog", *self._verilog(CORE))
 
     @cached_property
     def rtl_logits(self) -> Side:
         """The core that shows its logits."""
-        return self._side("rtl-logits", "the Verilog of the core that shows its logits", self.built / f"{LOGITS}.v")
+        return self._side("rtl-logits", "the Verilog of the core that shows its logits", *self._verilog(LOGITS))
 
     def software(self) -> Iterator[tuple[Side, str, Callable[[], Backend]]]:
         """Of each executor in software that was built: what it is, its tool, and how to open it."""
@@ -144,6 +139,10 @@ class DesignUnderProof:
             yield side, f"onnxruntime {_version('onnxruntime')}", self._onnxruntime
         side = self._side("qonnx", "the QONNX graph on ONNX's reference evaluator, with qonnx's quantisers", run.qonnx)
         yield side, f"onnx {_version('onnx')}, qonnx {_version('qonnx')}", self._qonnx
+
+    def _verilog(self, module: str) -> list[Path]:
+        """A module's source, and what its memories hold."""
+        return [self.built / f"{module}.v", *sorted(self.built.glob("*.hex"))]
 
     def _side(self, name: str, what: str, *files: Path) -> Side:
         return Side(name, what, {str(path.relative_to(self.run.directory)): digest(path) for path in files})
@@ -179,14 +178,9 @@ def find_designs(root: Path) -> list[DesignUnderProof]:
     for part in part_names():
         for path in sorted(root.glob(f"*/*/{part}/{NETLIST}")):
             run = path.parents[1]
-            if not is_imported(run) and not _is_clocked(run / part):
+            if not is_imported(run) and not is_stream(run / part):
                 found.append(DesignUnderProof(Run.at(run), part))
     return sorted(found, key=lambda design: (str(design.run.directory), design.part))
-
-
-def _is_clocked(built: Path) -> bool:
-    """Whether an answer depends on many clocks there, so that nothing proves it."""
-    return is_stream(built) or is_folded(built)
 
 
 def _version(package: str) -> str:

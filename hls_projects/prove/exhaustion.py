@@ -20,6 +20,7 @@ from hls4rl.contract import FixedPoint, IntArray
 from hls4rl.hls_projects.evaluate import differing
 from hls4rl.hls_projects.prove.claims import OPEN, PROVEN, REFUTED, Claim
 from hls4rl.hls_projects.prove.logic import Logic, every_observation
+from hls4rl.hls_projects.rtl.folded import FoldedInfo
 from hls4rl.hls_projects.rtl.pipelined import RtlInfo
 from hls4rl.hls_projects.simulation.gates import LANES, Words, fields_of, integers_of, lanes_of
 from hls4rl.network import IntegerNetwork
@@ -65,9 +66,9 @@ class Checked(Protocol):
 
 
 class Gates:
-    """A core whose registers were taken for wires."""
+    """A core as the function of an observation that it computes."""
 
-    def __init__(self, logic: Logic, info: RtlInfo) -> None:
+    def __init__(self, logic: Logic, info: RtlInfo | FoldedInfo) -> None:
         self._logic, self._info = logic, info
 
     def answer(self, chunk: Chunk) -> Answer:

@@ -22,7 +22,15 @@ _GROUP = 8
 """Words that the kernel takes through one gate at a time."""
 
 
-class NotAPipelineError(Exception):
+class NotAFunctionError(Exception):
+    """A circuit of which it is not shown that each answer is one function of one observation."""
+
+
+class GivenUpError(NotAFunctionError):
+    """A circuit that nothing speaks against, but that takes too long, or too much memory, to look at whole."""
+
+
+class NotAPipelineError(NotAFunctionError):
     """A circuit whose answer depends on other things than the one observation ``cycles`` clocks before."""
 
 

@@ -1,7 +1,7 @@
 """Faults put into a netlist on purpose: a proof that cannot fail is worth nothing.
 
-Each mutant has one change in one cell: a bit of a look-up table's content, two exchanged inputs, or an input that
-is stuck. The check that proves the netlist must catch each one, or show that it makes no difference.
+Each mutant has one change in one cell: a bit of a look-up table's or a memory's content, two exchanged inputs, or an
+input that is stuck. The check that proves the netlist must catch each one, or show that it makes no difference.
 """
 
 from __future__ import annotations
@@ -21,22 +21,21 @@ import numpy as np
 from hls4rl.checked import read_checked, write_checked
 from hls4rl.errors import ProjectError, ToolError
 from hls4rl.hls_projects.fpga.synthesis import NETLIST
-from hls4rl.hls_projects.fpga.yosys import netlist_commands
 from hls4rl.hls_projects.prove import sat
 from hls4rl.hls_projects.prove.claims import OPEN, PROVEN, REFUTED, Claim
 from hls4rl.hls_projects.prove.design import DesignUnderProof
 from hls4rl.hls_projects.prove.exhaustion import Checked, Gates, exhaust
-from hls4rl.hls_projects.prove.logic import Logic, NotAPipelineError, without_registers
+from hls4rl.hls_projects.prove.functions import function_of, netlist_circuit
+from hls4rl.hls_projects.prove.logic import GivenUpError, Logic, NotAFunctionError
 from hls4rl.hls_projects.prove.prover import ENUMERABLE_BITS
 from hls4rl.hls_projects.rtl.pipelined import CORE
-from hls4rl.hls_projects.simulation.gates import Circuit, elaborate
 
 MUTATIONS = "mutations.json"
 KINDS = ("flipped bit", "exchanged inputs", "stuck input")
 CAUGHT, EQUIVALENT, UNDECIDED = "caught", "equivalent", "undecided"
 _TABLE_BITS = 16
-_CONTROL = ("CLK", "C", "CE", "E", "LSR", "R", "S")
-"""Pins of flip-flops that carry no data."""
+_CONTROL = ("CLK", "C", "CE", "E", "LSR", "R", "S", "CLKA", "CLKB", "RCLK", "WCLK")
+"""Pins of flip-flops and clocks of memories, which carry no data."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,9 @@ class _Trial:
         path.write_text(json.dumps(netlist), encoding="utf-8")
         try:
             logic = self._logic(path)
-        except (NotAPipelineError, RuntimeError, ToolError) as error:
+        except GivenUpError:
+            return UNDECIDED, None
+        except (NotAFunctionError, RuntimeError, ToolError) as error:
             return CAUGHT, str(error).splitlines()[0]
         network = self._subject.network
         if network.input.bits * network.features > ENUMERABLE_BITS:
@@ -145,19 +146,23 @@ class _Trial:
         return {REFUTED: CAUGHT, PROVEN: EQUIVALENT, OPEN: UNDECIDED}[claim.status], by
 
     def _logic(self, netlist: Path) -> Logic:
-        model = self._work / "model.json"
-        elaborate(netlist_commands(netlist, self._subject.models), CORE, model)
-        return without_registers(Circuit.load(model), self._subject.info.cycles, ["action"])
+        design = self._subject
+        circuit = netlist_circuit(netlist, design.models, design.info, self._work / "model.json")
+        return function_of(circuit, design.info, ["action"], self._deadline)
 
 
 def _flip(cell: dict[str, Any], rng: np.random.Generator) -> str | None:
-    names = [name for name, value in cell["parameters"].items() if "INIT" in name and len(value) == _TABLE_BITS]
+    names = [
+        name for name, value in cell["parameters"].items()
+        if "INIT" in name and len(value) >= _TABLE_BITS and set(value) <= set("01")
+    ]
     if not names:
         return None
     name = names[rng.integers(len(names))]
-    value, place = cell["parameters"][name], int(rng.integers(_TABLE_BITS))
+    value = cell["parameters"][name]
+    place = int(rng.integers(len(value)))
     cell["parameters"][name] = value[:place] + "10"[int(value[place])] + value[place + 1:]
-    return f"{name}[{_TABLE_BITS - 1 - place}]"
+    return f"{name}[{len(value) - 1 - place}]"
 
 
 def _exchange(cell: dict[str, Any], rng: np.random.Generator) -> str | None:

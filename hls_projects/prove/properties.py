@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,13 +29,11 @@ from hls4rl.backend import Backend
 from hls4rl.contract import FixedPoint, IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.fpga.synthesis import NETLIST
-from hls4rl.hls_projects.fpga.yosys import netlist_commands
 from hls4rl.hls_projects.prove import sat
 from hls4rl.hls_projects.prove.claims import OPEN, PROVEN, REFUTED
 from hls4rl.hls_projects.prove.design import DesignUnderProof
-from hls4rl.hls_projects.prove.logic import AND, NOT, OR, Logic, without_registers
-from hls4rl.hls_projects.rtl.pipelined import CORE
-from hls4rl.hls_projects.simulation.gates import Circuit, elaborate
+from hls4rl.hls_projects.prove.functions import function_of, netlist_circuit
+from hls4rl.hls_projects.prove.logic import AND, NOT, OR, Logic, NotAFunctionError
 from hls4rl.observations import Converter
 from hls4rl.plain import read_toml
 from hls4rl.task import Task
@@ -102,7 +101,10 @@ def judge(found: Property, backend: Backend, task: Task, design: DesignUnderProo
         method = "every observation of the box, on the netlist's gates"
         status = PROVEN if wrong is None else REFUTED
     elif found.kind in ("always", "never") and design is not None and len(design.info.action_widths) == 1:
-        finding = _solve(found, design, seconds)
+        try:
+            finding = _solve(found, design, seconds)
+        except NotAFunctionError as error:
+            return Verdict(found.name, OPEN, found.observations, f"{sat.TOOL}: {error}")
         method, wrong = sat.TOOL, None
         status = PROVEN if finding.equal else OPEN
         if finding.observation is not None:
@@ -167,9 +169,8 @@ def _breaker(found: Property, backend: Backend, task: Task) -> Callable[[IntArra
 def _solve(found: Property, design: DesignUnderProof, seconds: float) -> sat.Finding:
     """Ask whether :func:`violation` is ever 1."""
     with tempfile.TemporaryDirectory(prefix="hls4rl-property-") as folder:
-        model = Path(folder) / "netlist.json"
-        elaborate(netlist_commands(design.built / NETLIST, design.models), CORE, model)
-        logic = without_registers(Circuit.load(model), design.info.cycles, ["action"])
+        circuit = netlist_circuit(design.built / NETLIST, design.models, design.info, Path(folder) / "netlist.json")
+        logic = function_of(circuit, design.info, ["action"], time.monotonic() + seconds)
     never = Logic(logic.inputs, np.zeros((0, 4), dtype=np.int64), {"bad": np.array([0])})
     return sat.compare(violation(found, logic, design.network.input), never, "bad", seconds)
 

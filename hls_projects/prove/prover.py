@@ -25,7 +25,7 @@ from hls4rl.export.check import corner_observations
 from hls4rl.hls_projects.fpga.parts import load_part
 from hls4rl.hls_projects.fpga.read_back import read_back
 from hls4rl.hls_projects.fpga.synthesis import NETLIST
-from hls4rl.hls_projects.fpga.yosys import netlist_commands, verilog_commands
+from hls4rl.hls_projects.fpga.yosys import verilog_commands
 from hls4rl.hls_projects.prove import sat
 from hls4rl.hls_projects.prove.claims import OPEN, PROVEN, REFUTED, Certificate, Claim, Side
 from hls4rl.hls_projects.prove.design import DesignUnderProof
@@ -41,10 +41,11 @@ from hls4rl.hls_projects.prove.exhaustion import (
     exhaust,
     note,
 )
-from hls4rl.hls_projects.prove.logic import Logic, NotAPipelineError, combinational, without_registers
+from hls4rl.hls_projects.prove.functions import found_wrong, function_of, netlist_circuit, rtl_circuit
+from hls4rl.hls_projects.prove.logic import Logic, NotAFunctionError, combinational
 from hls4rl.hls_projects.prove.reference import REFERENCE, reference_verilog
-from hls4rl.hls_projects.prove.stream import stream_counterexample
-from hls4rl.hls_projects.rtl.pipelined import CORE, LOGIT_BITS, LOGITS
+from hls4rl.hls_projects.rtl.folded import FoldedInfo
+from hls4rl.hls_projects.rtl.pipelined import CORE, LOGIT_BITS, LOGITS, RtlInfo
 from hls4rl.hls_projects.simulation.gates import Circuit, elaborate
 from hls4rl.network import IntegerNetwork
 
@@ -57,6 +58,14 @@ _STATEMENT = (
     "From the reset state, on every clock: out_valid is what in_valid was {cycles} clocks before (0 until then); "
     "whenever it is 1, action is {decision} for the observation of {cycles} clocks before, whatever came before and "
     "after it."
+)
+_FOLDED_STATEMENT = (
+    "From power-up and from a restart at any time and in any state, for every course of in_valid, out_ready and "
+    "observation, pauses, answers left waiting and restarts included: in_ready and out_valid do not depend on "
+    "observations; each observation whose {features} features were taken is answered once, in order, from "
+    "{due} clocks after the edge that takes its last feature or, if that comes later, the former answer ({cycles} "
+    "after its first feature's if all come one per clock) until out_ready: action is {decision} for this observation, "
+    "whatever came before and after it."
 )
 _BOARDS = (
     "a bitstream of `make bitstream` holds the module policy_core of this very netlist, cell by cell, if its "
@@ -73,7 +82,11 @@ _READ = (
 )
 _ENUMERATION = "every observation, one after another"
 _SIMULATOR = f"hls4rl's gate simulator on gates from pyosys {importlib.metadata.version('pyosys')}"
-_SWEEPING = "SAT sweeping of both sides, registers taken for wires"
+_SWEEPING = "SAT sweeping of both sides"
+_AS_FUNCTION = {
+    RtlInfo: "registers taken for wires",
+    FoldedInfo: "all states walked through on symbols",
+}
 _SAMPLING = "corners and random observations: a test, no proof"
 
 Report = Callable[[Certificate], None]
@@ -142,7 +155,8 @@ class _Proof:
             del outputs[design.netlist]
         if design.bitstream is not None:
             outputs[design.bitstream] = "action"
-        gates = [self._claim(side, design.reference, what, _ENUMERATION, _SIMULATOR) for side, what in outputs.items()]
+        method = f"{_ENUMERATION}; {_AS_FUNCTION[type(design.info)]}"
+        gates = [self._claim(side, design.reference, what, method, _SIMULATOR) for side, what in outputs.items()]
         software = [
             (self._claim(side, design.reference, "logits and action", _ENUMERATION, tool), opener)
             for side, tool, opener in design.software()
@@ -157,8 +171,9 @@ class _Proof:
         pairs = [(design.netlist, design.rtl), (design.rtl, design.reference)]
         if design.bitstream is not None:
             pairs.append((design.bitstream, design.netlist))
+        method = f"{_SWEEPING}; {_AS_FUNCTION[type(design.info)]}"
         gates = [
-            self._claim(left, right, "action", _SWEEPING, sat.TOOL)
+            self._claim(left, right, "action", method, sat.TOOL)
             for left, right in pairs if design.models or left is not design.netlist
         ]
         software = [
@@ -228,10 +243,11 @@ class _Proof:
             return False
         try:
             self._logic(side)
-        except NotAPipelineError as error:
-            claim.reason = f"{side.name} is no pipeline of {self.design.info.cycles} clocks: {error}"
+        except NotAFunctionError as error:
+            kind = "folded core" if isinstance(self.design.info, FoldedInfo) else "pipeline"
+            claim.reason = f"{side.name} is not shown to be a {kind} of {self.design.info.cycles} clocks: {error}"
             circuit = Circuit.load(self.work / f"{side.name}.json")
-            claim.counterexample = stream_counterexample(circuit, self.design.network, self.design.info)
+            claim.counterexample = found_wrong(circuit, self.design.network, self.design.info)
             claim.status = OPEN if claim.counterexample is None else REFUTED
             return False
         return True
@@ -250,15 +266,19 @@ class _Proof:
             else:
                 outputs = ["action", "logits"] if side == design.rtl_logits else ["action"]
                 top = LOGITS if side == design.rtl_logits else CORE
-                commands = verilog_commands([design.built / f"{top}.v"])
-                if side == design.netlist:
-                    commands = netlist_commands(design.built / NETLIST, design.models)
-                elif side == design.bitstream:
-                    read_back(design.built, load_part(design.part), CORE, self.work / NETLIST)
-                    commands = netlist_commands(self.work / NETLIST, design.models)
-                elaborate(commands, top, model)
-                self._known[side.name] = without_registers(Circuit.load(model), design.info.cycles, outputs)
+                if side in (design.rtl, design.rtl_logits):
+                    circuit = rtl_circuit(design.built / f"{top}.v", design.info, model)
+                else:
+                    circuit = netlist_circuit(self._netlist(side), design.models, design.info, model)
+                self._known[side.name] = function_of(circuit, design.info, outputs, self.deadline)
         return self._known[side.name]
+
+    def _netlist(self, side: Side) -> Path:
+        """What was synthesised, or is read back of the bitstream."""
+        if side == self.design.netlist:
+            return self.design.built / NETLIST
+        read_back(self.design.built, load_part(self.design.part), CORE, self.work / NETLIST)
+        return self.work / NETLIST
 
     def _save(self) -> None:
         self.certificate.save()
@@ -266,7 +286,7 @@ class _Proof:
 
 
 def _design(design: DesignUnderProof) -> dict[str, Any]:
-    network, info = design.network, design.info
+    network = design.network
     return {
         "task": design.run.spec.task,
         "run": design.run.directory.name,
@@ -275,12 +295,20 @@ def _design(design: DesignUnderProof) -> dict[str, Any]:
         "policy_hash": digest(design.run.policy)[:16],
         "core": {"part": design.part, "recipe": design.recipe, "netlist": digest(design.built / NETLIST)},
         "boards": _BOARDS,
-        "statement": _STATEMENT.format(cycles=info.cycles, decision=_decision(network)),
+        "statement": _statement(design),
         "input_type": {
             "features": network.features, "bits": network.input.bits, "signed": network.input.signed,
             "observations": 1 << (network.features * network.input.bits),
         },
     }
+
+
+def _statement(design: DesignUnderProof) -> str:
+    network, info = design.network, design.info
+    if isinstance(info, RtlInfo):
+        return _STATEMENT.format(cycles=info.cycles, decision=_decision(network))
+    return _FOLDED_STATEMENT.format(
+        features=info.features, due=info.cycles - info.features + 1, cycles=info.cycles, decision=_decision(network))
 
 
 def _decision(network: IntegerNetwork) -> str:

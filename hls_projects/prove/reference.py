@@ -63,9 +63,9 @@ def _sum(lines: list[str], name: str, layer: Layer, unit: int, values: list[_Sig
     constants = [low, high, bias, *weights, *(end for pair in ends for end in pair)]
     largest = max(abs(item) for item in constants)
     width = _width(-largest, largest)
-    terms = [_literal(bias, width)] + [
+    terms = [
         f"{_literal(weight, width)} * {value}" for weight, (value, _, _) in zip(weights, values, strict=True) if weight
-    ]
+    ] + [_literal(bias, width)]
     lines.append(f"wire signed [{width - 1}:0] {name}_wide = {' + '.join(terms)};")
     lines.append(f"wire signed [{_width(low, high) - 1}:0] {name} = {name}_wide;")
     return name, low, high

@@ -25,7 +25,6 @@ from hls4rl.hls_projects.prove.picture import draw_counterexamples
 from hls4rl.hls_projects.prove.properties import judge, read_properties
 from hls4rl.hls_projects.prove.prover import prove as prove_subject
 from hls4rl.hls_projects.prove.prover import require_no_counterexample
-from hls4rl.hls_projects.rtl.folded import is_folded
 from hls4rl.hls_projects.simulation.cores import open_netlist
 from hls4rl.hls_projects.simulation.streaming import is_stream
 from hls4rl.options import Part, PolicyOptions, Root, grouped, option
@@ -85,7 +84,7 @@ def _judge_properties(task: Task, run: Run, part: str, path: Path, minutes: floa
     """Print what is proven and what is refuted, and keep it; a refuted property is an answer, not an error."""
     place = run.verified(run.part(part))
     wanted, backend = read_properties(path, task), open_netlist(place)
-    design = None if is_folded(place) or is_stream(place) else DesignUnderProof(run, part)
+    design = None if is_stream(place) else DesignUnderProof(run, part)
     verdicts = []
     for item in wanted:
         verdict = judge(item, backend, task, design, 60 * minutes)

@@ -378,7 +378,7 @@ module policy_folded #(
         end
     endgenerate
     always @(posedge clk) begin
-        value_valid <= mark[0];
+        value_valid <= mark[0] && !restart;
         value <= final_value;
     end
     reg ended = 0, answered = 0;

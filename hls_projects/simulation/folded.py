@@ -39,10 +39,15 @@ def build_netlist_model(directory: Path, netlist: Path, cells: str) -> None:
     Args:
         cells: Yosys' simulation models of the part's cells, for instance ``+/ecp5/cells_sim.v``.
     """
+    elaborate(memory_commands(netlist, cells), CORE, _model(directory, _NETLIST), roms=True, sources=[netlist])
+
+
+def memory_commands(netlist: Path, cells: str) -> list[str]:
+    """Yosys commands that read a synthesised netlist (JSON) with memories and multipliers."""
     commands = netlist_commands(netlist, cells)
     if cells in _CELLS:
         commands.append(f"read_verilog -sv -overwrite -icells -defer {quoted(_CELLS[cells])}")
-    elaborate(commands, CORE, _model(directory, _NETLIST), roms=True, sources=[netlist])
+    return commands
 
 
 class FoldedRtlBackend:

@@ -26,6 +26,7 @@ from hls4rl.errors import ProjectError
 from hls4rl.export import export_policy
 from hls4rl.export.check import check_observations
 from hls4rl.export.graph import read_network
+from hls4rl.hls_projects.fpga.block_ram import take_output_registers
 from hls4rl.hls_projects.fpga.parts import load_part
 from hls4rl.hls_projects.fpga.place import RESULT
 from hls4rl.hls_projects.fpga.synthesis import NETLIST, synthesise
@@ -41,6 +42,7 @@ from hls4rl.hls_projects.prove.logic import Logic, NotAPipelineError, combinatio
 from hls4rl.hls_projects.prove.mutation import CAUGHT, EQUIVALENT, UNDECIDED, mutants, read_mutations, try_mutants
 from hls4rl.hls_projects.prove.prover import prove, require_no_counterexample
 from hls4rl.hls_projects.prove.reference import REFERENCE, reference_verilog
+from hls4rl.hls_projects.rtl.folded import write_folded
 from hls4rl.hls_projects.rtl.pipelined import CORE, LOGIT_BITS, RtlInfo, write_rtl
 from hls4rl.hls_projects.simulation.gates import Circuit, elaborate
 from hls4rl.hls_projects.simulation.pipelined import build_netlist_model, build_rtl_model
@@ -240,6 +242,36 @@ def test_mutants_are_caught_or_equivalent(design: DesignUnderProof) -> None:
     mutant = next(item for item in mutants(netlist, 0) if (item.cell, item.detail) == change)
     path.write_text(json.dumps(mutant.netlist), encoding="utf-8")
     assert statuses(prove(design, 5.0))["netlist = reference"] == REFUTED
+
+
+def test_a_folded_core_is_proven_and_its_faults_are_found(design: DesignUnderProof) -> None:
+    shutil.rmtree(design.built)
+    design.built.mkdir()
+    part = load_part(design.part)
+    write_folded(design.network, design.built, 2)
+    synthesise([design.built / f"{CORE}.v"], CORE, part, design.built, "carry chains")
+    take_output_registers(design.built / NETLIST, CORE)
+    write_json(design.built / RESULT, {"recipe": "carry chains"})
+    as_artefact(design.built, policy=digest(design.run.policy))
+    (folded,) = find_designs(design.run.root)
+    certificate = prove(folded, 5.0)
+    assert set(statuses(certificate).values()) == {PROVEN}
+    assert {"netlist = reference", "rtl = reference", "rtl-logits = reference"} < set(statuses(certificate))
+    assert any("weights.hex" in name for name in certificate.claims[1].left.files)
+    result = read_mutations(try_mutants(folded, 6, 5.0))
+    assert result["tried"] == 6 == result[CAUGHT] + result[EQUIVALENT]
+    assert result[CAUGHT] >= 2
+
+    def turn_a_constant(cells: dict[str, Any]) -> None:
+        memory = next(cell for name, cell in cells.items() if "constant_memory" in name and cell["type"] == "DP16KD")
+        content = memory["parameters"]["INITVAL_00"]
+        memory["parameters"]["INITVAL_00"] = content[:-3] + "10"[int(content[-3])] + content[-2:]
+
+    mutate(folded, turn_a_constant)
+    (spoilt,) = find_designs(design.run.root)
+    again = prove(spoilt, 5.0)
+    assert statuses(again)["netlist = reference"] == REFUTED
+    assert statuses(again)["rtl = reference"] == PROVEN
 
 
 def test_all_executors_agree_on_visited_and_random_observations(design: DesignUnderProof, tmp_path: Path) -> None:
