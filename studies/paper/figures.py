@@ -81,9 +81,9 @@ def _learning_curves(results: Results, variant: str, method: str, tasks: tuple[s
     recipe = variant.removesuffix("-scaled")
     widest = BASELINE_WIDTH if BASELINE_WIDTH in results.widths else max(results.widths)
     for axis, task in zip(axes[:, 0], tasks, strict=True):
-        _curve(axis, results, Cell(recipe, task, "fp", widest), METHODS["fp"].colour)
+        curve(axis, results, Cell(recipe, task, "fp", widest), METHODS["fp"].colour)
         for colour, hidden in zip(PALETTE, results.widths, strict=False):
-            _curve(axis, results, Cell(variant, task, method, hidden), colour)
+            curve(axis, results, Cell(variant, task, method, hidden), colour)
         cell = Cell(recipe, task, "fp", widest)
         if METHODS[method].switches:
             axis.axvline(results.episodes(cell) * load_task(task).midpoint, color="0.4", linestyle=":", linewidth=1)
@@ -93,11 +93,19 @@ def _learning_curves(results: Results, variant: str, method: str, tasks: tuple[s
     return figure
 
 
-def _curve(axis: Any, results: Results, cell: Cell, colour: str) -> None:
+def curve(axis: Any, results: Results, cell: Cell, colour: str, **style: Any) -> None:
+    """Mean and deviation of a cell's learning curves; nothing if there is no such cell.
+
+    Args:
+        style: of the mean's line.
+    """
+    if cell not in results:
+        return
     curves, episodes = results.curves(cell), results.episodes(cell)
     points = (np.arange(curves.shape[1]) + 0.5) * episodes / curves.shape[1]
     mean, deviation = curves.mean(0), curves.std(0)
-    axis.plot(points, mean, color=colour, linewidth=1.2, label=f"{METHODS[cell.method].label} {cell.hidden}")
+    line = {"linewidth": 1.2, "label": f"{METHODS[cell.method].label} {cell.hidden}", **style}
+    axis.plot(points, mean, color=colour, **line)
     axis.fill_between(points, mean - deviation, mean + deviation, color=colour, alpha=0.12, linewidth=0)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from hls4rl.studies.paper.pong import GAMES
 from hls4rl.studies.paper.results import Results
-from hls4rl.studies.paper.statistics import mean
+from hls4rl.studies.paper.statistics import student
 
 
 def table(results: Results) -> str:
-    """What each cell came to; brackets: 95 % intervals over its policies."""
+    """What each cell came to; brackets: Student's 95 % intervals over its policies."""
     lines = [
         "# Pong\n",
         f"Final: the last tenth of training, actions drawn. Then the deployed integers in all {GAMES} games: greedy; "
@@ -19,8 +19,8 @@ def table(results: Results) -> str:
     ]
     for cell in results.cells:
         greedy = results.deployed(cell)
-        columns = [str(mean(results.final(cell))), str(mean(greedy)), f"{greedy.max():.1f}"]
-        columns += [str(mean(results.measure(cell, name))) for name in ("sampled", "papers_pace")]
+        columns = [str(student([results.final(cell)])), str(student([greedy])), f"{greedy.max():.1f}"]
+        columns += [str(student([results.measure(cell, name)])) for name in ("sampled", "papers_pace")]
         lines.append(
             f"| `{cell.variant}` | {cell.method} | {cell.hidden} | {len(greedy)} "
             f"| {results.measure(cell, 'frames').mean() / 1e6:.1f} | {' | '.join(columns)} |"

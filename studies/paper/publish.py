@@ -8,11 +8,11 @@ from __future__ import annotations
 import gzip
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hls4rl.errors import ProjectError
-from hls4rl.studies.paper import departures, tables
+from hls4rl.studies.paper import departures, pong_claims, pong_table, tables
 from hls4rl.studies.paper.answers import Answers
 from hls4rl.studies.paper.results import Results
 from hls4rl.studies.paper.variants import TASKS
@@ -20,9 +20,21 @@ from hls4rl.studies.paper.variants import TASKS
 PROJECT = Path(__file__).resolve().parents[2]
 ROWS = Path(__file__).with_name("results.jsonl.gz")
 """The rows that the documentation's figures were made of, one JSON object a line."""
+PONG_ROWS = Path(__file__).with_name("pong.jsonl.gz")
+"""The same of Pong."""
 _NONE = "(not trained to its end for this revision: `make paper`)"
 DOCUMENTS = ("docs/results.md", "docs/departures.md")
+Tables = Mapping[str, Callable[[Results], str]]
 PICTURES = {"step.png": "docs/step.png"}
+
+
+def publish_pong(results: Results, rows: Path, picture: Path, project: Path = PROJECT) -> list[Path]:
+    """The same with the grid of Pong."""
+    path = _documents(project) / "results.md"
+    path.write_text(fill(path.read_text(encoding="utf-8"), results, path.name, "pong", PONG_TABLES), encoding="utf-8")
+    shutil.copy(picture, project / "docs" / "pong.png")
+    PONG_ROWS.write_bytes(gzip.compress(rows.read_bytes(), mtime=0))
+    return [path, project / "docs" / "pong.png", PONG_ROWS]
 
 
 def publish(results: Results, rows: Path, figures: Path, project: Path = PROJECT) -> list[Path]:
@@ -31,8 +43,7 @@ def publish(results: Results, rows: Path, figures: Path, project: Path = PROJECT
     Raises:
         ProjectError: this is no checkout of the project, or a document names a table that there is not.
     """
-    if not (project / "docs").is_dir():
-        raise ProjectError(f"{project}: no docs here; --publish is for a checkout of the project")
+    _documents(project)
     written = []
     for name in DOCUMENTS:
         path = project / name
@@ -47,15 +58,23 @@ def publish(results: Results, rows: Path, figures: Path, project: Path = PROJECT
     return [*written, ROWS]
 
 
-def fill(text: str, results: Results, where: str) -> str:
-    """``text`` with each marked table made again."""
+def _documents(project: Path) -> Path:
+    if not (project / "docs").is_dir():
+        raise ProjectError(f"{project}: no docs here; --publish is for a checkout of the project")
+    return project / "docs"
+
+
+def fill(text: str, results: Results, where: str, mark: str = "paper", tables: Tables | None = None) -> str:
+    """``text`` with each table made again that is marked with ``mark``."""
+    tables = TABLES if tables is None else tables
+
     def make(match: re.Match[str]) -> str:
         name = match[1]
-        if name not in TABLES:
-            raise ProjectError(f"{where}: no table 'paper:{name}'; there are {', '.join(sorted(TABLES))}")
-        return f"<!-- paper:{name} -->\n{TABLES[name](results)}\n<!-- /paper:{name} -->"
+        if name not in tables:
+            raise ProjectError(f"{where}: no table '{mark}:{name}'; there are {', '.join(sorted(tables))}")
+        return f"<!-- {mark}:{name} -->\n{tables[name](results)}\n<!-- /{mark}:{name} -->"
 
-    return re.sub(r"<!-- paper:([\w-]+) -->\n.*?<!-- /paper:\1 -->", make, text, flags=re.DOTALL)
+    return re.sub(rf"<!-- {mark}:([\w-]+) -->\n.*?<!-- /{mark}:\1 -->", make, text, flags=re.DOTALL)
 
 
 def _answers(results: Results) -> str:
@@ -83,7 +102,7 @@ def _without_heading(table: str) -> str:
     return table.split("\n", 2)[2].strip() if table.count("\n|") > 2 else _NONE
 
 
-TABLES: dict[str, Callable[[Results], str]] = {
+TABLES: Tables = {
     "answers": _answers,
     "summary": _summary,
     "step": lambda results: _without_heading(tables.step_sizes(results)),
@@ -91,3 +110,8 @@ TABLES: dict[str, Callable[[Results], str]] = {
     "costs": lambda results: _without_heading(tables.costs(results, "steady")),
 }
 """What may stand between marks."""
+PONG_TABLES: Tables = {
+    "policies": lambda results: _without_heading(pong_table.table(results)),
+    "claims": lambda results: _without_heading(pong_claims.claims(results)),
+}
+"""The same of Pong, marked ``pong:NAME``."""

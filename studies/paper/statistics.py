@@ -88,6 +88,21 @@ def mean(values: FloatArray) -> Interval:
     return Effect([values]).interval
 
 
+def student(strata: Sequence[FloatArray]) -> Interval:
+    """The mean of the means of ``strata``, each of shape (policies,), and Student's 95 % interval of it.
+
+    For few policies: it takes the variance of all strata together, and covers where values are about normal.
+    """
+    value = float(np.mean([stratum.mean() for stratum in strata]))
+    freedom = sum(len(stratum) - 1 for stratum in strata)
+    if freedom < 1:
+        return Interval(value, -np.inf, np.inf)
+    variance = sum(((stratum - stratum.mean()) ** 2).sum() for stratum in strata) / freedom
+    error = float(np.sqrt(variance * sum(1 / len(stratum) for stratum in strata))) / len(strata)
+    reach = float(stats.t.ppf(1 - LEVEL / 2, freedom)) * error
+    return Interval(value, value - reach, value + reach)
+
+
 def interquartile_mean(values: FloatArray) -> Interval:
     """The mean of the middle half (rliable's IQM), shape (policies,), with SciPy's BCa interval.
 

@@ -56,21 +56,28 @@ def paper(
     on one machine and `dask worker tcp://HOST:8786 --nworkers auto --nthreads 1` where this project is installed
     (under SLURM: `srun --ntasks=32 dask worker tcp://HOST:8786 --nthreads 1`), then give --scheduler tcp://HOST:8786.
     """
-    if task and (csim or published):
-        raise ProjectError(f"CSIM and PUBLISHED are of the control tasks; for {task} say: make synth ENV={task}")
+    if task and csim:
+        raise ProjectError(f"CSIM is of the control tasks; for {task} say: make synth ENV={task}")
+    pong = task is not None and load_task(task).environment == PONG
+    if task and not pong and (published or publish):
+        raise ProjectError(f"PUBLISHED: no rows of {task} come with the project; leave it out, or say TASK=pong")
     size = "quick" if quick else "published" if published else "full"
     jobs = task_jobs(task, quick=quick, seeds=seeds) if task else quick_jobs() if quick else paper_jobs()
     place = root / "paper-results" / (f"{task}-{size}" if task else size)
     with exclusive(place):
         if published:
-            (place / ROWS).write_bytes(gzip.decompress(documents.ROWS.read_bytes()))
+            kept = documents.PONG_ROWS if pong else documents.ROWS
+            (place / ROWS).write_bytes(gzip.decompress(kept.read_bytes()))
             found = rows.read(place / ROWS)
         else:
             run_missing(jobs, place / ROWS, scheduler, workers)
             found = rows.settle(place / ROWS, jobs)
         results = Results(found)
         if task:
-            print_result(_write_task(results, task, place))
+            path = _write_pong(results, place) if pong else _write_task(results, task, place)
+            if publish:
+                documents.publish_pong(results, place / ROWS, place / "figures" / "pong.png")
+            print_result(path)
             return
         checked = _check(results, place) if csim else None
         path = _write(results, len(found), checked, place)
@@ -126,16 +133,20 @@ def _write(results: Results, policies: int, checked: list[dict[str, Any]] | None
     return path
 
 
+def _write_pong(results: Results, place: Path) -> Path:
+    from hls4rl.studies.paper import pong_claims, pong_figure, pong_table
+
+    drawn = pong_figure.draw(results, place / "figures")
+    return _write_tables(results, f"{pong_table.table(results)}\n{pong_claims.claims(results)}", [drawn], place)
+
+
 def _write_task(results: Results, task: str, place: Path) -> Path:
     from hls4rl.studies.paper import figures, tables
 
-    drawn = figures.draw_task(results, task, place / "figures")
-    if load_task(task).environment == PONG:
-        from hls4rl.studies.paper.pong_table import table
+    return _write_tables(results, tables.tables(results), figures.draw_task(results, task, place / "figures"), place)
 
-        text = table(results)
-    else:
-        text = tables.tables(results)
+
+def _write_tables(results: Results, text: str, drawn: list[Path], place: Path) -> Path:
     (place / "tables.md").write_text(text, encoding="utf-8")
     path = place / "paper.json"
     write_json(path, {
