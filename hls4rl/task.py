@@ -265,7 +265,8 @@ class Hardware:
     hls_part: str = "xc7z020clg400-1"
     """Part named in the hls4ml project, for the vendor's tool."""
     place_seeds: int = 3
-    """Place-and-route runs with different seeds; the median one is reported and deployed."""
+    """Place-and-route runs with different seeds; the median one is reported and deployed. Designs of more than 10,000
+    look-up tables have one: there it takes minutes."""
     stages: int = 0
     """Stages of the pipeline; 0: as many as ``clock_mhz`` needs."""
     inputs_per_clock: int = 0

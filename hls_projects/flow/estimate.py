@@ -12,7 +12,7 @@ import numpy as np
 
 from hls4rl.contract import IntArray, Sign
 from hls4rl.errors import ProjectError
-from hls4rl.hls_projects.flow.pipelined import pipeline_for
+from hls4rl.hls_projects.flow.pipelined import CROWDED, pipeline_for
 from hls4rl.hls_projects.fpga.parts import Part, load_part
 from hls4rl.hls_projects.rtl.fold_plan import UNITS, Plan, plan
 from hls4rl.hls_projects.rtl.fold_storage import BOOKS, NUMBERS
@@ -39,6 +39,10 @@ _SHARED, _ONES_SHARED, _SIGNS_SHARED = 0.85, 0.68, 0.37
 observation or other signs."""
 _LAST = 3.3
 """Look-up tables for each bit of the last sums but one, which are cut or held against each other."""
+
+
+_SECOND_ROUTER = 0.5
+"""Time to place and route with nextpnr's second router, for that with its first."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,10 @@ def estimate(network: IntegerNetwork, part: Part, clock_mhz: float, seeds: int, 
         return _folded(plan(network, fold), part, seeds)
     network = plain(network)
     lut = _unrolled_lut(network)
-    place = 2 + 6.8 * (lut / 1000) ** 1.27
+    crowded = lut > CROWDED
+    place = 2 + 6.8 * (lut / 1000) ** 1.27 * (_SECOND_ROUTER if crowded else 1.0)
     synthesis = 5 * (lut / 1000) ** 0.6 * (3 if lut < 600 else 1) + 2
-    runs = 1 + math.ceil((seeds - 1) / 2)
+    runs = 1 if crowded else 1 + math.ceil((seeds - 1) / 2)
     return Estimate(0, lut, 0, 0, pipeline_for(network, clock_mhz, part), 1.3 * (synthesis + runs * place))
 
 

@@ -40,9 +40,10 @@ MAXIMUM_STAGES = 24
 _TRIES = 5
 _QUICK = 3_000
 """Look-up tables below which all seeds start at once, though they are in vain if the first one misses the clock."""
-_CROWDED = 10_000
-"""Look-up tables from which on nextpnr's second router is used: its first one, which takes less time for small designs
-and finds quicker ways there, was not done with 19,000 in twice the time that placing and the second one take."""
+CROWDED = 10_000
+"""Look-up tables from which on one seed is placed, in two or three minutes, and nextpnr's second router is used: its
+first one, which takes less time for small designs and finds quicker ways there, was not done with 19,000 in twice the
+time that placing and the second one take."""
 
 SERIAL = "policy_serial"
 """Module around a core whose observation has more bits than the part has pins: they come in one per clock."""
@@ -119,15 +120,16 @@ def pipeline_for(network: IntegerNetwork, clock_mhz: float, part: Part) -> int:
 
     The adder levels on the longest way, at the part's delay for one of them; ways get longer as a design
     spreads. The power of 0.3 fits the designs of 16 and 64 units that were placed on the ECP5; inputs of up to 5 bits
-    are in it, wider ones have longer carries (8 → 64 → 4 with 8 bits runs at 37 MHz in 4 stages).
+    are in it. Wider ones have longer carries, which show where many are added: 8 → 64 → 4 with 8 bits runs at 37 MHz in
+    4 stages, just short of 50 in 6 and at 51 in 7; 3 → 16 → 15 with signs at 73 MHz in 1.
     """
-    levels, wide, spread = 2.0, 1.0, max(1.0, network.input.bits / 5)
+    levels, wide, longer = 2.0, 1.0, max(1.0, network.input.bits / 5)
     for layer in network.layers:
         digits = max(1, int(abs(layer.weight).max()).bit_length() // 2)  # adders that one weight takes
         levels += math.log2(max(2, layer.weight.shape[1] * digits))
         levels += 1 if isinstance(layer.activation, FixedPoint) else 0
         wide = max(wide, (layer.weight.shape[1] * digits / 16) ** 0.3)
-    spread *= wide
+    spread: float = wide * longer ** (1.1 * (wide - 1.0))
     return min(MAXIMUM_STAGES, max(1, math.ceil(levels * spread * part.level_ns * clock_mhz / 1000)))
 
 
@@ -144,8 +146,9 @@ def _place_pipeline(
     netlist = work / NETLIST
     if not _fits(info, part):
         netlist = _serial_netlist(info, synthesis, part, work)
-    more = ("--router", "router2") if synthesis.resources["lut"] > _CROWDED else ()
-    return place_seeds(netlist, part, clock_mhz, seeds, work, whole, steps, more, together)
+    if synthesis.resources["lut"] <= CROWDED:
+        return place_seeds(netlist, part, clock_mhz, seeds, work, whole, steps, together=together)
+    return place_seeds(netlist, part, clock_mhz, 1, work, steps=steps, more=("--router", "router2"), clock="clk")
 
 
 def _fits(info: RtlInfo, part: Part) -> bool:

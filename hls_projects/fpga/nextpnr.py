@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
+from types import MappingProxyType
 from typing import Any
 
 from hls4rl.errors import ProjectError, ToolError
@@ -54,13 +55,15 @@ class Placement:
 
 def place(
     netlist: Path, target: Target, clock_mhz: float, seed: int, directory: Path, design: str = "core",
-    pins: Mapping[str, Pin] | None = None, seconds: float | None = None, more: Sequence[str] = (),
+    pins: Mapping[str, Pin] = MappingProxyType({}), free: bool = False, seconds: float | None = None,
+    more: Sequence[str] = (),
 ) -> Placement:
     """Place and route ``netlist`` in ``directory``, which gets :data:`REPORT` and the placed design, not yet packed.
 
     Args:
         design: stem of the files' names.
-        pins: of the top's ports; None to have them anywhere.
+        pins: of the top's ports.
+        free: whether ports without a pin get one, anywhere.
         more: options of nextpnr.
 
     Raises:
@@ -70,10 +73,10 @@ def place(
     family, start = target.family, time.perf_counter()
     if netlist.parent != directory:  # the tools see nothing but their working directory
         shutil.copyfile(netlist, directory / netlist.name)
-    options = list(family.free_pins)
-    if pins is not None:
+    options = list(family.free_pins) if free else []
+    if pins:
         assert family.pin is not None
-        options = _named(family.pin_options, design)
+        options += _named(family.pin_options, design)
         lines = "".join(family.pin(signal, pin) for signal, pin in pins.items())
         (directory / _name(family.pin_file, design)).write_text(lines, encoding="utf-8")
     done = run_tool(family.place, [

@@ -27,6 +27,8 @@ class Part:
     """Delay of one adder level, routing included: a guess that starts the search for the pipeline's length."""
     place: tuple[str, ...] = ()
     """nextpnr's options for the device; empty where there is no open place and route."""
+    clock_site: str = ""
+    """A pin with a way of its own to the clock tree."""
     capacity: dict[str, int] = field(default_factory=dict)
     """What the part has of ``lut``, ``ff``, ``dsp``, ``bram`` and ``pins``; empty where cells are only counted."""
 

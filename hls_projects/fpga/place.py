@@ -11,6 +11,7 @@ from typing import Any
 
 from hls4rl.artefact import digest, write_json
 from hls4rl.errors import ProjectError
+from hls4rl.hls_projects.fpga.family import Pin
 from hls4rl.hls_projects.fpga.nextpnr import REPORT, Placement, pack, place, too_large
 from hls4rl.hls_projects.fpga.parts import Part
 from hls4rl.hls_projects.fpga.steps import UNKEPT, Steps, side_by_side
@@ -23,7 +24,7 @@ _PLACEMENT = "placement.json"
 
 def place_seeds(
     netlist: Path, part: Part, clock_mhz: float, seeds: int, work: Path, whole: bool = True, steps: Steps = UNKEPT,
-    more: Sequence[str] = (), together: bool = False,
+    more: Sequence[str] = (), together: bool = False, clock: str = "",
 ) -> list[Placement]:
     """Placements with the seeds 1 … ``seeds`` by rising clock, each in a folder ``seed-<n>`` of ``work``.
 
@@ -34,20 +35,26 @@ def place_seeds(
         steps: where each seed's placement is kept, and how long they may take.
         more: options of nextpnr.
         together: let all start with the first; its clock decides as before whether the others count.
+        clock: port that gets the part's clock pin; empty: nextpnr chooses all pins. Its second router finds no way
+            from some of the others to the clock tree.
 
     Raises:
         ProjectError: the design does not fit the part.
     """
     inputs = {
         "netlist": digest(netlist), "part": asdict(part), "clock_mhz": clock_mhz, "options": part.tools.place_options,
+        "more": list(more), "clock": clock,
     }
+    pins = {clock: Pin(part.clock_site)} if clock and part.clock_site else {}
 
     def one(seed: int, limit: float | None = None) -> Placement:
         folder = work / f"seed-{seed}"
         folder.mkdir()
 
         def make(place_here: Path) -> None:
-            found = place(netlist, part.target, clock_mhz, seed, place_here, seconds=limit, more=more)
+            found = place(
+                netlist, part.target, clock_mhz, seed, place_here, pins=pins, free=True, seconds=limit, more=more
+            )
             (place_here / netlist.name).unlink()
             write_json(place_here / _PLACEMENT, asdict(found))
 

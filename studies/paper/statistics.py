@@ -89,18 +89,22 @@ def mean(values: FloatArray) -> Interval:
 
 
 def interquartile_mean(values: FloatArray) -> Interval:
-    """The mean of the middle half (rliable's IQM), shape (policies,), with SciPy's BCa interval."""
+    """The mean of the middle half (rliable's IQM), shape (policies,), with SciPy's BCa interval.
+
+    Where all but one or two policies are equal, leaving any one of them out changes nothing and BCa's correction is
+    0 / 0: there the interval is the percentile one, which needs none.
+    """
     value = float(stats.trim_mean(values, 0.25))
     if len(values) < 2:
         return Interval(value, -np.inf, np.inf)
     if np.ptp(values) == 0:
         return Interval(value, value, value)  # nothing varies, so there is nothing to resample
+    left_out = [stats.trim_mean(np.delete(values, place), 0.25) for place in range(len(values))]
     found = stats.bootstrap(
-        (values,), lambda sample, axis: stats.trim_mean(sample, 0.25, axis=axis), n_resamples=2000, method="BCa",
-        vectorized=True, rng=np.random.default_rng(0),
+        (values,), lambda sample, axis: stats.trim_mean(sample, 0.25, axis=axis), n_resamples=2000,
+        method="BCa" if np.ptp(left_out) > 0 else "percentile", vectorized=True, rng=np.random.default_rng(0),
     ).confidence_interval
-    low, high = (value if np.isnan(bound) else float(bound) for bound in (found.low, found.high))
-    return Interval(value, low, high)
+    return Interval(value, float(found.low), float(found.high))
 
 
 def _error(strata: Sequence[FloatArray]) -> float:

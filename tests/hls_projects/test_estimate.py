@@ -56,7 +56,7 @@ def test_the_fewest_units_that_meet_the_latency_are_chosen() -> None:
 
 
 def test_a_long_build_is_refused_with_what_would_be_quicker() -> None:
-    network = chain([8, 64, 4], input_bits=8, bits=8)
+    network = chain([8, 192, 4], input_bits=8, bits=8)
     with pytest.raises(ProjectError, match=r"quicker: hardware.fold=1 .*hardware.build_minutes=") as caught:
         expect(network, Hardware())
     minutes = re.search(r"build_minutes=(\d+)", str(caught.value))

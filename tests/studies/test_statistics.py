@@ -109,3 +109,13 @@ def test_one_policy_says_nothing_of_others() -> None:
     assert alone.above(0.0) == alone.below(0.0) == 1.0
     assert statistics.mean(np.full(4, 7.0)).value == 7.0
     assert statistics.interquartile_mean(np.array([0.0, 1.0, 2.0, 1000.0])).value == 1.5
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_interval_where_all_policies_but_one_are_equal_reaches_to_that_one() -> None:
+    """Nine of ten at CartPole's ceiling: BCa's correction is 0 / 0, which gave no interval at all."""
+    found = statistics.interquartile_mean(np.array([200.0] * 9 + [150.0]))
+    assert found.value == found.high == 200.0
+    # All of ten draws within the middle six are 200 unless the tenth policy is drawn three times or more, which has
+    # a probability of 7 %: more than the 2.5 % below the interval.
+    assert 150.0 < found.low < 200.0
