@@ -7,6 +7,7 @@ the gates go to a SAT solver, and software is compared on a sample, which proves
 from __future__ import annotations
 
 import importlib.metadata
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -243,6 +244,9 @@ class _Proof:
             return False
         try:
             self._logic(side)
+        except subprocess.TimeoutExpired:
+            claim.reason = f"the time given was over before Yosys had read {side.name}"
+            return False
         except NotAFunctionError as error:
             kind = "folded core" if isinstance(self.design.info, FoldedInfo) else "pipeline"
             claim.reason = f"{side.name} is not shown to be a {kind} of {self.design.info.cycles} clocks: {error}"
@@ -261,7 +265,8 @@ class _Proof:
             if side.name == design.reference.name:
                 source = self.work / f"{REFERENCE}.v"
                 source.write_text(reference_verilog(design.network, LOGIT_BITS), "utf-8")
-                elaborate(verilog_commands([source]), REFERENCE, model)
+                left = max(1.0, self.deadline - time.monotonic())
+                elaborate(verilog_commands([source]), REFERENCE, model, seconds=left)
                 self._known[side.name] = combinational(Circuit.load(model), ["action"])
             else:
                 outputs = ["action", "logits"] if side == design.rtl_logits else ["action"]

@@ -115,7 +115,8 @@ class Circuit:
 
 
 def elaborate(
-    preparation: Sequence[str], top: str, result: Path, roms: bool = False, sources: Sequence[Path] = ()
+    preparation: Sequence[str], top: str, result: Path, roms: bool = False, sources: Sequence[Path] = (),
+    seconds: float | None = None,
 ) -> None:
     """Bring the design that the Yosys commands ``preparation`` read down to gates and write it to ``result``.
 
@@ -124,11 +125,15 @@ def elaborate(
     Args:
         roms: keep memories as :class:`Rom` and :class:`Ram`, where they would become gates; all must be clocked.
         sources: files whose SHA-256 the result keeps: it is refused when one of them is no longer the same.
+        seconds: that Yosys may take.
+
+    Raises:
+        subprocess.TimeoutExpired: it took longer.
     """
     raw = result.with_suffix(".yosys")
     memories = "memory -nomap" if roms else "memory_map"
     commands = [*preparation, f"hierarchy -top {top}", *_COARSE, memories, *_FINE, f"write_json {raw.name}"]
-    run_yosys(commands, result.parent, result.with_suffix(".log"))
+    run_yosys(commands, result.parent, result.with_suffix(".log"), seconds)
     module = json.loads(raw.read_text(encoding="utf-8"))["modules"][top]
     raw.unlink()
     write_checked(result, {**_levelled(module), "sources": digests_from(result.parent, sources)}, indent=None)
