@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hls4rl.integer_backend import IntegerBackend
 from hls4rl.policy import PolicySpec
-from hls4rl.studies.paper import pong
+from hls4rl.studies.paper import pong, publish, rows
 from hls4rl.studies.paper.jobs import task_jobs
 from hls4rl.studies.paper.pong_claims import claims
 from hls4rl.studies.paper.pong_table import table
@@ -71,7 +73,7 @@ def test_student_covers() -> None:
 
 
 def test_claims_are_held_against_their_controls() -> None:
-    def rows(variant: str, method: str, value: float) -> list[dict[str, Any]]:
+    def cell(variant: str, method: str, value: float) -> list[dict[str, Any]]:
         numbers = {"final": value, "deployed": value, "sampled": value}
         return [
             {"variant": variant, "task": "pong", "method": method, "hidden": hidden, "seed": seed,
@@ -80,8 +82,8 @@ def test_claims_are_held_against_their_controls() -> None:
         ]
 
     text = claims(Results([
-        *rows("own", "fp", 14.0), *rows("own-late", "fp", 17.0), *rows("own", "compression", 15.0),
-        *rows("own", "pruning", 13.5), *rows("own", "binarynet", -21.0),
+        *cell("own", "fp", 14.0), *cell("own-late", "fp", 17.0), *cell("own", "compression", 15.0),
+        *cell("own", "pruning", 13.5), *cell("own", "binarynet", -21.0),
     ]))
     answers = {line.split("|")[2].strip(): line.count("**supported**") for line in text.splitlines() if "**" in line}
     assert answers == {
@@ -89,3 +91,11 @@ def test_claims_are_held_against_their_controls() -> None:
         "control: above fp with the same switch, rate and fresh optimiser (`own-late`)": 0,
     }
     assert text.count("**refuted**") == 6
+
+
+def test_the_documentation_is_made_of_the_kept_rows(tmp_path: Path) -> None:
+    place = tmp_path / "rows.jsonl"
+    place.write_bytes(gzip.decompress(publish.PONG_ROWS.read_bytes()))
+    results, text = Results(rows.read(place)), (publish.PROJECT / "docs" / "results.md").read_text(encoding="utf-8")
+    assert text.count("| `own` | fp |") == 2
+    assert publish.fill(text, results, "results.md", "pong", publish.PONG_TABLES) == text
