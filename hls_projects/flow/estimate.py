@@ -39,8 +39,6 @@ _SHARED, _ONES_SHARED, _SIGNS_SHARED = 0.85, 0.68, 0.37
 observation or other signs."""
 _LAST = 3.3
 """Look-up tables for each bit of the last sums but one, which are cut or held against each other."""
-
-
 _SECOND_ROUTER = 0.5
 """Time to place and route with nextpnr's second router, for that with its first."""
 
