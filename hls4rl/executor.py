@@ -29,5 +29,5 @@ class Executor:
     offered: Callable[[Path], bool] | None = None
     """Whether that folder has what it takes, where not every part's has; None: every one."""
     sampled: int | None = None
-    """Of a streaming core it drives no episodes, since a step takes its gates 0.1 s whether 1 frame or 64 pass side by
-    side, but answers as many of the reference's observations."""
+    """Of wide observations it drives no episodes, since a step takes its gates 0.1 s or more whether 1 frame or 64 pass
+    side by side, but answers as many of the reference's observations."""

@@ -18,8 +18,10 @@ from hls4rl.run import Run
 from hls4rl.task import Task
 
 EPISODES = 100
-STREAM_EPISODES = 3
+WIDE_EPISODES = 3
 """Of those whose episodes are whole games from pixels, with thousands of steps."""
+_WIDE = 1024
+"""Features of a picture, at least."""
 _CHUNK = 1024
 """Observations that are compared at a time: enough to fill the copies of a gate simulation."""
 
@@ -79,10 +81,15 @@ class Foresighted:
         return Answer(self._answer.actions[places], None if logits is None else logits[places])
 
 
+def is_wide(task: Task) -> bool:
+    """Whether an observation has so many features, a picture's, that gates take a tenth of a second or more for it."""
+    return bool(task.hardware.inputs_per_clock) or task.spaces[0] >= _WIDE
+
+
 def default_episodes(task: Task) -> int:
     """Episodes where the user does not say how many."""
-    if task.hardware.inputs_per_clock:
-        return STREAM_EPISODES
+    if is_wide(task):
+        return WIDE_EPISODES
     return min(EPISODES, task.training.evaluation_episodes or EPISODES)
 
 
@@ -91,7 +98,7 @@ def evaluate(
 ) -> list[Comparison]:
     """Let each backend drive seeded episodes of Gymnasium; hold each of its answers against the reference's.
 
-    For a streaming core, those that are ``sampled`` answer an even choice of what the reference sees in the episodes.
+    Of wide observations, those that are ``sampled`` answer an even choice of what the reference sees in the episodes.
 
     Args:
         episodes: driven by each backend, and whose returns are reported; seeds 0 … episodes - 1.
@@ -100,13 +107,11 @@ def evaluate(
     """
     reference = open_backend("torch", run, part)
     opened = [open_backend(name, run, part) for name in backends]
-    streaming = bool(task.hardware.inputs_per_clock)
-    sampled = {
-        name: size for name in backends if streaming and (size := EXECUTORS[name].sampled) is not None
-    }
+    wide = is_wide(task)
+    sampled = {name: size for name in backends if wide and (size := EXECUTORS[name].sampled) is not None}
     sample = _sample(task, reference, episodes, max(sampled.values())) if sampled else None
     seen: list[IntArray] = []
-    ahead = not streaming and any(EXECUTORS[name].gates for name in backends)
+    ahead = not wide and any(EXECUTORS[name].gates for name in backends)
     first = drive(task, reference, reference, episodes, seen.append) if ahead else None
     comparisons = []
     for backend in opened:

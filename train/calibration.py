@@ -24,10 +24,11 @@ CUT = 0.001
 _FEWEST, _MOST = -8, 8
 
 
-def is_calibrated(task: Task) -> bool:
-    """Whether the task file leaves a format to the data."""
+def is_calibrated(task: Task, spec: PolicySpec) -> bool:
+    """Whether the task file leaves a format of ``spec``'s network to the data."""
     network = task.network
-    return None in (network.weight_integer_bits, network.activation_integer_bits, network.bias_integer_bits)
+    formats = [network.weight_integer_bits, network.bias_integer_bits]
+    return None in ([*formats, network.activation_integer_bits] if spec.hidden else formats)
 
 
 def deployed(
@@ -39,7 +40,7 @@ def deployed(
     Args:
         seen: see :func:`calibrated`.
     """
-    if not is_calibrated(task):
+    if not is_calibrated(task, spec):
         return parameters.policy(spec, method(spec).deployed_contract(task)), None
     contract, saturated = calibrated(task, spec, parameters, seen)
     return parameters.policy(spec, contract), saturated

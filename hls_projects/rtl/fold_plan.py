@@ -155,7 +155,9 @@ def plan(network: IntegerNetwork, units: int) -> Plan:
     if not 1 <= units <= MAXIMUM_UNITS:
         raise ProjectError(f"hardware.fold = {units}: a folded core has 1 to {MAXIMUM_UNITS} units; set it so")
     layers = folded_layers(network)
-    storage = choose_storage([layer.weight for layer in layers], units)
+    stored = _stored(network, layers)
+    activations = stored * max(layer.weight.shape[1] for layer in layers)
+    storage = choose_storage([layer.weight for layer in layers], units, 2 * activations)
     layers = tuple(_permuted(layers, storage.orders))
     sums, scaled = [], []
     for layer, missing in zip(layers, storage.missing(layers), strict=True):
@@ -168,18 +170,22 @@ def plan(network: IntegerNetwork, units: int) -> Plan:
     )
     factors = np.concatenate([layer.multiplier for layer in layers])
     multiplier_bits = 0 if (factors == 1).all() else bits_of(factors)
-    stored = [network.input.minimum, network.input.maximum]
-    # The last results are no layer's inputs: unless they pass by the table's way, they need no room among these.
-    tabled = any(layer.format and layer.format.table for layer in layers)
-    for layer in layers if tabled else layers[:-1]:
-        stored += layer.format.results if layer.format else ()
     sum_bits = bits_of(np.concatenate(sums))
     constant_bits = bits_of(np.concatenate([layer.constant for layer in layers]))
     return Plan(
         units, network, layers, storage, _program(layers, storage, units, _later(layers, multiplier_bits)), sum_bits,
-        max(sum_bits, constant_bits, bits_of(np.concatenate(scaled))), constant_bits,
-        signed_bits(min(stored), max(stored)), multiplier_bits,
+        max(sum_bits, constant_bits, bits_of(np.concatenate(scaled))), constant_bits, stored, multiplier_bits,
     )
+
+
+def _stored(network: IntegerNetwork, layers: Sequence[FoldedLayer]) -> int:
+    """Bits of an activation in memory."""
+    values = [network.input.minimum, network.input.maximum]
+    # The last results are no layer's inputs: unless they pass by the table's way, they need no room among these.
+    tabled = any(layer.format and layer.format.table for layer in layers)
+    for layer in layers if tabled else layers[:-1]:
+        values += layer.format.results if layer.format else ()
+    return signed_bits(min(values), max(values))
 
 
 def folded_layers(network: IntegerNetwork) -> tuple[FoldedLayer, ...]:

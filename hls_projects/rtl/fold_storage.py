@@ -19,6 +19,8 @@ _BOOK_BITS = 4
 """Longest index: a table of more entries takes more look-up tables for each unit than the bits are worth."""
 _NEAR = 1.02
 """Times the fewest clocks that narrower gaps may take."""
+_LARGE = 1 << 20
+"""Bits of the weights from which on a part runs out of memory before it runs out of time."""
 
 
 class _Weighted(Protocol):
@@ -71,17 +73,24 @@ def bits(values: IntArray, width: int) -> NDArray[np.uint8]:
     return ((values[..., None] >> np.arange(width)) & 1).astype(np.uint8)
 
 
-def choose_storage(weights: Sequence[IntArray], units: int) -> Storage:
-    """The storage of ``weights``, each of shape (outputs, inputs), that takes the fewest clocks, then bits."""
+def choose_storage(weights: Sequence[IntArray], units: int, activations: int) -> Storage:
+    """The storage of ``weights``, each of shape (outputs, inputs), that takes the fewest clocks, then bits.
+
+    Of large networks it is the one that takes the fewest bits.
+
+    Args:
+        activations: bits of the activation memory, which every unit has a copy of where it skips zeros.
+    """
     plain = _Coding.of(weights, gaps=False)
     dense = plain.dense(weights, units)
     if all(weight.all() for weight in weights):
         return dense
     orders = _orders(weights)
-    best: Storage | None = None
     coding = _Coding.of(weights, gaps=True)
     widths = range(1, max(weight.shape[1] for weight in weights).bit_length() + 1)
     options = [coding.sparse(weights, orders, units, width) for width in widths]
+    if dense.words.size > _LARGE:
+        return min(dense, *options, key=lambda item: item.words.size + (units * activations if item.gap_bits else 0))
     fewest = min(_clocks(option) for option in options)
     best = min((option for option in options if _clocks(option) <= _NEAR * fewest), key=lambda item: item.words.size)
     return best if _clocks(best) <= _WORTHWHILE * _clocks(dense) else dense

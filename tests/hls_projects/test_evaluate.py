@@ -8,8 +8,8 @@ import numpy as np
 
 from hls4rl.backend import Answer
 from hls4rl.contract import IntArray
-from hls4rl.hls_projects.evaluate import Foresighted, drive
-from hls4rl.task import load_task
+from hls4rl.hls_projects.evaluate import WIDE_EPISODES, Foresighted, default_episodes, drive
+from hls4rl.task import load_task, with_settings
 
 Rule = Callable[[IntArray], IntArray]
 
@@ -48,3 +48,10 @@ def test_answers_given_ahead_are_the_ones_that_a_loop_would_get() -> None:
         assert (found.mismatches == 0) == right
         assert (ahead.calls == 1) == right
         assert (found.returns == expected.returns) == right
+
+
+def test_pictures_are_answered_for_not_played_by_gates_of_any_core() -> None:
+    task = load_task("pong")
+    assert default_episodes(task) == WIDE_EPISODES
+    assert default_episodes(with_settings(task, "hardware", inputs_per_clock=0, fold=9)) == WIDE_EPISODES
+    assert default_episodes(load_task("cartpole")) == 100

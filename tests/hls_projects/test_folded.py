@@ -15,7 +15,7 @@ from hls4rl.hls_projects.fpga.block_ram import take_output_registers
 from hls4rl.hls_projects.fpga.parts import load_part
 from hls4rl.hls_projects.fpga.synthesis import NETLIST, synthesise
 from hls4rl.hls_projects.rtl.fold_plan import plan
-from hls4rl.hls_projects.rtl.fold_storage import BOOKS, NUMBERS, SIGNS, TERNARY
+from hls4rl.hls_projects.rtl.fold_storage import BOOKS, NUMBERS, SIGNS, TERNARY, choose_storage
 from hls4rl.hls_projects.rtl.folded import read_folded_info, write_folded
 from hls4rl.hls_projects.rtl.pipelined import CORE
 from hls4rl.hls_projects.simulation.folded import (
@@ -144,6 +144,23 @@ def test_zeros_take_no_clock() -> None:
     steps = sum(entry.steps * entry.repeats for entry in pruned.program)
     assert left <= steps < 1.1 * left + 10
     assert pruned.clocks[0] < full.clocks[0] / 5
+
+
+def test_a_large_network_is_stored_in_the_fewest_bits() -> None:
+    rng = np.random.default_rng(0)
+    weight = rng.integers(-7, 8, (128, 4096)) * (rng.random((128, 4096)) < 0.9)
+
+    def bits_of_it(kept: IntArray, activations: int) -> tuple[int, int]:
+        found = choose_storage([kept], 8, activations)
+        return found.gap_bits, found.words.size
+
+    dense = 128 * 4096 * 4
+    assert bits_of_it(weight, 0) == (0, dense)  # skipping would save clocks, and take more bits
+    pruned = np.where(rng.random(weight.shape) < 0.5, weight, 0)
+    gaps, size = bits_of_it(pruned, 0)
+    assert gaps > 0
+    assert size < dense
+    assert bits_of_it(pruned, dense) == (0, dense)  # eight copies of the activations would take more than that saves
 
 
 def test_each_copy_may_wait_and_give_up_when_it_likes(tmp_path: Path) -> None:

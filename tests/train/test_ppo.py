@@ -16,6 +16,7 @@ from hls4rl.contract import Argmax
 from hls4rl.errors import ProjectError
 from hls4rl.policy import PolicySpec
 from hls4rl.task import PPO, Task, load_task, with_settings
+from hls4rl.train.calibration import is_calibrated
 from hls4rl.train.keeper import CURVE
 from hls4rl.train.methods import method
 from hls4rl.train.network import load_network
@@ -175,6 +176,18 @@ def test_it_learns_in_the_formats_that_are_deployed() -> None:
     *_, state = trainer.run(task, PolicySpec("cartpole", "fp", (16,), 0, bits=4))
     assert np.mean(state.returns[:20]) < 60
     assert np.mean(state.returns[-20:]) > 120
+
+
+def test_a_single_layer_has_no_hidden_format_that_data_could_choose() -> None:
+    task = load_task("cartpole")
+    hidden, single = (PolicySpec("cartpole", "fp", units, 0) for units in ((16,), ()))
+
+    def without(setting: str) -> Task:
+        return replace(task, network=replace(task.network, **{setting: None}))
+
+    assert is_calibrated(without("activation_integer_bits"), hidden)
+    assert not is_calibrated(without("activation_integer_bits"), single)
+    assert is_calibrated(without("weight_integer_bits"), single)
 
 
 @pytest.mark.parametrize(("changes", "message"), [

@@ -140,7 +140,7 @@ class _Training:
 
     def _contract(self, progress: float) -> Contract:
         """Formats of the actor; where the data are to choose them, only the last policy has any."""
-        if progress < self.settings.quantise_at or is_calibrated(self.task):
+        if progress < self.settings.quantise_at or is_calibrated(self.task, self.spec):
             return self.method.training_contract(self.task)
         return self.method.deployed_contract(self.task)
 
