@@ -33,7 +33,7 @@ SIMULATED = "sim"
 """The port's name for the simulated board."""
 
 SIMULATED_STEPS = 300
-"""Of an episode, at most, on a simulated board with a streaming core: each takes it most of a second."""
+"""Of an episode that nobody asked to be played whole, on a simulated board with a streaming core."""
 
 _TIMEOUTS = (0.5, 10.0)
 """Seconds of silence after which answers of a simulated board count as lost: the first where the wire is bad. On a good
@@ -85,7 +85,9 @@ class TimedBackend:
         return answer
 
 
-def run_hil(session: Session, episodes: int, faults: float = 0.0, seed: int = 0) -> dict[str, Any]:
+def run_hil(
+    session: Session, episodes: int, faults: float = 0.0, seed: int = 0, whole: bool = True
+) -> dict[str, Any]:
     """Play seeded episodes with the software policy, then with the board; compare every action and every return.
 
     Args:
@@ -93,6 +95,8 @@ def run_hil(session: Session, episodes: int, faults: float = 0.0, seed: int = 0)
         faults: of all bytes on the simulated wire, in each direction, the share that is dropped, flipped or doubled;
             with any, the board is also unplugged twice and power-cycled once.
         seed: of the faults.
+        whole: play episodes to their end; if not, a simulated board with a streaming core, which takes half a second
+            for a step, ends them after :data:`SIMULATED_STEPS`.
 
     Returns:
         What ``hil.json`` holds; ``mismatches`` and ``returns_equal`` say whether all was well.
@@ -106,7 +110,7 @@ def run_hil(session: Session, episodes: int, faults: float = 0.0, seed: int = 0)
         with open_board(session):
             pass  # what is wrong with the board is told before any episode
     policy, expected = TorchBackend(session.run.load_policy()), session.expected
-    task = _task(session)
+    task = session.task if whole else _shortened(session)
     steps = mismatches = sent = 0
 
     def count(observations: IntArray, answer: Answer) -> None:
@@ -194,7 +198,7 @@ def board_library(session: Session) -> Path:
     return artefact.directory / LIBRARY
 
 
-def _task(session: Session) -> Task:
+def _shortened(session: Session) -> Task:
     if session.port != SIMULATED or not session.design.inputs_per_clock or session.design.folded:
         return session.task
     options = {**session.task.environment_options, "max_episode_steps": SIMULATED_STEPS}

@@ -80,7 +80,8 @@ class BoardOptions(PolicyOptions):
 def hil(options: BoardOptions, port: Port = "sim", episodes: Episodes = None, faults: Faults = 0.0) -> None:
     """Let the board drive Gymnasium and hold every action against the software policy.
 
-    Exits with a status other than 0 if a single action differs.
+    Exits with a status other than 0 if a single action differs. A simulated board takes half a second for a picture:
+    without --episodes it gets the first 300 of a game.
     """
     from hls4rl.firmware.hil import Session, require_exact, run_hil
 
@@ -88,9 +89,9 @@ def hil(options: BoardOptions, port: Port = "sim", episodes: Episodes = None, fa
     target = options.target  # a wrong name is told before anything is built
     task, chosen = options.built(console)
     session = Session(task, chosen, task.hardware.part, target, port)
-    episodes = episodes or (1 if task.hardware.inputs_per_clock else EPISODES)
-    with console.status(escape(f"{episodes} episodes on {port} …")):
-        result = run_hil(session, episodes, faults)
+    count = episodes or (1 if task.hardware.inputs_per_clock else EPISODES)
+    with console.status(escape(f"{count} episodes on {port} …")):
+        result = run_hil(session, count, faults, whole=episodes is not None)
     path = chosen.directory / "hil.json"
     write_checked(path, {"policy": digest(chosen.policy), **result})
     table = Table(show_header=False)

@@ -190,6 +190,8 @@ class Search:
     """Noise and step fall in a straight line to this share of themselves."""
     averaging: float = 0.85
     """Share of the latents' running mean that a generation leaves."""
+    warm_start: bool = False
+    """Whether PPO trains the policy first, by the settings of ``[ppo]``; the search goes on from there."""
     survival_bonus: float = 0.0
     """What the environment pays for a step survived: it is left out while searching, as it pays for standing still."""
     price: float = 0.0

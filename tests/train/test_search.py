@@ -18,9 +18,10 @@ from hls4rl.integer_backend import IntegerBackend
 from hls4rl.options import PolicyOptions
 from hls4rl.policy import PolicySpec
 from hls4rl.run import Run
-from hls4rl.task import Search, Task, load_task
+from hls4rl.task import PPO, Search, Task, load_task
 from hls4rl.train.keeper import CURVE
 from hls4rl.train.methods import method
+from hls4rl.train.ppo import trainer as ppo
 from hls4rl.train.search import trainer
 from hls4rl.train.search.algorithms import Generation, Memory, ars, es
 from hls4rl.train.search.latents import Latents, digits
@@ -124,6 +125,25 @@ def test_a_killed_run_ends_in_the_same_bytes(tmp_path: Path, monkeypatch: pytest
     for ours, theirs in zip(again[-1].parameters, whole.parameters, strict=True):
         assert np.array_equal(ours, theirs)
     assert sum(int((weight == 0).sum()) for weight in whole.parameters.weights) >= 9  # half of 4x3 and 3x2
+
+
+def test_a_warm_start_goes_on_from_ppos_policy_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
+    task, spec = small("cartpole", episodes=16), PolicySpec("cartpole", "fp", (), 1, bits=4)
+    task = replace(task, search=replace(SHORT, warm_start=True), ppo=PPO(
+        total_timesteps=1024, num_envs=2, num_steps=128, num_minibatches=4, update_epochs=2,
+    ))
+    first = list(ppo.run(task, spec, None))[-1]
+    whole = list(trainer.run(task, spec, tmp_path / "whole"))[-1]
+    assert whole.steps == first.steps + sum(whole.returns)  # of CartPole, a return is a length
+    still = list(trainer.run(replace(task, search=replace(SHORT, warm_start=True, step=1e-9)), spec, None))[-1]
+    for ours, theirs in zip(still.parameters, first.parameters, strict=True):
+        assert np.abs(ours - theirs).max() <= 0.25  # half a weight's last bit: rounded, and nothing else
+    list(islice(trainer.run(task, spec, tmp_path / "cut"), 7))
+    again = list(trainer.run(task, spec, tmp_path / "cut"))[-1]
+    assert (again.returns, again.ends) == (whole.returns, whole.ends)
+    for ours, theirs in zip(again.parameters, whole.parameters, strict=True):
+        assert np.array_equal(ours, theirs)
 
 
 def test_it_learns_and_what_it_leaves_is_deployed_as_it_is(tmp_path: Path) -> None:

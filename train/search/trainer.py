@@ -5,6 +5,9 @@ A generation draws directions, plays an episode a step ahead and a step back alo
 the next: noise and step shrink in a straight line, the latents' running mean is tried beside them, and what is kept is
 the candidate that did best in many fresh validation episodes, never the last one.
 
+With ``search.warm_start`` PPO trains the policy first, which takes it far in few episodes; the search then plays what
+is deployed, without noise in its actions, and mends what rounding and drawing had hidden.
+
 A run keeps its state in ``checkpoint.safetensors``; a killed run goes on from there and ends in the same bytes.
 """
 
@@ -22,10 +25,11 @@ from numpy.typing import NDArray
 
 from hls4rl.contract import FloatArray, IntArray
 from hls4rl.policy import PolicySpec
-from hls4rl.task import Search, Task
+from hls4rl.task import PPO, Search, Task
 from hls4rl.train.checkpoint import below
 from hls4rl.train.keeper import Keeper
 from hls4rl.train.methods import method as create_method
+from hls4rl.train.ppo import trainer as ppo
 from hls4rl.train.search.algorithms import ALGORITHMS, Generation, Memory, arrays, restored
 from hls4rl.train.search.latents import Latents, digits
 from hls4rl.train.search.player import Player
@@ -43,7 +47,7 @@ def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Iterator
     Args:
         task: with a ``[search]`` section, or its defaults are taken.
         spec: the policy.
-        directory: the run's folder, for checkpoint and curve; None keeps nothing.
+        directory: the run's folder, for checkpoint and curve, those of a warm start in ``ppo/``; None keeps nothing.
 
     Raises:
         ProjectError: the task's environment cannot be made or is of another kind, or the method has other weights.
@@ -51,6 +55,12 @@ def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Iterator
     search = _Search(task, spec)
     keeper = None if directory is None else Keeper(directory, _inputs(task, spec))
     with contextlib.closing(search.player):
+        if search.settings.warm_start:
+            first = None
+            for first in ppo.run(task, spec, None if directory is None else directory / "ppo"):
+                yield first
+            assert first is not None
+            search.start_from(first)
         if keeper is not None:
             keeper.load(search)
         started = time.perf_counter() - search.state.seconds
@@ -64,11 +74,13 @@ def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Iterator
 
 
 def _inputs(task: Task, spec: PolicySpec) -> dict[str, Any]:
+    warm = task.search is not None and task.search.warm_start
     return {
         "environment": [task.environment, task.environment_options, list(task.wrappers)],
         "observation": asdict(task.resolved.observation), "action": asdict(task.action),
         "network": asdict(task.network), "search": asdict(task.search or Search()),
         "episodes": task.training.episodes, "spec": spec.to_json(),
+        **({"training": asdict(task.training), "ppo": asdict(task.ppo or PPO())} if warm else {}),
     }
 
 
@@ -104,6 +116,15 @@ class _Search:
         self.best = _Best(self.latents.integers(self.mean))
         self.state = TrainingState(self.latents.parameters(self.best.integers), [])
 
+    def start_from(self, first: TrainingState) -> None:
+        """Go on from a policy that another trainer has trained; it is the first candidate."""
+        self.mean = np.clip(self.latents.flat(first.parameters), -self.latents.limits, self.latents.limits)
+        self.average = self.mean.copy()
+        self.best = _Best(self.latents.integers(self.mean))
+        self.state = TrainingState(
+            self.latents.parameters(self.best.integers), [], steps=first.steps, seconds=first.seconds
+        )
+
     @property
     def finished(self) -> bool:
         """Whether all episodes are played."""
@@ -112,6 +133,8 @@ class _Search:
     def generation(self) -> None:
         """Play one generation, learn from it, and now and then compare candidates."""
         self._switch()
+        if self.settings.warm_start and not self.generations:
+            self._validate()
         settings, rng = self.settings, np.random.default_rng([self.spec.seed, 1, self.generations])
         warmth = 1.0 - (1.0 - settings.annealing) * len(self.state.returns) / self.task.training.episodes
         directions = rng.standard_normal((settings.directions, self.latents.length)) * self._free()
