@@ -61,6 +61,10 @@ def paper(
     pong = task is not None and load_task(task).environment == PONG
     if task and not pong and (published or publish):
         raise ProjectError(f"PUBLISHED: no rows of {task} come with the project; leave it out, or say TASK=pong")
+    if publish and quick:
+        raise ProjectError(
+            "PUBLISH keeps the rows of the whole grid with the project, and QUICK=1 makes a slice of it; leave it out"
+        )
     size = "quick" if quick else "published" if published else "full"
     jobs = task_jobs(task, quick=quick, seeds=seeds) if task else quick_jobs() if quick else paper_jobs()
     place = root / "paper-results" / (f"{task}-{size}" if task else size)

@@ -24,6 +24,7 @@ from hls4rl.studies.paper.policy_cost import cost_of
 from hls4rl.studies.paper.results import Cell, Results
 from hls4rl.studies.paper.statistics import NOT_SHOWN, REFUTED, SUPPORTED, TOO_FEW
 from hls4rl.studies.paper.variants import VARIANTS
+from hls4rl.studies.paper.verbs import paper
 from hls4rl.task import load_task
 from hls4rl.train.methods import PAPER_METHODS
 
@@ -206,3 +207,8 @@ def test_learning_curves_of_runs_finished_and_not(tmp_path: Path) -> None:
     pruning = next(line for line in axis.lines if line.get_label() == "Prune 128")
     assert set(np.round(pruning.get_ydata(), 9)) == {-21.0}
     assert axis.lines[-1].get_xdata()[0] == pytest.approx(1200, abs=1), "where pruning switches"
+
+
+def test_a_slice_of_the_grid_is_not_published(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match=r"QUICK=1 makes a slice"):
+        paper(quick=True, publish=True, root=tmp_path)
