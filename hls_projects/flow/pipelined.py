@@ -38,8 +38,9 @@ from hls4rl.network import IntegerNetwork
 
 MAXIMUM_STAGES = 24
 _TRIES = 5
-_QUICK = 3_000
-"""Look-up tables below which all seeds start at once, though they are in vain if the first one misses the clock."""
+_QUICK = 600
+"""Look-up tables below which all seeds start at once, though they are in vain if the first one misses the clock: larger
+pipelines are often one stage too short at first."""
 CROWDED = 10_000
 """Look-up tables from which on one seed is placed, in two or three minutes, and nextpnr's second router is used: its
 first one, which takes less time for small designs and finds quicker ways there, was not done with 19,000 in twice the
