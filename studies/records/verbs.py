@@ -189,6 +189,7 @@ def draw(lines: Sequence[Line], path: Path) -> None:
         for peer, marker in zip(peers.get(name, []), "s^Dvx", strict=False):
             if "lut6" in peer:
                 axes.plot(peer["lut6"], peer["return"], marker, color="tab:orange", label=peer["name"])
-        axes.set(title=name, xscale="log", xlabel="LUT6", ylabel="return")
+        axes.set(title=name, xlabel="LUT6", ylabel="return")
+        axes.set_xlim(left=0)
         axes.legend(fontsize=7)
     figure.savefig(path, dpi=110)
