@@ -24,6 +24,7 @@ from hls4rl.firmware.link import Expected, Link
 from hls4rl.firmware.model import CLOCKS_PER_BIT, LIBRARY, build_board_model
 from hls4rl.firmware.simulated_board import IDLE_CLOCKS, Trouble, simulated_board
 from hls4rl.gym_loop import play
+from hls4rl.hls_projects.evaluate import is_wide
 from hls4rl.run import Run
 from hls4rl.task import Task
 from hls4rl.train.network import TorchBackend
@@ -33,7 +34,7 @@ SIMULATED = "sim"
 """The port's name for the simulated board."""
 
 SIMULATED_STEPS = 300
-"""Of an episode that nobody asked to be played whole, on a simulated board with a streaming core."""
+"""Of an episode from pixels that nobody asked to be played whole, on a simulated board."""
 
 _TIMEOUTS = (0.5, 10.0)
 """Seconds of silence after which answers of a simulated board count as lost: the first where the wire is bad. On a good
@@ -95,8 +96,8 @@ def run_hil(
         faults: of all bytes on the simulated wire, in each direction, the share that is dropped, flipped or doubled;
             with any, the board is also unplugged twice and power-cycled once.
         seed: of the faults.
-        whole: play episodes to their end; if not, a simulated board with a streaming core, which takes half a second
-            for a step, ends them after :data:`SIMULATED_STEPS`.
+        whole: play episodes to their end; if not, a simulated board, which takes half a second for a picture, ends
+            those from pixels after :data:`SIMULATED_STEPS`.
 
     Returns:
         What ``hil.json`` holds; ``mismatches`` and ``returns_equal`` say whether all was well.
@@ -199,7 +200,7 @@ def board_library(session: Session) -> Path:
 
 
 def _shortened(session: Session) -> Task:
-    if session.port != SIMULATED or not session.design.inputs_per_clock or session.design.folded:
+    if session.port != SIMULATED or not is_wide(session.task):
         return session.task
     options = {**session.task.environment_options, "max_episode_steps": SIMULATED_STEPS}
     return replace(session.task, environment_options=options, solved=None)  # episodes cut short solve nothing

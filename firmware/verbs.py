@@ -20,7 +20,7 @@ from hls4rl.errors import ProjectError
 from hls4rl.firmware.boards import Board, board_names, load_board
 from hls4rl.firmware.design import load_design, load_netlist
 from hls4rl.hls_projects.build import build_core, find_run, synthesise
-from hls4rl.hls_projects.evaluate import EPISODES
+from hls4rl.hls_projects.evaluate import EPISODES, is_wide
 from hls4rl.hls_projects.fpga.nextpnr import check_programs
 from hls4rl.hls_projects.fpga.parts import load_part
 from hls4rl.hls_projects.prove.claims import CERTIFICATE
@@ -89,7 +89,7 @@ def hil(options: BoardOptions, port: Port = "sim", episodes: Episodes = None, fa
     target = options.target  # a wrong name is told before anything is built
     task, chosen = options.built(console)
     session = Session(task, chosen, task.hardware.part, target, port)
-    count = episodes or (1 if task.hardware.inputs_per_clock else EPISODES)
+    count = episodes or (1 if is_wide(task) else EPISODES)
     with console.status(escape(f"{count} episodes on {port} …")):
         result = run_hil(session, count, faults, whole=episodes is not None)
     path = chosen.directory / "hil.json"

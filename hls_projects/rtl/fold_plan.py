@@ -156,8 +156,8 @@ def plan(network: IntegerNetwork, units: int) -> Plan:
         raise ProjectError(f"hardware.fold = {units}: a folded core has 1 to {MAXIMUM_UNITS} units; set it so")
     layers = folded_layers(network)
     stored = _stored(network, layers)
-    activations = stored * max(layer.weight.shape[1] for layer in layers)
-    storage = choose_storage([layer.weight for layer in layers], units, 2 * activations)
+    activations = 2 * stored * max(layer.weight.shape[1] for layer in layers)  # double-buffered
+    storage = choose_storage([layer.weight for layer in layers], units, activations)
     layers = tuple(_permuted(layers, storage.orders))
     sums, scaled = [], []
     for layer, missing in zip(layers, storage.missing(layers), strict=True):

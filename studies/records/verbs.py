@@ -126,7 +126,7 @@ def records(
 ) -> None:
     """Policies of few gates on the tasks where others have published: returns on the netlist, tables, nanoseconds.
 
-    Training takes from minutes (cartpole1, halfcheetah) to an hour (hopper); what is done is kept. The
+    Training takes from minutes (cartpole1, halfcheetah) to hours (hopper); what is done is kept. The
     result is a JSON file, a table beside what others published, and a picture.
     """
     names = (task or " ".join(RECORDS)).split()

@@ -16,7 +16,9 @@ from hls4rl.__main__ import app
 from hls4rl.artefact import digest
 from hls4rl.cli import run as run_command
 from hls4rl.errors import ProjectError
+from hls4rl.firmware import hil
 from hls4rl.firmware.hil import Session, require_exact, run_hil
+from hls4rl.task import load_task, with_settings
 
 pytestmark = pytest.mark.xdist_group("firmware")
 Command = Callable[..., tuple[int, str, str]]
@@ -92,3 +94,14 @@ def test_bad_input_ends_in_one_line(command: Command, arguments: list[str], word
     assert errors.startswith("error: ")
     assert words in errors
     assert len(errors.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("hardware", "steps"), [({}, 300), ({"inputs_per_clock": 0, "fold": 9}, 300)])
+def test_a_simulated_board_of_any_core_gets_the_first_pictures_of_a_game(
+    session: Session, hardware: dict[str, int], steps: int
+) -> None:
+    pong = dataclasses.replace(session, task=with_settings(load_task("pong"), "hardware", **hardware))
+    assert hil._shortened(pong).environment_options["max_episode_steps"] == steps
+    real = dataclasses.replace(pong, port="/dev/ttyUSB0")
+    assert hil._shortened(real) == real.task
+    assert hil._shortened(session) == session.task
