@@ -39,8 +39,9 @@ from hls4rl.network import IntegerNetwork
 MAXIMUM_STAGES = 24
 _TRIES = 5
 _QUICK = 600
-"""Look-up tables below which all seeds start at once, though they are in vain if the first one misses the clock: larger
-pipelines are often one stage too short at first."""
+"""Look-up tables of a design whose placements take no time to speak of."""
+_SURELY = 1.1
+"""A netlist that promises so many times the clock hardly misses it."""
 CROWDED = 10_000
 """Look-up tables from which on one seed is placed, in two or three minutes, and nextpnr's second router is used: its
 first one, which takes less time for small designs and finds quicker ways there, was not done with 19,000 in twice the
@@ -93,20 +94,25 @@ def build_for_clock(
             synthesis = synthesise([work / f"{CORE}.v"], CORE, part, work, steps=steps)
             if part.has_bitstream:
                 check_capacity(synthesis.resources, part)
-            last = given or len(tries) + 1 == _TRIES or stages == MAXIMUM_STAGES
-            made = side_by_side({
-                "models": partial(_build_models, work, part),
-                "placements": partial(
-                    _place_pipeline, info, synthesis, part, clock_mhz, seeds, work, last, steps,
-                    last or len(tries) > 0 or synthesis.resources["lut"] < _QUICK,
-                ),
-            })
-            placements = made["placements"]
-            fmax = median(placements).fmax_mhz if placements else None
-            tries.append({"stages": stages, "recipe": synthesis.recipe, "fmax_mhz": fmax, **synthesis.resources})
-            if last or fmax is None or fmax >= clock_mhz:
-                _keep(work, directory, part, placements)
-                break
+            promised = promised_mhz(synthesis, part)
+            found = {"stages": stages, "recipe": synthesis.recipe, "promised_mhz": promised, "fmax_mhz": None}
+            tries.append({**found, **synthesis.resources})
+            last = given or len(tries) == _TRIES or stages == MAXIMUM_STAGES
+            if last or promised is None or promised >= clock_mhz:
+                together = last or len(tries) > 1 or _is_sure(synthesis, promised, clock_mhz)
+                placements = side_by_side({
+                    "models": partial(_build_models, work, part),
+                    "placements": partial(
+                        _place_pipeline, info, synthesis, part, clock_mhz, seeds, work, last, steps, together
+                    ),
+                })["placements"]
+                fmax = tries[-1]["fmax_mhz"] = median(placements).fmax_mhz if placements else None
+                if last or fmax is None or fmax >= clock_mhz:
+                    _keep(work, directory, part, placements)
+                    break
+            else:
+                fmax = promised
+                steps.tell(f"not placed: its netlist promises {promised:g} MHz of {clock_mhz:g} in {stages} stages")
         stages = min(MAXIMUM_STAGES, max(stages + 1, math.ceil(stages * clock_mhz / fmax)))
     reason = unreadable(part, _fits(info, part))
     if not reason:
@@ -132,6 +138,23 @@ def pipeline_for(network: IntegerNetwork, clock_mhz: float, part: Part) -> int:
         wide = max(wide, (layer.weight.shape[1] * digits / 16) ** 0.3)
     spread: float = wide * longer ** (1.1 * (wide - 1.0))
     return min(MAXIMUM_STAGES, max(1, math.ceil(levels * spread * part.level_ns * clock_mhz / 1000)))
+
+
+def promised_mhz(synthesis: Synthesis, part: Part) -> float | None:
+    """The clock that a netlist can be expected to reach, from its slowest way and its size; None where nothing tells.
+
+    It saves the minutes that placing a pipeline takes which would miss the clock clearly.
+    """
+    if part.tools.routed is None or synthesis.delay_ns is None or not part.has_bitstream:
+        return None
+    factor, way, size = part.tools.routed
+    period: float = factor * synthesis.delay_ns**way * max(1, synthesis.resources["lut"]) ** size
+    return round(1000 / period, 1)
+
+
+def _is_sure(synthesis: Synthesis, promised: float | None, clock_mhz: float) -> bool:
+    """Whether all seeds may be placed at once, though they are in vain if the first one misses the clock."""
+    return synthesis.resources["lut"] < _QUICK or (promised is not None and promised >= _SURELY * clock_mhz)
 
 
 def _place_pipeline(
