@@ -26,7 +26,7 @@ from hls4rl.hls_projects.fpga.place import (
 )
 from hls4rl.hls_projects.fpga.read_back import unreadable
 from hls4rl.hls_projects.fpga.steps import UNKEPT, Steps, processors, side_by_side
-from hls4rl.hls_projects.fpga.synthesis import NETLIST, SHORT, Synthesis, synthesise
+from hls4rl.hls_projects.fpga.synthesis import NETLIST, Synthesis, synthesise
 from hls4rl.hls_projects.fpga.wrapper import synthesise_around
 from hls4rl.hls_projects.rtl.pipelined import CORE, INFO, LOGITS, RtlInfo, write_rtl
 from hls4rl.hls_projects.simulation.pipelined import (
@@ -43,6 +43,9 @@ _QUICK = 600
 """Look-up tables of a design whose placements take no time to speak of."""
 _SURELY = 1.1
 """A netlist that promises so many times the clock hardly misses it."""
+_LONG = 25_000
+"""Bytes of Verilog from which on a core takes so long to synthesise, with one recipe alone, that the next longer
+pipeline is synthesised beside the first one: it is needed as often as not."""
 CROWDED = 10_000
 """Look-up tables from which on one seed is placed, in two or three minutes, and nextpnr's second router is used: its
 first one, which takes less time for small designs and finds quicker ways there, was not done with 19,000 in twice the
@@ -137,7 +140,7 @@ def _candidates(
 ) -> dict[int, _Candidate]:
     """The pipeline of ``stages`` in ``folder``, and where ``ahead`` and a processor idles the next longer one."""
     infos = {stages: write_rtl(network, _new(folder / str(stages)), stages)}
-    idle = processors() > 1 and (folder / str(stages) / f"{CORE}.v").stat().st_size >= SHORT  # one recipe at a time
+    idle = processors() > 1 and (folder / str(stages) / f"{CORE}.v").stat().st_size >= _LONG
     if ahead and idle and part.tools.routed is not None and stages < MAXIMUM_STAGES:
         infos[stages + 1] = write_rtl(network, _new(folder / str(stages + 1)), stages + 1)
 

@@ -30,7 +30,7 @@ _DELAY = re.compile(r"ABC: .*?\bDel\s*=\s*(\d+\.\d+)")
 """In ABC's account of a mapped netlist, in ps."""
 _SEARCH_BELOW = 600
 """Look-up tables from which on only the first recipe is tried: the others take minutes there and gain little."""
-SHORT = 17_000
+_SHORT = 18_000
 """Bytes of Verilog below which a core has probably no more look-up tables than that: all recipes start at once."""
 
 
@@ -74,7 +74,7 @@ def synthesise(
             return Synthesis(**read_json(folder / _COUNTS, "synthesise again")), folder
 
         start = time.perf_counter()
-        if len(names) > 1 and sum(path.stat().st_size for path in sources) < SHORT and steps.together():
+        if len(names) > 1 and sum(path.stat().st_size for path in sources) < _SHORT and steps.together():
             first: dict[str, Callable[[], tuple[Synthesis, Path] | None]] = {names[0]: partial(one, names[0])}
             limit = steps.limit(0.0)
             found = side_by_side(first | {name: partial(_in_time, one, name, limit, steps) for name in names[1:]})
