@@ -97,6 +97,25 @@ class Artefact:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
+    def adopt(self, files: Mapping[str, bytes]) -> None:
+        """Take the place of this artefact with one that was made elsewhere: all its files, its metadata among them.
+
+        Raises:
+            ProjectError: it was made from other inputs, or is not whole.
+        """
+        self.directory.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{self.directory.name}.", dir=self.directory.parent))
+        try:
+            for name, content in files.items():
+                (partial / Path(name).name).write_bytes(content)
+            if not Artefact(partial, self.inputs).is_current:
+                raise ProjectError(
+                    f"{self.directory}: what came is not what was asked for; is the same hls4rl installed everywhere?"
+                )
+            _take_place(partial, self.directory)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
 
 def verified(directory: Path, remedy: str, **inputs: Any) -> Path:
     """``directory``, which holds an artefact, if each of its files is still as it was left.

@@ -9,8 +9,8 @@ the mean over its last 100 episodes reaches the task's threshold.
 from __future__ import annotations
 
 import importlib
-import json
 import os
+import statistics
 import time
 import warnings
 from collections.abc import Callable
@@ -43,7 +43,6 @@ WARM_UP_EPISODES = 5
 """Episodes that the single-policy loop plays before its clock starts: libraries load lazily."""
 WARM_UP_STEPS = 32
 """Steps that stable-baselines3 takes before its clock starts, for the same reason."""
-
 
 
 @dataclass(frozen=True)
@@ -192,43 +191,64 @@ def _peer(index: int, task: Task, budget: float) -> Measurement:
     return peers[index]()
 
 
+@dataclass(frozen=True)
+class Turn:
+    """All trainers once, the kernel right after its peers."""
+
+    own: Measurement
+    peers: list[Measurement]
+
+    @property
+    def ratio(self) -> float:
+        """The kernel's steps per second over those of the fastest peer."""
+        return self.own.steps_per_second / max(item.steps_per_second for item in self.peers)
+
+    @property
+    def is_first(self) -> bool:
+        """Whether ten policies of the kernel had solved the task before any peer had."""
+        solved = [item.seconds_to_solve for item in self.peers if item.seconds_to_solve is not None]
+        return self.own.seconds_to_solve is not None and self.own.seconds_to_solve < min(solved, default=np.inf)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        measured = [{**asdict(item), "steps_per_second": item.steps_per_second} for item in (self.own, *self.peers)]
+        return {"ratio": self.ratio, "ten_policies_before_first_peer": self.is_first, "measurements": measured}
+
+
 def bench_train(
-    seconds: Annotated[float, typer.Option(min=1, help="Longest time of each peer.")] = 240.0,
+    seconds: Annotated[float, typer.Option(min=1, help="Longest time of each peer, a turn.")] = 120.0,
+    turns: Annotated[int, typer.Option(min=1, help="Of all trainers.")] = 3,
     root: Root = RUNS,
 ) -> None:
     """Environment steps per second and time to solve CartPole-v0: the kernel against other trainers.
 
-    Each peer runs alone, in a process of its own, until it solves the task or its time is up.
+    They take turns. Each peer runs alone, in a process of its own, until it solves the task or its time is up. What is
+    quoted is the median of the turns with their range.
     """
-    task = load_task("cartpole")
-    found = []
+    task, found = load_task("cartpole"), list[Turn]()
     with worker_pool(1) as pool:
-        for index in range(3):
-            found.append(pool.submit(_peer, index, task, seconds).result())
-    own = measure_kernel(task)
-    fastest = max(found, key=lambda item: item.steps_per_second)
-    solved = [item.seconds_to_solve for item in found if item.seconds_to_solve is not None]
+        for _ in range(turns):
+            peers = [pool.submit(_peer, index, task, seconds).result() for index in range(3)]
+            found.append(Turn(measure_kernel(task), peers))
+            _show(found[-1])
+    ratios = [turn.ratio for turn in found]
+    Console().print(
+        f"{statistics.median(ratios):,.0f} times the steps per second of the fastest peer (median of {turns}; "
+        f"{min(ratios):,.0f} to {max(ratios):,.0f})"
+    )
     path = root / "bench-train.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, {
-        "task": task.name,
-        "hidden": HIDDEN,
-        "processors": os.cpu_count(),
-        "ratio_steps_per_second": own.steps_per_second / fastest.steps_per_second,
-        "fastest_peer": fastest.name,
-        "ten_policies_before_first_peer": own.seconds_to_solve is not None
-        and own.seconds_to_solve < min(solved, default=float("inf")),
-        "measurements": [{**asdict(item), "steps_per_second": item.steps_per_second} for item in (own, *found)],
+        "task": task.name, "hidden": HIDDEN, "processors": os.cpu_count(),
+        "ratio_steps_per_second": {"median": statistics.median(ratios), "least": min(ratios), "most": max(ratios)},
+        "turns": [turn.to_json() for turn in found],
     })
-    _show([own, *found], json.loads(path.read_text(encoding="utf-8"))["ratio_steps_per_second"])
     print_result(path)
 
 
-def _show(found: list[Measurement], ratio: float) -> None:
+def _show(turn: Turn) -> None:
     table = Table("trainer", "policies", "steps/s", "solved", "seconds to solve")
-    for item in found:
+    for item in (turn.own, *turn.peers):
         after = "–" if item.seconds_to_solve is None else f"{item.seconds_to_solve:.2f}"
         table.add_row(item.name, str(item.policies), f"{item.steps_per_second:,.0f}", str(item.solved), after)
     Console().print(table)
-    Console().print(f"{ratio:,.0f} times the steps per second of the fastest peer")
-

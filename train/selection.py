@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import multiprocessing
-import os
 import time
-from collections.abc import Callable
-from concurrent.futures import as_completed
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from multiprocessing.queues import Queue
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -24,10 +19,10 @@ from hls4rl.backend import Backend
 from hls4rl.contract import Argmax
 from hls4rl.journal import SECONDS, note
 from hls4rl.policy import Policy, PolicySpec, load_policy
-from hls4rl.processes import worker_pool
 from hls4rl.ranges import ranges_of, visited
 from hls4rl.run import RUNS
 from hls4rl.task import PPO, Search, Task
+from hls4rl.train.parallel import Watch, in_processes, on_cluster
 from hls4rl.train.trainers import load_trainer, resolve_trainer
 from hls4rl.train.training import Standing, TrainingResult, train_policy
 from hls4rl.verdict import Verdict, interval, with_interval
@@ -37,9 +32,6 @@ VALIDATION_SEED = 1_000_000
 EVALUATION_SEED = 0
 """First environment seed of the final evaluation."""
 EVALUATION_EPISODES = 100
-
-Watch = Callable[[int, Standing], None]
-"""Told the seed and how far its training has come."""
 
 
 @dataclass(frozen=True)
@@ -162,27 +154,50 @@ def train_seeds(
     spec: PolicySpec,
     root: Path = RUNS,
     progress: Watch | None = None,
+    scheduler: str | None = None,
 ) -> Selection:
     """Train ``task.training.seeds`` policies that differ from ``spec`` in the seed alone (0, 1, …), and choose one.
 
-    The best mean return over the validation episodes wins, the lowest seed among equals. Seeds are trained in
-    processes of their own, as many at once as there are processors; seeds already trained are not trained again.
+    The best mean return over the validation episodes wins, the lowest seed among equals.
+
+    Args:
+        scheduler: see :func:`train_missing`.
 
     Raises:
         ProjectError: the task's environment cannot be made or is of another kind.
     """
     specs = [dataclasses.replace(spec, seed=seed) for seed in range(task.training.seeds)]
+    train_missing(task, specs, root, progress, scheduler)
     paths = {item.seed: policy_artefact(task, item, root).directory / "training.json" for item in specs}
+    results = {seed: json.loads(path.read_text(encoding="utf-8")) for seed, path in paths.items()}
+    best = max(specs, key=lambda item: (results[item.seed]["validation_return"], -item.seed))
+    return _write_selection(best, results, root, task.solved)
+
+
+def train_missing(
+    task: Task, specs: Sequence[PolicySpec], root: Path = RUNS, progress: Watch | None = None,
+    scheduler: str | None = None,
+) -> None:
+    """Train those of ``specs`` that aren't there, in processes of their own, as many at once as there are processors.
+
+    Args:
+        scheduler: of a Dask cluster (``tcp://host:port``), where they are trained instead, without progress.
+
+    Raises:
+        ProjectError: the task's environment cannot be made or is of another kind; nothing answers at ``scheduler``.
+    """
     missing = [item for item in specs if not policy_artefact(task, item, root).is_current]
-    if len(missing) == 1:
+    if scheduler and missing:
+        for spec, files in on_cluster(train_seed, task, missing, scheduler):
+            artefact = policy_artefact(task, spec, root)
+            with exclusive(artefact.directory.parent):
+                artefact.adopt(files)
+    elif len(missing) == 1:
         only = missing[0].seed
         watch = (lambda standing: progress(only, standing)) if progress else None
         train_seed(task, missing[0], root, watch)
     elif missing:
-        _train_in_processes(task, missing, root, progress)
-    results = {seed: json.loads(path.read_text(encoding="utf-8")) for seed, path in paths.items()}
-    best = max(specs, key=lambda item: (results[item.seed]["validation_return"], -item.seed))
-    return _write_selection(best, results, root, task.solved)
+        in_processes(train_seed, task, missing, root, progress)
 
 
 def deployed_policy(task: Task, spec: PolicySpec, root: Path = RUNS) -> Policy:
@@ -277,39 +292,3 @@ def _write_selection(
         **Verdict.of(results[best.seed] | {"solved_from": solved_from}).to_json(),
     })
     return Selection(best, path, results)
-
-
-def _train_in_processes(task: Task, specs: list[PolicySpec], root: Path, progress: Watch | None) -> None:
-    context = multiprocessing.get_context("spawn")
-    messages: Queue[tuple[int, Standing] | None] = context.Queue()
-    listener = Thread(target=_listen, args=(messages, progress), daemon=True)
-    listener.start()
-    workers = min(len(specs), os.cpu_count() or 1)
-    try:
-        with worker_pool(workers, _prepare_worker, messages) as pool:
-            for future in as_completed([pool.submit(_work, task, spec, root) for spec in specs]):
-                future.result()
-        messages.put(None)
-        listener.join()
-    finally:
-        messages.cancel_join_thread()
-
-
-_messages: Queue[tuple[int, Standing] | None] | None = None
-
-
-def _prepare_worker(messages: Queue[tuple[int, Standing] | None]) -> None:
-    global _messages
-    _messages = messages
-
-
-def _work(task: Task, spec: PolicySpec, root: Path) -> None:
-    messages = _messages
-    assert messages is not None
-    train_seed(task, spec, root, lambda standing: messages.put((spec.seed, standing)))
-
-
-def _listen(messages: Queue[tuple[int, Standing] | None], progress: Watch | None) -> None:
-    while (message := messages.get()) is not None:
-        if progress is not None:
-            progress(*message)

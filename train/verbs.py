@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from hls4rl.cli import print_result
-from hls4rl.options import PolicyOptions, grouped
+from hls4rl.options import PolicyOptions, Scheduler, grouped
 from hls4rl.plain import read_json
 from hls4rl.task import with_settings
 from hls4rl.verdict import Verdict
@@ -18,6 +18,7 @@ from hls4rl.verdict import Verdict
 def train(
     policy: PolicyOptions,
     episodes: Annotated[int | None, typer.Option(help="Training episodes, instead of the task's setting.")] = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Train a quantised policy: by vanilla policy gradient, PPO or a search on the deployed integers.
 
@@ -32,13 +33,14 @@ def train(
     task = with_settings(task, "training", episodes=episodes)
     task.spaces  # noqa: B018 (complains early about an environment that does not fit)
     from hls4rl.train.progress import TrainingProgress
-    from hls4rl.train.selection import train_seed, train_seeds
+    from hls4rl.train.selection import policy_artefact, train_missing, train_seeds
 
     with TrainingProgress(f"{task.name} {spec.method}-h{spec.shape}") as progress:
         if policy.seed is None:
-            path = train_seeds(task, spec, policy.root, progress).path
+            path = train_seeds(task, spec, policy.root, progress, scheduler).path
         else:
-            path = train_seed(task, spec, policy.root, lambda standing: progress(spec.seed, standing))
+            train_missing(task, [spec], policy.root, progress, scheduler)
+            path = policy_artefact(task, spec, policy.root).directory / "training.json"
     for line in Verdict.of(read_json(path, "train again") | {"solved_from": task.solved}).lines():
         Console(stderr=True, highlight=False).print(line)
     print_result(path)

@@ -44,6 +44,8 @@ class WorkerProcesses:
             ProjectError: one of them cannot prepare.
         """
         self._work, self._lines = work, list[Connection]()
+        # Dask's workers are daemonic, which Python lets have no children, lest these outlive them; ours follow us.
+        multiprocessing.current_process().daemon = False
         for item in arguments:
             ours, theirs = START.Pipe()
             START.Process(target=_serve, args=(theirs, prepare, item), daemon=True).start()

@@ -6,6 +6,7 @@ import math
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from hls4rl.hls_projects.fpga.place import (
     result_of,
 )
 from hls4rl.hls_projects.fpga.read_back import unreadable
-from hls4rl.hls_projects.fpga.steps import UNKEPT, Steps, side_by_side
+from hls4rl.hls_projects.fpga.steps import UNKEPT, Steps, processors, side_by_side
 from hls4rl.hls_projects.fpga.synthesis import NETLIST, Synthesis, synthesise
 from hls4rl.hls_projects.fpga.wrapper import synthesise_around
 from hls4rl.hls_projects.rtl.pipelined import CORE, INFO, LOGITS, RtlInfo, write_rtl
@@ -39,8 +40,12 @@ from hls4rl.network import IntegerNetwork
 MAXIMUM_STAGES = 24
 _TRIES = 5
 _QUICK = 600
-"""Look-up tables below which all seeds start at once, though they are in vain if the first one misses the clock: larger
-pipelines are often one stage too short at first."""
+"""Look-up tables of a design whose placements take no time to speak of."""
+_SURELY = 1.1
+"""A netlist that promises so many times the clock hardly misses it."""
+_LONG = 25_000
+"""Bytes of Verilog from which on a core takes so long to synthesise, with one recipe alone, that the next longer
+pipeline is synthesised beside the first one: it is needed as often as not."""
 CROWDED = 10_000
 """Look-up tables from which on one seed is placed, in two or three minutes, and nextpnr's second router is used: its
 first one, which takes less time for small designs and finds quicker ways there, was not done with 19,000 in twice the
@@ -86,34 +91,72 @@ def build_for_clock(
     tries: list[dict[str, Any]] = []
     given = stages > 0
     stages = stages or pipeline_for(network, clock_mhz, part)
-    while True:
-        with tempfile.TemporaryDirectory(dir=directory, prefix=".try-") as folder:
-            work = Path(folder)
-            info = write_rtl(network, work, stages)
-            synthesis = synthesise([work / f"{CORE}.v"], CORE, part, work, steps=steps)
+    candidates: dict[int, _Candidate] = {}
+    with tempfile.TemporaryDirectory(dir=directory, prefix=".try-") as folder:
+        while True:
+            if stages not in candidates:
+                candidates |= _candidates(network, part, stages, Path(folder), steps, not given and not tries)
+            candidate = candidates[stages]
             if part.has_bitstream:
-                check_capacity(synthesis.resources, part)
-            last = given or len(tries) + 1 == _TRIES or stages == MAXIMUM_STAGES
-            made = side_by_side({
-                "models": partial(_build_models, work, part),
-                "placements": partial(
-                    _place_pipeline, info, synthesis, part, clock_mhz, seeds, work, last, steps,
-                    last or len(tries) > 0 or synthesis.resources["lut"] < _QUICK,
-                ),
-            })
-            placements = made["placements"]
-            fmax = median(placements).fmax_mhz if placements else None
-            tries.append({"stages": stages, "recipe": synthesis.recipe, "fmax_mhz": fmax, **synthesis.resources})
-            if last or fmax is None or fmax >= clock_mhz:
-                _keep(work, directory, part, placements)
-                break
-        stages = min(MAXIMUM_STAGES, max(stages + 1, math.ceil(stages * clock_mhz / fmax)))
+                check_capacity(candidate.synthesis.resources, part)
+            promised = promised_mhz(candidate.synthesis, part)
+            tries.append(candidate.to_json() | {"promised_mhz": promised, "fmax_mhz": None})
+            last = given or len(tries) == _TRIES or stages == MAXIMUM_STAGES
+            if last or promised is None or promised >= clock_mhz:
+                together = last or len(tries) > 1 or _is_sure(candidate.synthesis, promised, clock_mhz)
+                placements = _place_beside_models(candidate, part, clock_mhz, seeds, last, steps, together)
+                fmax = tries[-1]["fmax_mhz"] = median(placements).fmax_mhz if placements else None
+                if last or fmax is None or fmax >= clock_mhz:
+                    break
+            else:
+                fmax = promised
+                steps.tell(f"not placed: its netlist promises {promised:g} MHz of {clock_mhz:g} in {stages} stages")
+            stages = min(MAXIMUM_STAGES, max(stages + 1, math.ceil(stages * clock_mhz / fmax)))
+        _keep(candidate.work, directory, part, placements)
+    info, synthesis = candidate.info, candidate.synthesis
     reason = unreadable(part, _fits(info, part))
     if not reason:
         build_bitstream_model(directory, part)
     result = {**result_of(part, clock_mhz, info.cycles, synthesis, placements), "tries": tries, "not_read_back": reason}
     write_json(directory / RESULT, result)
     return result
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A pipeline, synthesised in ``work``."""
+
+    stages: int
+    work: Path
+    info: RtlInfo
+    synthesis: Synthesis
+
+    def to_json(self) -> dict[str, Any]:
+        return {"stages": self.stages, "recipe": self.synthesis.recipe, **self.synthesis.resources}
+
+
+def _candidates(
+    network: IntegerNetwork, part: Part, stages: int, folder: Path, steps: Steps, ahead: bool
+) -> dict[int, _Candidate]:
+    """The pipeline of ``stages`` in ``folder``, and where ``ahead`` and a processor idles the next longer one."""
+    infos = {stages: write_rtl(network, _new(folder / str(stages)), stages)}
+    idle = processors() > 1 and (folder / str(stages) / f"{CORE}.v").stat().st_size >= _LONG
+    if ahead and idle and part.tools.routed is not None and stages < MAXIMUM_STAGES:
+        infos[stages + 1] = write_rtl(network, _new(folder / str(stages + 1)), stages + 1)
+
+    def one(count: int) -> _Candidate:
+        work = folder / str(count)
+        return _Candidate(
+            count, work, infos[count], synthesise([work / f"{CORE}.v"], CORE, part, work, steps=steps)
+        )
+
+    made: dict[int, _Candidate] = side_by_side({count: partial(one, count) for count in infos})
+    return made
+
+
+def _new(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def pipeline_for(network: IntegerNetwork, clock_mhz: float, part: Part) -> int:
@@ -134,20 +177,46 @@ def pipeline_for(network: IntegerNetwork, clock_mhz: float, part: Part) -> int:
     return min(MAXIMUM_STAGES, max(1, math.ceil(levels * spread * part.level_ns * clock_mhz / 1000)))
 
 
-def _place_pipeline(
-    info: RtlInfo, synthesis: Synthesis, part: Part, clock_mhz: float, seeds: int, work: Path, whole: bool,
-    steps: Steps, together: bool,
+def promised_mhz(synthesis: Synthesis, part: Part) -> float | None:
+    """The clock that a netlist can be expected to reach, from its slowest way and its size; None where nothing tells.
+
+    It saves the minutes that placing a pipeline takes which would miss the clock clearly.
+    """
+    if part.tools.routed is None or synthesis.delay_ns is None or not part.has_bitstream:
+        return None
+    factor, way, size = part.tools.routed
+    period: float = factor * synthesis.delay_ns**way * max(1, synthesis.resources["lut"]) ** size
+    return round(1000 / period, 1)
+
+
+def _is_sure(synthesis: Synthesis, promised: float | None, clock_mhz: float) -> bool:
+    """Whether all seeds may be placed at once, though they are in vain if the first one misses the clock."""
+    return synthesis.resources["lut"] < _QUICK or (promised is not None and promised >= _SURELY * clock_mhz)
+
+
+def _place_beside_models(
+    candidate: _Candidate, part: Part, clock_mhz: float, seeds: int, whole: bool, steps: Steps, together: bool
 ) -> list[Placement]:
     """The placements of all seeds by rising clock; if the first seed misses the clock and not ``whole``, it alone.
 
-    None where there is no place and route.
+    None where there is no place and route. What simulates the core is built meanwhile.
     """
+    placements: list[Placement] = side_by_side({
+        "models": partial(_build_models, candidate.work, part),
+        "placements": partial(_place_pipeline, candidate, part, clock_mhz, seeds, whole, steps, together),
+    })["placements"]
+    return placements
+
+
+def _place_pipeline(
+    candidate: _Candidate, part: Part, clock_mhz: float, seeds: int, whole: bool, steps: Steps, together: bool
+) -> list[Placement]:
     if not part.has_bitstream:
         return []
-    netlist = work / NETLIST
-    if not _fits(info, part):
-        netlist = _serial_netlist(info, synthesis, part, work)
-    if synthesis.resources["lut"] <= CROWDED:
+    work, netlist = candidate.work, candidate.work / NETLIST
+    if not _fits(candidate.info, part):
+        netlist = _serial_netlist(candidate.info, candidate.synthesis, part, work)
+    if candidate.synthesis.resources["lut"] <= CROWDED:
         return place_seeds(netlist, part, clock_mhz, seeds, work, whole, steps, together=together)
     return place_seeds(netlist, part, clock_mhz, 1, work, steps=steps, more=("--router", "router2"), clock="clk")
 

@@ -26,9 +26,11 @@ _NARROW = Path(__file__).resolve().parent / "narrow_adders.v"
 _UNVERIFIED = "scratchpad -set abc9.verify 0"
 """ABC would hold its own result against what it was given, for up to three quarters of a synthesis' time. Where
 netlists are simulated, every build holds the one on the disk against the policy, and ``prove`` proves it."""
+_DELAY = re.compile(r"ABC: .*?\bDel\s*=\s*(\d+\.\d+)")
+"""In ABC's account of a mapped netlist, in ps."""
 _SEARCH_BELOW = 600
 """Look-up tables from which on only the first recipe is tried: the others take minutes there and gain little."""
-_SHORT = 17_000
+_SHORT = 18_000
 """Bytes of Verilog below which a core has probably no more look-up tables than that: all recipes start at once."""
 
 
@@ -41,6 +43,8 @@ class Synthesis:
     """Count of each cell type."""
     resources: dict[str, int]
     """``lut``, ``ff``, ``dsp``, ``bram``, counted before packing."""
+    delay_ns: float | None = None
+    """The slowest way between registers by ABC's account, before it is placed; None where it gives none."""
 
 
 def synthesise(
@@ -137,7 +141,12 @@ def _run(
     cells = {name: int(count) for name, count in sorted(design["num_cells_by_type"].items())}
     resources = _count(cells, family)
     resources["lut"] += _chain_starts(netlist, top, family)
-    write_json(folder / _COUNTS, asdict(Synthesis(recipe, cells, resources)))
+    write_json(folder / _COUNTS, asdict(Synthesis(recipe, cells, resources, _delay(folder / _LOG))))
+
+
+def _delay(log: Path) -> float | None:
+    found = [float(item) for item in _DELAY.findall(log.read_text(encoding="utf-8"))]
+    return max(found) / 1000 if any(found) else None
 
 
 def _count(cells: Mapping[str, int], family: Family) -> dict[str, int]:

@@ -28,11 +28,13 @@ from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.build import synthesise
 from hls4rl.hls_projects.fpga import synthesis
 from hls4rl.hls_projects.fpga.parts import load_part
-from hls4rl.options import Root, option
+from hls4rl.options import Root, Scheduler, option
 from hls4rl.plain import read_json
 from hls4rl.policy import PolicySpec, read_hidden
 from hls4rl.run import RUNS, Run
-from hls4rl.task import load_task
+from hls4rl.task import Task, load_task
+from hls4rl.train.progress import TrainingProgress
+from hls4rl.train.selection import train_missing
 from hls4rl.verdict import interval
 
 CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
@@ -84,15 +86,26 @@ class Line:
     """Builds it again."""
 
 
+def _policy(name: str, seed: int) -> tuple[Task, PolicySpec]:
+    record, task = RECORDS[name], load_task(str(TASKS / f"{name}.toml"))
+    return task, PolicySpec(task.name, record.method, read_hidden(record.hidden), seed, record.bits)
+
+
+def _train(name: str, seeds: int, root: Path, scheduler: str | None) -> None:
+    """Train what isn't there of a record's seeds, side by side."""
+    task, _ = _policy(name, 0)
+    with TrainingProgress(name) as progress:
+        train_missing(task, [_policy(name, seed)[1] for seed in range(seeds)], root, progress, scheduler)
+
+
 def line_of(name: str, seed: int, root: Path) -> Line:
-    """Train, build and measure one seed of the record ``name``, or read what is there.
+    """Build and measure one seed of the record ``name``, trained if it isn't yet, or read what is there.
 
     Raises:
         ProjectError: a tool failed, or an executor differs.
     """
     record, file = RECORDS[name], TASKS / f"{name}.toml"
-    task = load_task(str(file))
-    spec = PolicySpec(task.name, record.method, read_hidden(record.hidden), seed, record.bits)
+    task, spec = _policy(name, seed)
     summary = synthesise(task, spec, root=root, episodes=EPISODES, console=CONSOLE).summary
     run = Run(spec, root)
     training = read_json(run.policy.parent / "training.json", "run `make records` again")
@@ -122,7 +135,7 @@ def records(
     published: Annotated[
         bool, option("--published", "Show the lines that come with the project; train nothing.")
     ] = False,
-    root: Root = RUNS / "records",
+    scheduler: Scheduler = None, root: Root = RUNS / "records",
 ) -> None:
     """Policies of few gates on the tasks where others have published: returns on the netlist, tables, nanoseconds.
 
@@ -136,6 +149,8 @@ def records(
         lines = [Line(**item) for item in json.loads(PUBLISHED.read_text(encoding="utf-8"))]
         lines = [line for line in lines if line.task in names]
     else:
+        for name in names:
+            _train(name, seeds, root, scheduler)
         lines = [line_of(name, seed, root) for name in names for seed in range(seeds)]
     root.mkdir(parents=True, exist_ok=True)
     write_json(root / "records.json", [asdict(line) for line in lines])

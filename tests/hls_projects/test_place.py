@@ -12,6 +12,7 @@ from random_policies import random_policy
 from hls4rl.contract import IntArray
 from hls4rl.errors import ProjectError
 from hls4rl.export.check import check_observations
+from hls4rl.hls_projects.flow import pipelined
 from hls4rl.hls_projects.flow.pipelined import MAXIMUM_STAGES, build_for_clock, pipeline_for
 from hls4rl.hls_projects.fpga import parts
 from hls4rl.hls_projects.fpga.family import load_family
@@ -95,6 +96,23 @@ def test_the_pipeline_grows_until_the_clock_is_met(tmp_path: Path) -> None:
     assert result["cycles"] == stages[-1]
     assert result["timing_met"] == (result["fmax_mhz"] >= 150.0)
     assert result["timing_met"] or len(stages) > 1
+
+
+def test_a_pipeline_whose_netlist_promises_a_miss_is_not_placed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = random_policy("cartpole", "fp", hidden=8, bits=4).network
+    monkeypatch.setattr(pipelined, "pipeline_for", lambda *_: 1)
+    monkeypatch.setattr(pipelined, "_LONG", 0)  # so that the next pipeline is synthesised beside the first one
+    result = build_for_clock(network, "ecp5-25f", 80.0, 1, tmp_path)
+    first, *_, last = result["tries"]
+    assert first["fmax_mhz"] is None
+    assert first["promised_mhz"] < 80 <= last["fmax_mhz"] == result["fmax_mhz"]
+    assert abs(last["promised_mhz"] / last["fmax_mhz"] - 1) < 0.2
+    alone = build_for_clock(network, "ecp5-25f", 80.0, 1, tmp_path, stages=last["stages"])
+    assert {**alone, "tries": None} == {**result, "tries": None}
+    core = build_for_clock(network, "ecp5-25f", 80.0, 1, tmp_path, stages=1)  # the promise was kept
+    assert core["fmax_mhz"] < 80
 
 
 def test_no_clock_is_above_the_part_s_limit(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from hls4rl.task import Task, change, load_task, with_settings
 from hls4rl.train import train_policy, train_seed, train_seeds
 from hls4rl.train.methods import PAPER_METHODS
 from hls4rl.train.network import TorchBackend
-from hls4rl.train.selection import policy_artefact
+from hls4rl.train.selection import policy_artefact, train_missing
 
 
 def short(name: str, episodes: int, **changes: int) -> Task:
@@ -215,3 +215,40 @@ def test_help_teaches() -> None:
     assert answer.exit_code == 0
     assert "--percentile" in answer.output
     assert "Example: hls4rl train" in answer.output
+
+
+@pytest.mark.parametrize("section", ["ppo", "search"])
+def test_a_cluster_trains_the_same_bytes(section: str, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    text = {"ppo": "total_timesteps = 256\nnum_envs = 2\nnum_steps = 64", "search": "directions = 4\ntop = 2"}[section]
+    file = tmp_path / "pole.toml"
+    file.write_text(
+        'environment = "CartPole-v1"\nsolved = 475\n[observation]\nscale = [0.5, 0.5, 4, 0.5]\nbits = 5\n'
+        "integer_bits = 1\n[network]\nweight_integer_bits = 3\nbias_integer_bits = 3\n[training]\nepisodes = 16\n"
+        f"validation_episodes = 2\nevaluation_episodes = 2\n[{section}]\n{text}\n", encoding="utf-8",
+    )
+    task = load_task(str(file))
+    specs = [PolicySpec(task.name, "fp", (), seed, 4) for seed in (0, 1)]
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=2, processes=True, dashboard_address=None, silence_logs=50
+    ) as cluster:
+        train_missing(task, specs, tmp_path / "there", scheduler=cluster.scheduler_address)
+    for spec in specs:
+        there = policy_artefact(task, spec, tmp_path / "there")
+        assert there.is_current
+        here = train_seed(task, spec, tmp_path / "here").parent
+        assert (there.directory / "policy.safetensors").read_bytes() == (here / "policy.safetensors").read_bytes()
+
+
+def test_what_a_cluster_sends_must_be_what_was_asked_for(tmp_path: Path) -> None:
+    task, spec = short("cartpole", 2), PolicySpec("cartpole", "fp", 4, 0)
+    made = train_seed(task, spec, tmp_path / "there").parent
+    files = {path.name: path.read_bytes() for path in made.iterdir()}
+    asked = policy_artefact(task, PolicySpec("cartpole", "fp", 4, 1), tmp_path)
+    with pytest.raises(ProjectError, match="what came is not what was asked for"):
+        asked.adopt(files)
+    asked = policy_artefact(task, spec, tmp_path)
+    with pytest.raises(ProjectError, match="what came is not what was asked for"):
+        asked.adopt(files | {"policy.safetensors": files["policy.safetensors"][:-1] + b"?"})
+    asked.adopt(files)
+    assert asked.is_current
