@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,7 @@ from hls4rl.hls_projects.simulation.pipelined import (
     build_bitstream_model,
     build_netlist_model,
     build_rtl_model,
+    has_rtl_model,
 )
 from hls4rl.network import IntegerNetwork
 
@@ -41,8 +42,8 @@ MAXIMUM_STAGES = 24
 _TRIES = 5
 _QUICK = 600
 """Look-up tables of a design whose placements take no time to speak of."""
-_SURELY = 1.1
-"""A netlist that promises so many times the clock hardly misses it."""
+_HARDLY, _SURELY = 1.02, 1.1
+"""A netlist that promises less than so many times the clock often misses it, one that promises more hardly ever."""
 _LONG = 25_000
 """Bytes of Verilog from which on a core takes so long to synthesise, with one recipe alone, that the next longer
 pipeline is synthesised beside the first one: it is needed as often as not."""
@@ -102,7 +103,7 @@ def build_for_clock(
             promised = promised_mhz(candidate.synthesis, part)
             tries.append(candidate.to_json() | {"promised_mhz": promised, "fmax_mhz": None})
             last = given or len(tries) == _TRIES or stages == MAXIMUM_STAGES
-            if last or promised is None or promised >= clock_mhz:
+            if last or promised is None or promised >= _HARDLY * clock_mhz:
                 together = last or len(tries) > 1 or _is_sure(candidate.synthesis, promised, clock_mhz)
                 placements = _place_beside_models(candidate, part, clock_mhz, seeds, last, steps, together)
                 fmax = tries[-1]["fmax_mhz"] = median(placements).fmax_mhz if placements else None
@@ -110,7 +111,7 @@ def build_for_clock(
                     break
             else:
                 fmax = promised
-                steps.tell(f"not placed: its netlist promises {promised:g} MHz of {clock_mhz:g} in {stages} stages")
+                steps.tell(f"{stages} stages not placed: their netlist promises {promised:g} MHz, too little for {clock_mhz:g}")
             stages = min(MAXIMUM_STAGES, max(stages + 1, math.ceil(stages * clock_mhz / fmax)))
         _keep(candidate.work, directory, part, placements)
     info, synthesis = candidate.info, candidate.synthesis
@@ -141,7 +142,7 @@ def _candidates(
     """The pipeline of ``stages`` in ``folder``, and where ``ahead`` and a processor idles the next longer one."""
     infos = {stages: write_rtl(network, _new(folder / str(stages)), stages)}
     idle = processors() > 1 and (folder / str(stages) / f"{CORE}.v").stat().st_size >= _LONG
-    if ahead and idle and part.tools.routed is not None and stages < MAXIMUM_STAGES:
+    if ahead and idle and part.routed_ns and stages < MAXIMUM_STAGES:
         infos[stages + 1] = write_rtl(network, _new(folder / str(stages + 1)), stages + 1)
 
     def one(count: int) -> _Candidate:
@@ -150,8 +151,11 @@ def _candidates(
             count, work, infos[count], synthesise([work / f"{CORE}.v"], CORE, part, work, steps=steps)
         )
 
-    made: dict[int, _Candidate] = side_by_side({count: partial(one, count) for count in infos})
-    return made
+    tasks: dict[int, Callable[[], Any]] = {count: partial(one, count) for count in infos}
+    if len(infos) == 1:  # else no processor idles, and the first one's may be in vain
+        tasks[0] = partial(build_rtl_model, folder / str(stages))
+    made = side_by_side(tasks)
+    return {count: made[count] for count in infos}
 
 
 def _new(folder: Path) -> Path:
@@ -182,9 +186,9 @@ def promised_mhz(synthesis: Synthesis, part: Part) -> float | None:
 
     It saves the minutes that placing a pipeline takes which would miss the clock clearly.
     """
-    if part.tools.routed is None or synthesis.delay_ns is None or not part.has_bitstream:
+    if not part.routed_ns or synthesis.delay_ns is None:
         return None
-    factor, way, size = part.tools.routed
+    factor, way, size = part.routed_ns
     period: float = factor * synthesis.delay_ns**way * max(1, synthesis.resources["lut"]) ** size
     return round(1000 / period, 1)
 
@@ -240,8 +244,9 @@ def serial_verilog(info: RtlInfo) -> str:
 
 
 def _build_models(work: Path, part: Part) -> None:
-    """What simulates the RTL and, where its cells are known, the netlist."""
-    build_rtl_model(work)
+    """What simulates the RTL, unless it is there, and, where its cells are known, the netlist."""
+    if not has_rtl_model(work):
+        build_rtl_model(work)
     if part.tools.models:
         build_netlist_model(work, work / NETLIST, part.tools.models)
 

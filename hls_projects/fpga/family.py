@@ -104,9 +104,6 @@ class Family:
     used: Mapping[str, str] | None = None
     """Of lut, ff, dsp, bram: the name in nextpnr's report; empty where it has no count."""
     clock_limits: Sequence[ClockLimit] = ()
-    routed: tuple[float, float, float] | None = None
-    """factor, a, b: a netlist of n look-up tables whose slowest way takes d ns by ABC can be clocked every
-    factor · d^a · n^b ns once it is placed and routed, about; None where ABC tells no d, or nobody fitted it."""
 
     def reads_back(self, device: Sequence[str]) -> bool:
         """Whether bitstreams for nextpnr's options ``device`` are read back."""

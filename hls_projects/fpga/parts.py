@@ -25,6 +25,9 @@ class Part:
     """Name of the family's record, see :mod:`hls4rl.hls_projects.fpga.family`."""
     level_ns: float
     """Delay of one adder level, routing included: a guess that starts the search for the pipeline's length."""
+    routed_ns: tuple[float, ...] = ()
+    """factor, a, b: a netlist of n look-up tables whose slowest way takes d ns by ABC can be clocked every
+    factor · d^a · n^b ns once it is placed and routed, about; empty where ABC tells no d, or nobody fitted it."""
     place: tuple[str, ...] = ()
     """nextpnr's options for the device; empty where there is no open place and route."""
     clock_site: str = ""

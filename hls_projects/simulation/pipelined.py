@@ -32,6 +32,11 @@ def build_rtl_model(directory: Path) -> None:
         elaborate(verilog_commands([source]), core, _place(directory, f"rtl_{core}"), sources=[source])
 
 
+def has_rtl_model(directory: Path) -> bool:
+    """Whether :func:`build_rtl_model` was here."""
+    return all((directory / SIMULATION / f"rtl_{core}.json").is_file() for core in (CORE, LOGITS))
+
+
 def build_netlist_model(directory: Path, netlist: Path, cells: str) -> None:
     """Prepare the deployed core's netlist (JSON of Yosys) for :class:`NetlistBackend`.
 

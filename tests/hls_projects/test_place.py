@@ -107,7 +107,8 @@ def test_a_pipeline_whose_netlist_promises_a_miss_is_not_placed(
     result = build_for_clock(network, "ecp5-25f", 80.0, 1, tmp_path)
     first, *_, last = result["tries"]
     assert first["fmax_mhz"] is None
-    assert first["promised_mhz"] < 80 <= last["fmax_mhz"] == result["fmax_mhz"]
+    assert first["promised_mhz"] < 1.02 * 80
+    assert 80 <= last["fmax_mhz"] == result["fmax_mhz"]
     assert abs(last["promised_mhz"] / last["fmax_mhz"] - 1) < 0.2
     alone = build_for_clock(network, "ecp5-25f", 80.0, 1, tmp_path, stages=last["stages"])
     assert {**alone, "tries": None} == {**result, "tries": None}

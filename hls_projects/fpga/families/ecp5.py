@@ -39,6 +39,4 @@ FAMILY = Family(
         ClockLimit(272, "block RAM with output registers", cell="DP16KD|PDPW16KD"),
         ClockLimit(225, "multipliers with all their registers", cell="MULT18X18D"),
     ),
-    # Grade 6; fitted to 25 pipelines of 100 to 6,400 look-up tables: one is 12 % slower, the others are within 7 %.
-    routed=(2.0, 0.91, 0.055),
 )
