@@ -111,7 +111,7 @@ def build_for_clock(
                     break
             else:
                 fmax = promised
-                steps.tell(f"{stages} stages not placed: their netlist promises {promised:g} MHz, too little for {clock_mhz:g}")
+                steps.tell(f"{stages} stages not placed: {promised:g} MHz by their netlist, too few for {clock_mhz:g}")
             stages = min(MAXIMUM_STAGES, max(stages + 1, math.ceil(stages * clock_mhz / fmax)))
         _keep(candidate.work, directory, part, placements)
     info, synthesis = candidate.info, candidate.synthesis
