@@ -228,12 +228,15 @@ def imported(build: Path) -> dict[str, Any]:
     }
 
 
-def overview(tasks: list[dict[str, Any]], models: list[dict[str, Any]]) -> dict[str, Any]:
+def overview(
+    tasks: list[dict[str, Any]], models: list[dict[str, Any]], records: list[dict[str, Any]]
+) -> dict[str, Any]:
     """The content of the page over all tasks.
 
     Args:
         tasks: what :func:`collect_task` found.
         models: what :func:`imported` found.
+        records: what :func:`hls4rl.report.records.records_of` found.
     """
     return {
         "tasks": [
@@ -250,6 +253,7 @@ def overview(tasks: list[dict[str, Any]], models: list[dict[str, Any]]) -> dict[
             for item in tasks for policy in item["policies"]
         ],
         "imported": models,
+        "records": records,
         "commands": [{"figure": "this page", "command": "make report"}],
     }
 

@@ -40,6 +40,8 @@ _STYLE: dict[Any, Any] = {
 }
 LABELS = {"lut": "look-up tables", "latency_ns": "latency, ns", "energy_pj": "energy, pJ", "return": "mean return"}
 
+RECORD_LABELS = {"lut6": "LUT6, not placed", "lut4": "LUT4, placed", "latency_ns": "latency, ns"}
+
 
 def training(policy: Mapping[str, Any], name: str) -> str:
     """Training returns of all seeds, block means; the deployed seed in front."""
@@ -227,6 +229,28 @@ def explain(point: Mapping[str, Any]) -> str:
         f"{point['latency_ns']} ns in {stages}, {point['energy_pj']:.2f} pJ"
         f"{'; on the front' if point['front'] else ''}"
     )
+
+
+def records(record: Mapping[str, Any], name: str) -> list[str]:
+    """Returns of a record's seeds against tables of 6 and of 4 inputs and latency; of peers where both are known."""
+    return [_record(record, key, label, f"{name}-{key}") for key, label in RECORD_LABELS.items()]
+
+
+def _record(record: Mapping[str, Any], across: str, label: str, name: str) -> str:
+    short = {"latency_ns": "ns"}.get(across, across)
+    with _drawing((3.6, 2.6)) as (figure, axes):
+        tips = {}
+        for index, line in enumerate(record["lines"]):
+            axes.errorbar([line[across]], [line["return_netlist"]], [line["interval"]], color=ACCENT, linewidth=0.8)
+            axes.plot([line[across]], [line["return_netlist"]], "o", color=ACCENT, gid=f"tip-{index}")
+            tips[f"tip-{index}"] = f"seed {line['seed']}: {line['return_netlist']:.1f} ± {line['interval']:.1f}, " \
+                f"{line['lut6']} LUT6, {line['lut4']} LUT4, {line['latency_ns']} ns"
+        for index, peer in enumerate(peer for peer in record["peers"] if short in peer):
+            axes.plot([peer[short]], [peer["return"]], "s", color=FAINT, gid=f"tip-peer-{index}")
+            tips[f"tip-peer-{index}"] = f"{peer['name']}: {peer['return']}; {peer['note']}"
+        axes.set(xlabel=label, ylabel=LABELS["return"])
+        axes.set_xlim(left=0)
+        return _svg(figure, name, f"return against {label}, {len(record['lines'])} seeds", tips)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from hls4rl.errors import ProjectError
 from hls4rl.report import plots
 from hls4rl.report.collect import collect_task, imported, overview
 from hls4rl.report.episode import pictures
+from hls4rl.report.records import records_of
 from hls4rl.report.sources import imported_builds, task_directories, task_of
 from hls4rl.train.methods import METHODS
 
@@ -37,12 +38,14 @@ def write_reports(root: Path) -> Path:
         _write(directory, "task", content, _task_drawings(directory, content))
         tasks.append(content)
     models = [imported(build) for build in imported_builds(root)]
-    if not tasks and not models:
+    records = records_of(root)
+    if not tasks and not models and not records:
         raise ProjectError(f"nothing to report in {root}; run `make synth` or `make explore` first")
-    content = overview(tasks, models)
+    content = overview(tasks, models, records)
     drawings = {item["task"]: plots.fronts(item["points"], item["solved_from"], f"p{index}")
                 for index, item in enumerate(content["tasks"])}
-    _write(root, "overview", content, {"fronts": drawings})
+    drawn = [plots.records(item, f"r{index}") for index, item in enumerate(records)]
+    _write(root, "overview", content, {"fronts": drawings, "drawn_records": drawn})
     return root / f"{NAME}.json"
 
 

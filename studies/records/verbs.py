@@ -140,7 +140,7 @@ def records(
     """Policies of few gates on the tasks where others have published: returns on the netlist, tables, nanoseconds.
 
     Training takes from minutes (cartpole1, halfcheetah) to hours (hopper); what is done is kept. The
-    result is a JSON file, a table beside what others published, and a picture.
+    result is a JSON file, a table beside what others published, and a picture; `make report` has a page of them.
     """
     names = (task or " ".join(RECORDS)).split()
     if unknown := [name for name in names if name not in RECORDS]:
@@ -153,7 +153,10 @@ def records(
             _train(name, seeds, root, scheduler)
         lines = [line_of(name, seed, root) for name in names for seed in range(seeds)]
     root.mkdir(parents=True, exist_ok=True)
-    write_json(root / "records.json", [asdict(line) for line in lines])
+    peers = tomllib.loads(PEERS.read_text(encoding="utf-8"))
+    write_json(root / "records.json", {
+        "lines": [asdict(line) for line in lines], "peers": {name: peers[name] for name in names if name in peers},
+    })
     text = table_of(lines)
     (root / "records.md").write_text(text, encoding="utf-8")
     print(text)

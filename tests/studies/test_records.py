@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hls4rl.errors import ProjectError
+from hls4rl.report import write_reports
 from hls4rl.studies.records.verbs import PEERS, PUBLISHED, RECORDS, TASKS, Line, draw, records, table_of
 from hls4rl.task import load_task
 
@@ -42,8 +45,23 @@ def test_the_picture_is_drawn(tmp_path: Path) -> None:
 def test_the_kept_lines_are_shown_without_training(tmp_path: Path) -> None:
     records(published=True, root=tmp_path)
     shown = json.loads((tmp_path / "records.json").read_text(encoding="utf-8"))
-    assert shown == json.loads(PUBLISHED.read_text(encoding="utf-8"))
-    assert all(line["mismatches"] == 0 for line in shown)
+    assert shown["lines"] == json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    assert all(line["mismatches"] == 0 for line in shown["lines"])
+    page = write_reports(tmp_path)
+    told = json.loads(page.read_text(encoding="utf-8"))["records"]
+    assert [item["task"] for item in told] == [name for name in RECORDS if name in {item["task"] for item in told}]
+    cheetah = next(item for item in told if item["task"] == "halfcheetah")
+    assert cheetah["mean"] == pytest.approx(np.mean([line["return_netlist"] for line in cheetah["lines"]]))
+    text = page.with_suffix(".html").read_text(encoding="utf-8")
+    assert all(html.escape(line["command"]) in text for item in told for line in item["lines"])
+    assert text.count("<svg") == 3 * len(told)
+    assert "KANELÉ" in page.with_suffix(".md").read_text(encoding="utf-8")
+
+
+def test_damaged_records_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "records.json").write_text('{"lines": [3]}', encoding="utf-8")
+    with pytest.raises(ProjectError, match="no records of this version; run `make records` again, or remove it"):
+        write_reports(tmp_path)
 
 
 def test_an_unknown_record_is_refused_by_name(tmp_path: Path) -> None:
