@@ -44,9 +44,9 @@ _QUICK = 600
 """Look-up tables of a design whose placements take no time to speak of."""
 _HARDLY, _SURELY = 1.02, 1.1
 """A netlist that promises less than so many times the clock often misses it, one that promises more hardly ever."""
-_LONG = 25_000
-"""Bytes of Verilog from which on a core takes so long to synthesise, with one recipe alone, that the next longer
-pipeline is synthesised beside the first one: it is needed as often as not."""
+_AHEAD = range(25_000, 150_000)
+"""Bytes of Verilog of a core that takes long to synthesise, with one recipe alone: the next longer pipeline, which is
+needed as often as not, is synthesised beside the first one. Beyond, both together take half as long again as one."""
 CROWDED = 10_000
 """Look-up tables from which on one seed is placed, in two or three minutes, and nextpnr's second router is used: its
 first one, which takes less time for small designs and finds quicker ways there, was not done with 19,000 in twice the
@@ -141,7 +141,7 @@ def _candidates(
 ) -> dict[int, _Candidate]:
     """The pipeline of ``stages`` in ``folder``, and where ``ahead`` and a processor idles the next longer one."""
     infos = {stages: write_rtl(network, _new(folder / str(stages)), stages)}
-    idle = processors() > 1 and (folder / str(stages) / f"{CORE}.v").stat().st_size >= _LONG
+    idle = processors() > 1 and (folder / str(stages) / f"{CORE}.v").stat().st_size in _AHEAD
     if ahead and idle and part.routed_ns and stages < MAXIMUM_STAGES:
         infos[stages + 1] = write_rtl(network, _new(folder / str(stages + 1)), stages + 1)
 
