@@ -139,10 +139,13 @@ class _Candidate:
 def _candidates(
     network: IntegerNetwork, part: Part, stages: int, folder: Path, steps: Steps, ahead: bool
 ) -> dict[int, _Candidate]:
-    """The pipeline of ``stages`` in ``folder``, and where ``ahead`` and a processor idles the next longer one."""
+    """The pipeline of ``stages`` in ``folder``, and where ``ahead`` and a processor idles the next longer one.
+
+    What simulates a small one is built meanwhile.
+    """
     infos = {stages: write_rtl(network, _new(folder / str(stages)), stages)}
-    idle = processors() > 1 and (folder / str(stages) / f"{CORE}.v").stat().st_size in _AHEAD
-    if ahead and idle and part.routed_ns and stages < MAXIMUM_STAGES:
+    size = (folder / str(stages) / f"{CORE}.v").stat().st_size
+    if ahead and processors() > 1 and size in _AHEAD and part.routed_ns and stages < MAXIMUM_STAGES:
         infos[stages + 1] = write_rtl(network, _new(folder / str(stages + 1)), stages + 1)
 
     def one(count: int) -> _Candidate:
@@ -152,7 +155,7 @@ def _candidates(
         )
 
     tasks: dict[int, Callable[[], Any]] = {count: partial(one, count) for count in infos}
-    if len(infos) == 1:  # else no processor idles, and the first one's may be in vain
+    if size < _AHEAD.start:  # what simulates a larger one keeps its synthesis from the memory, and may be in vain
         tasks[0] = partial(build_rtl_model, folder / str(stages))
     made = side_by_side(tasks)
     return {count: made[count] for count in infos}
