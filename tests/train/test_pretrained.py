@@ -24,12 +24,13 @@ from hls4rl.options import PolicyOptions
 from hls4rl.policy import Policy, PolicySpec
 from hls4rl.ranges import visited
 from hls4rl.run import Run
-from hls4rl.task import Distillation, Source, Task
+from hls4rl.task import PPO, Distillation, Pixels, Search, Source, Task
 from hls4rl.train.pretrained.comparison import compare
 from hls4rl.train.pretrained.float_policy import Fitted, FloatPolicy, Normaliser
 from hls4rl.train.pretrained.imported import METHOD, prepare
 from hls4rl.train.pretrained.quantisation import quantise
 from hls4rl.train.selection import train_seed
+from hls4rl.train.trainers import resolve_trainer
 from hls4rl.train.training import train_policy
 
 FEATURES = 12
@@ -185,6 +186,12 @@ def test_a_student_learns_what_its_teacher_does(actions: str, hidden: tuple[int,
         assert all(np.array_equal(*pair) for pair in zip(made.policy.weights, again.weights, strict=True))
     else:
         assert found["equal_actions"] > 0.6
+
+
+@pytest.mark.parametrize("section", [{"search": Search()}, {"ppo": PPO()}, {"pixels": Pixels()}])
+def test_a_teacher_goes_before_what_the_tasks_file_asks_for(section: dict[str, Any]) -> None:
+    task = Task("world", "Worlds/box-v0", source=Source("teacher.zip", distil=True), **section)
+    assert resolve_trainer(task, PolicySpec("world", "fp", (), 0, 8)) == "distil"
 
 
 @pytest.mark.parametrize(("options", "said"), [

@@ -27,4 +27,4 @@ def _refusal(task: Task, spec: PolicySpec) -> str | None:
     )
 
 
-TRAINER = Trainer(1, "vpg.kernel", _refusal)
+TRAINER = Trainer(2, "vpg.kernel", _refusal)

@@ -17,4 +17,4 @@ def _refusal(task: Task, spec: PolicySpec) -> str | None:
     return None
 
 
-TRAINER = Trainer(0, "pixels.trainer", _refusal, wanted=lambda task: task.pixels is not None)
+TRAINER = Trainer(1, "pixels.trainer", _refusal, wanted=lambda task: task.pixels is not None)

@@ -15,4 +15,4 @@ def _refusal(task: Task, spec: PolicySpec) -> str | None:
     return None
 
 
-TRAINER = Trainer(4, "ppo.trainer", _refusal, wanted=lambda task: task.ppo is not None)
+TRAINER = Trainer(5, "ppo.trainer", _refusal, wanted=lambda task: task.ppo is not None)

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from hls4rl.train.trainers import Trainer
 
-TRAINER = Trainer(2, "vpg.reference", lambda task, spec: None)
+TRAINER = Trainer(3, "vpg.reference", lambda task, spec: None)
