@@ -232,7 +232,7 @@ def explain(point: Mapping[str, Any]) -> str:
 
 
 def records(record: Mapping[str, Any], name: str) -> list[str]:
-    """Returns of a record's seeds against tables of 6 and of 4 inputs and latency; of peers where both are known."""
+    """Returns of an environment's seeds against tables of 6 and 4 inputs and latency; of peers where both are known."""
     return [_record(record, key, label, f"{name}-{key}") for key, label in RECORD_LABELS.items()]
 
 
@@ -243,7 +243,8 @@ def _record(record: Mapping[str, Any], across: str, label: str, name: str) -> st
         for index, line in enumerate(record["lines"]):
             axes.errorbar([line[across]], [line["return_netlist"]], [line["interval"]], color=ACCENT, linewidth=0.8)
             axes.plot([line[across]], [line["return_netlist"]], "o", color=ACCENT, gid=f"tip-{index}")
-            tips[f"tip-{index}"] = f"seed {line['seed']}: {line['return_netlist']:.1f} ± {line['interval']:.1f}, " \
+            tips[f"tip-{index}"] = f"{line['network']}, seed {line['seed']}: " \
+                f"{line['return_netlist']:.1f} ± {line['interval']:.1f}, " \
                 f"{line['lut6']} LUT6, {line['lut4']} LUT4, {line['latency_ns']} ns"
         for index, peer in enumerate(peer for peer in record["peers"] if short in peer):
             axes.plot([peer[short]], [peer["return"]], "s", color=FAINT, gid=f"tip-peer-{index}")

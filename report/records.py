@@ -1,4 +1,4 @@
-"""What ``make records`` left: policies of few gates beside what others have published, task by task."""
+"""What ``make records`` left: policies of few gates beside what others have published, environment by environment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _REMEDY = "run `make records` again, or remove it"
 
 
 def records_of(root: Path) -> list[dict[str, Any]]:
-    """Of each task in ``root``'s records, or in those of its folder ``records``: every seed, their mean, the peers.
+    """Of each environment in ``root``'s records, or in those of its folder ``records``: networks, seeds, and the peers.
 
     Raises:
         ProjectError: a file of them is damaged.
@@ -25,17 +25,23 @@ def records_of(root: Path) -> list[dict[str, Any]]:
             continue
         content = read_json(path, _REMEDY)
         try:
-            tasks = dict.fromkeys(line["task"] for line in content["lines"])
-            found += [_task(name, content) for name in tasks]
+            found += [_environment(name, content) for name in content["peers"]]
         except (KeyError, TypeError, AttributeError) as error:
             raise ProjectError(f"{path}: no records of this version; {_REMEDY}") from error
     return found
 
 
-def _task(name: str, content: dict[str, Any]) -> dict[str, Any]:
-    lines = [line for line in content["lines"] if line["task"] == name]
+def _environment(name: str, content: dict[str, Any]) -> dict[str, Any]:
+    lines = [line for line in content["lines"] if line["environment"] == name]
+    networks = dict.fromkeys(line["network"] for line in lines)
+    return {
+        "environment": name, "lines": lines, "peers": content["peers"][name],
+        "networks": [_network(network, [line for line in lines if line["network"] == network]) for network in networks],
+    }
+
+
+def _network(name: str, lines: list[dict[str, Any]]) -> dict[str, Any]:
     returns = [float(line["return_netlist"]) for line in lines]
     return {
-        "task": name, "seeds": len(lines), "mean": statistics.fmean(returns), "median": statistics.median(returns),
-        "lines": lines, "peers": content["peers"].get(name, []),
+        "network": name, "seeds": len(lines), "mean": statistics.fmean(returns), "median": statistics.median(returns),
     }

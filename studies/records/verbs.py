@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -59,8 +59,10 @@ RECORDS = {
     "pendulum": Record("fp", "5", 4),
     "halfcheetah": Record("fp", "0", 4),
     "hopper": Record("fp", "0", 5),
+    "walker2d": Record("fp", "0", 5),
+    "ant": Record("fp", "16", 3),
 }
-"""By task; its file has the name."""
+"""By the name of the task's file; several may be of one environment, and are one front then."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,10 @@ class Line:
     """One seed of a record."""
 
     task: str
+    """Name of the task's file."""
+    environment: str
+    network: str
+    """Features, units and outputs, and the weights' bits: ``17-16-6, 3 bits``."""
     seed: int
     return_netlist: float
     """Mean over :data:`EPISODES` greedy episodes that the netlist drove."""
@@ -112,12 +118,17 @@ def line_of(name: str, seed: int, root: Path) -> Line:
     driven = json.loads((run.report / "verification.json").read_text(encoding="utf-8"))
     returns = np.array(next(item["returns"] for item in driven if item["backend"] == "netlist"))
     return Line(
-        name, seed, summary["return_netlist"], interval(returns) or 0.0, summary["steps_compared"],
-        summary["mismatches"], summary["lut"], _lut6(run.part(task.hardware.part)), summary["latency_ns"],
-        len(training["training_returns"]), training["steps"],
+        name, task.environment, _network(task, spec), seed, summary["return_netlist"], interval(returns) or 0.0,
+        summary["steps_compared"], summary["mismatches"], summary["lut"], _lut6(run.part(task.hardware.part)),
+        summary["latency_ns"], len(training["training_returns"]), training["steps"],
         f"make synth ENV={file.relative_to(TASKS.parents[2])} METHOD={record.method} HIDDEN={record.hidden} "
         f"BITS={record.bits} SEED={seed} EPISODES={EPISODES}",
     )
+
+
+def _network(task: Task, spec: PolicySpec) -> str:
+    features, outputs = task.spaces
+    return f"{'-'.join(map(str, (features, *spec.hidden, outputs)))}, {spec.bits} bits"
 
 
 def _lut6(part: Path) -> int:
@@ -153,10 +164,8 @@ def records(
             _train(name, seeds, root, scheduler)
         lines = [line_of(name, seed, root) for name in names for seed in range(seeds)]
     root.mkdir(parents=True, exist_ok=True)
-    peers = tomllib.loads(PEERS.read_text(encoding="utf-8"))
-    write_json(root / "records.json", {
-        "lines": [asdict(line) for line in lines], "peers": {name: peers[name] for name in names if name in peers},
-    })
+    peers = _peers(lines)
+    write_json(root / "records.json", {"lines": [asdict(line) for line in lines], "peers": peers})
     text = table_of(lines)
     (root / "records.md").write_text(text, encoding="utf-8")
     print(text)
@@ -164,49 +173,62 @@ def records(
     print_result(root / "records.json")
 
 
+def _peers(lines: Sequence[Line]) -> dict[str, list[dict[str, Any]]]:
+    """What others published of each environment of ``lines``, by environment, in the order of these."""
+    known: dict[str, list[dict[str, Any]]] = tomllib.loads(PEERS.read_text(encoding="utf-8"))
+    return {name: known.get(name, []) for name in dict.fromkeys(line.environment for line in lines)}
+
+
 def table_of(lines: Sequence[Line]) -> str:
-    """Markdown: the mean over the seeds of each record, each of its seeds, and what others published of the task."""
+    """Markdown: each environment's networks with their seeds and mean, and what others published of it."""
     rows = [
-        "| task | what | return | LUT6 | LUT4 | latency ns | steps compared, mismatches | trained, M steps |",
+        "| environment | what | return | LUT6 | LUT4 | latency ns | steps compared, mismatches | trained, M steps |",
         "|---|---|--:|--:|--:|--:|--:|--:|",
     ]
-    peers = tomllib.loads(PEERS.read_text(encoding="utf-8"))
-    for name in dict.fromkeys(line.task for line in lines):
-        seeds = [line for line in lines if line.task == name]
-        rows += [
-            f"| {name} | ours, seed {line.seed} | {line.return_netlist:,.1f} ± {line.interval:,.1f} | {line.lut6:,} | "
-            f"{line.lut4:,} | {line.latency_ns:.1f} | {line.steps_compared:,}, {line.mismatches} | "
-            f"{line.training_steps / 1e6:.2f} |"
-            for line in seeds
-        ]
-        means = [line.return_netlist for line in seeds]
-        rows.append(
-            f"| {name} | **ours**, seeds: {len(means)} | mean {statistics.fmean(means):,.1f}, "
-            f"median {statistics.median(means):,.1f} | | | | | |"
-        )
+    peers = _peers(lines)
+    for name, published in peers.items():
+        of_name = [line for line in lines if line.environment == name]
+        for task in dict.fromkeys(line.task for line in of_name):
+            rows += _rows([line for line in of_name if line.task == task])
         rows += [
             f"| {name} | {peer['name']} | {peer['return']:,} | {peer.get('lut6', '')} | | {peer.get('ns', '')} | | |"
-            for peer in peers.get(name, [])
+            for peer in published
         ]
-    notes = [f"- {peer['name']} ({name}): {peer['note']}" for name, items in peers.items() for peer in items
-             if name in {line.task for line in lines}]
+    notes = [f"- {peer['name']} ({name}): {peer['note']}" for name, items in peers.items() for peer in items]
     return "\n".join([*rows, "", *notes, ""])
 
 
+def _rows(seeds: Sequence[Line]) -> list[str]:
+    """Of one record."""
+    name, ours = seeds[0].environment, f"ours, {seeds[0].network}"
+    means = [line.return_netlist for line in seeds]
+    return [
+        *(
+            f"| {name} | {ours}, seed {line.seed} | {line.return_netlist:,.1f} ± {line.interval:,.1f} | "
+            f"{line.lut6:,} | {line.lut4:,} | {line.latency_ns:.1f} | {line.steps_compared:,}, {line.mismatches} | "
+            f"{line.training_steps / 1e6:.2f} |"
+            for line in seeds
+        ),
+        f"| {name} | **{ours}**, seeds: {len(means)} | mean {statistics.fmean(means):,.1f}, "
+        f"median {statistics.median(means):,.1f} | | | | | |",
+    ]
+
+
 def draw(lines: Sequence[Line], path: Path) -> None:
-    """Return against look-up tables of six inputs, a panel a task, with the published points where both are known."""
-    peers = tomllib.loads(PEERS.read_text(encoding="utf-8"))
-    names = list(dict.fromkeys(line.task for line in lines))
-    figure = Figure(figsize=(3.4 * len(names), 3.2), layout="constrained")
-    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        ours = [line for line in lines if line.task == name]
-        axes.errorbar(
-            [line.lut6 for line in ours], [line.return_netlist for line in ours], [line.interval for line in ours],
-            fmt="o", color="tab:blue", label="hls4rl, a seed each",
-        )
-        for peer, marker in zip(peers.get(name, []), "s^Dvx", strict=False):
+    """Return against look-up tables of six inputs, a panel an environment, with the published points that have both."""
+    peers = _peers(lines)
+    figure = Figure(figsize=(3.4 * len(peers), 3.2), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(peers), squeeze=False)[0], peers, strict=True):
+        of_name = [line for line in lines if line.environment == name]
+        for network in dict.fromkeys(line.network for line in of_name):
+            ours = [line for line in of_name if line.network == network]
+            axes.errorbar(
+                [line.lut6 for line in ours], [line.return_netlist for line in ours], [line.interval for line in ours],
+                fmt="o", label=f"hls4rl, {network}, a seed each",
+            )
+        for peer, marker in zip(peers[name], "s^Dvx", strict=False):
             if "lut6" in peer:
-                axes.plot(peer["lut6"], peer["return"], marker, color="tab:orange", label=peer["name"])
+                axes.plot(peer["lut6"], peer["return"], marker, color="0.4", label=peer["name"])
         axes.set(title=name, xlabel="LUT6", ylabel="return")
         axes.set_xlim(left=0)
         axes.legend(fontsize=7)

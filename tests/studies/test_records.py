@@ -14,9 +14,10 @@ from hls4rl.report import write_reports
 from hls4rl.studies.records.verbs import PEERS, PUBLISHED, RECORDS, TASKS, Line, draw, records, table_of
 from hls4rl.task import load_task
 
+CHEETAH = ("halfcheetah", "HalfCheetah-v5", "17-6, 4 bits")
 LINES = [
-    Line("halfcheetah", 0, 4200.0, 10.0, 100_000, 0, 1_100, 800, 20.0, 6_000, 6_000_000, "make synth …"),
-    Line("halfcheetah", 1, 4000.0, 30.0, 100_000, 0, 900, 700, 18.0, 6_000, 6_000_000, "make synth …"),
+    Line(*CHEETAH, 0, 4200.0, 10.0, 100_000, 0, 1_100, 800, 20.0, 6_000, 6_000_000, "make synth …"),
+    Line(*CHEETAH, 1, 4000.0, 30.0, 100_000, 0, 900, 700, 18.0, 6_000, 6_000_000, "make synth …"),
 ]
 
 
@@ -30,10 +31,11 @@ def test_every_record_has_its_task_s_file_and_no_other_lies_there() -> None:
 
 def test_the_table_has_each_seed_their_mean_and_the_peers() -> None:
     text = table_of(LINES)
-    assert "| halfcheetah | ours, seed 1 | 4,000.0 ± 30.0 | 700 | 900 | 18.0 | 100,000, 0 | 6.00 |" in text
-    assert "| halfcheetah | **ours**, seeds: 2 | mean 4,100.0, median 4,100.0 |" in text
-    assert "| halfcheetah | KANELÉ, 8 bits | 2,790 | 2828 | | 4.5 | | |" in text
-    assert "hopper" not in text
+    cells = "17-6, 4 bits, seed 1 | 4,000.0 ± 30.0 | 700 | 900 | 18.0 | 100,000, 0 | 6.00"
+    assert f"| HalfCheetah-v5 | ours, {cells} |" in text
+    assert "| HalfCheetah-v5 | **ours, 17-6, 4 bits**, seeds: 2 | mean 4,100.0, median 4,100.0 |" in text
+    assert "| HalfCheetah-v5 | KANELÉ, 8 bits | 2,790 | 2828 | | 4.5 | | |" in text
+    assert "Hopper" not in text
     assert PEERS.is_file()
 
 
@@ -49,9 +51,11 @@ def test_the_kept_lines_are_shown_without_training(tmp_path: Path) -> None:
     assert all(line["mismatches"] == 0 for line in shown["lines"])
     page = write_reports(tmp_path)
     told = json.loads(page.read_text(encoding="utf-8"))["records"]
-    assert [item["task"] for item in told] == [name for name in RECORDS if name in {item["task"] for item in told}]
-    cheetah = next(item for item in told if item["task"] == "halfcheetah")
-    assert cheetah["mean"] == pytest.approx(np.mean([line["return_netlist"] for line in cheetah["lines"]]))
+    assert [item["environment"] for item in told] == list(dict.fromkeys(line["environment"] for line in shown["lines"]))
+    cheetah = next(item for item in told if item["environment"] == "HalfCheetah-v5")
+    for network in cheetah["networks"]:
+        returns = [line["return_netlist"] for line in cheetah["lines"] if line["network"] == network["network"]]
+        assert (network["mean"], network["seeds"]) == (pytest.approx(np.mean(returns)), len(returns))
     text = page.with_suffix(".html").read_text(encoding="utf-8")
     assert all(html.escape(line["command"]) in text for item in told for line in item["lines"])
     assert text.count("<svg") == 3 * len(told)
