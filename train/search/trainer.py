@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hls4rl.contract import FloatArray, IntArray
+from hls4rl.contract import Contract, FloatArray, IntArray
 from hls4rl.policy import PolicySpec
 from hls4rl.task import PPO, Search, Task
+from hls4rl.train.calibration import calibrated, is_calibrated
 from hls4rl.train.checkpoint import below
 from hls4rl.train.keeper import Keeper
 from hls4rl.train.methods import method as create_method
@@ -52,15 +53,13 @@ def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Iterator
     Raises:
         ProjectError: the task's environment cannot be made or is of another kind, or the method has other weights.
     """
-    search = _Search(task, spec)
     keeper = None if directory is None else Keeper(directory, _inputs(task, spec))
+    first = None
+    if task.search is not None and task.search.warm_start:
+        for first in ppo.run(task, spec, None if directory is None else directory / "ppo"):
+            yield first
+    search = _Search(task, spec, first)
     with contextlib.closing(search.player):
-        if search.settings.warm_start:
-            first = None
-            for first in ppo.run(task, spec, None if directory is None else directory / "ppo"):
-                yield first
-            assert first is not None
-            search.start_from(first)
         if keeper is not None:
             keeper.load(search)
         started = time.perf_counter() - search.state.seconds
@@ -97,33 +96,44 @@ class _Best:
 class _Search:
     """One run: latents, their running mean, and the best integers so far."""
 
-    def __init__(self, task: Task, spec: PolicySpec) -> None:
+    def __init__(self, task: Task, spec: PolicySpec, first: TrainingState | None) -> None:
+        """Begin with the policy that ``first`` was trained to, which is the first candidate, or with none."""
         self.task, self.spec, self.settings = task, spec, task.search or Search()
         self.method = create_method(spec)
-        contract = self.method.deployed_contract(task)
+        self.contract, self.saturated = self._formats(first)
         features, outputs = task.spaces
-        self.latents = Latents(task, contract, (features, *spec.hidden, outputs))
-        self.player = Player(task, contract, spec.hidden)
-        rng = np.random.default_rng([spec.seed, 0])
-        # A single layer may start at zero; with hidden units behind it nothing would ever come through.
-        spread = self.settings.noise if spec.hidden else 0.0
-        self.mean: FloatArray = np.clip(
-            rng.standard_normal(self.latents.length) * 2 * spread, -self.latents.limits, self.latents.limits
-        )
-        self.average = self.mean.copy()
+        self.latents = Latents(task, self.contract, (features, *spec.hidden, outputs))
+        self.player = Player(task, self.contract, spec.hidden)
         self.memory = Memory.of(self.latents.length)
         self.generations, self.halfway = 0, False
-        self.best = _Best(self.latents.integers(self.mean))
-        self.state = TrainingState(self.latents.parameters(self.best.integers), [])
-
-    def start_from(self, first: TrainingState) -> None:
-        """Go on from a policy that another trainer has trained; it is the first candidate."""
-        self.mean = np.clip(self.latents.flat(first.parameters), -self.latents.limits, self.latents.limits)
+        self.mean = self._drawn() if first is None else self._clipped(self.latents.flat(first.parameters))
         self.average = self.mean.copy()
         self.best = _Best(self.latents.integers(self.mean))
-        self.state = TrainingState(
-            self.latents.parameters(self.best.integers), [], steps=first.steps, seconds=first.seconds
-        )
+        self.state = TrainingState(self.latents.parameters(self.best.integers), [])
+        if first is not None:
+            self.state.steps, self.state.seconds = first.steps, first.seconds
+        self._deploy()
+
+    def _formats(self, first: TrainingState | None) -> tuple[Contract, list[dict[str, Any]] | None]:
+        """Of what is searched and deployed; where the task leaves them open, those that ``first``'s numbers ask for,
+        and what these cut off."""
+        if first is None or not is_calibrated(self.task, self.spec):
+            return self.method.deployed_contract(self.task), None
+        return calibrated(self.task, self.spec, first.parameters)
+
+    def _drawn(self) -> FloatArray:
+        rng = np.random.default_rng([self.spec.seed, 0])
+        # A single layer may start at zero; with hidden units behind it nothing would ever come through.
+        spread = self.settings.noise if self.spec.hidden else 0.0
+        return self._clipped(rng.standard_normal(self.latents.length) * 2 * spread)
+
+    def _clipped(self, latents: FloatArray) -> FloatArray:
+        return np.clip(latents, -self.latents.limits, self.latents.limits)
+
+    def _deploy(self) -> None:
+        """Let the state be the best candidate, in the formats that it was found in."""
+        self.state.parameters = self.latents.parameters(self.best.integers)
+        self.state.deployed = self.state.parameters.policy(self.spec, self.contract), self.saturated
 
     @property
     def finished(self) -> bool:
@@ -179,7 +189,7 @@ class _Search:
                 self.best.found.append(
                     {"episodes": len(self.state.returns), "validation_return": mean, "digits": digits(integers)}
                 )
-        self.state.parameters = self.latents.parameters(self.best.integers)
+        self._deploy()
 
     def _fitness(self, integers: IntArray, episodes: int, first_seed: int) -> float:
         """Mean return of fresh episodes, less the price of the digits."""
@@ -240,3 +250,4 @@ class _Search:
             self.latents.parameters(self.best.integers), kept["returns"].tolist(), rest["steps"], rest["seconds"],
             ends=kept["ends"].tolist(),
         )
+        self._deploy()
