@@ -50,6 +50,8 @@ class Record:
     method: str
     hidden: str
     bits: int
+    activation_bits: int = 0
+    """Of hidden units; 0: as ``bits``."""
 
 
 RECORDS = {
@@ -60,7 +62,8 @@ RECORDS = {
     "halfcheetah": Record("fp", "0", 4),
     "hopper": Record("fp", "0", 5),
     "walker2d": Record("fp", "0", 5),
-    "ant": Record("fp", "16", 3),
+    "ant": Record("fp", "12", 4, 6),
+    "bipedalwalker": Record("fp", "0", 5),
 }
 """By the name of the task's file; several may be of one environment, and are one front then."""
 
@@ -94,7 +97,9 @@ class Line:
 
 def _policy(name: str, seed: int) -> tuple[Task, PolicySpec]:
     record, task = RECORDS[name], load_task(str(TASKS / f"{name}.toml"))
-    return task, PolicySpec(task.name, record.method, read_hidden(record.hidden), seed, record.bits)
+    return task, PolicySpec(
+        task.name, record.method, read_hidden(record.hidden), seed, record.bits, activation_bits=record.activation_bits,
+    )
 
 
 def _train(name: str, seeds: int, root: Path, scheduler: str | None) -> None:
@@ -116,13 +121,14 @@ def line_of(name: str, seed: int, root: Path) -> Line:
     run = Run(spec, root)
     training = read_json(run.policy.parent / "training.json", "run `make records` again")
     driven = json.loads((run.report / "verification.json").read_text(encoding="utf-8"))
+    activations = f"ACTIVATION_BITS={record.activation_bits} " if record.activation_bits else ""
     returns = np.array(next(item["returns"] for item in driven if item["backend"] == "netlist"))
     return Line(
         name, task.environment, _network(task, spec), seed, summary["return_netlist"], interval(returns) or 0.0,
         summary["steps_compared"], summary["mismatches"], summary["lut"], _lut6(run.part(task.hardware.part)),
         summary["latency_ns"], len(training["training_returns"]), training["steps"],
         f"make synth ENV={file.relative_to(TASKS.parents[2])} METHOD={record.method} HIDDEN={record.hidden} "
-        f"BITS={record.bits} SEED={seed} EPISODES={EPISODES}",
+        f"BITS={record.bits} {activations}SEED={seed} EPISODES={EPISODES}",
     )
 
 
