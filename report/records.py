@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hls4rl.errors import ProjectError
-from hls4rl.plain import read_json
+from hls4rl.report.sources import read_result
 
 FILE = "records.json"
 _REMEDY = "run `make records` again, or remove it"
@@ -21,9 +21,9 @@ def records_of(root: Path) -> list[dict[str, Any]]:
     """
     found = []
     for path in (root / FILE, root / "records" / FILE):
-        if not path.exists():
+        content = read_result(path, _REMEDY)
+        if content is None:
             continue
-        content = read_json(path, _REMEDY)
         try:
             found += [_environment(name, content) for name in content["peers"]]
         except (KeyError, TypeError, AttributeError) as error:

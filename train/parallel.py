@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import functools
 import multiprocessing
 import os
 import tempfile
@@ -12,15 +12,11 @@ from multiprocessing.queues import Queue
 from pathlib import Path
 from threading import Thread
 
-from hls4rl.cluster import connect
-from hls4rl.errors import ProjectError
+from hls4rl.cluster import done_on_cluster
 from hls4rl.policy import PolicySpec
 from hls4rl.processes import worker_pool
 from hls4rl.task import Task
 from hls4rl.train.training import Standing
-
-ATTEMPTS = 4
-"""A seed whose worker is lost so often is given up."""
 
 Train = Callable[[Task, PolicySpec, Path, Callable[[Standing], None] | None], Path]
 """Trains one seed in a folder of runs, and answers with a file of what it made."""
@@ -55,16 +51,8 @@ def on_cluster(
     Raises:
         ProjectError: dask.distributed isn't installed, nothing answers there, or a seed failed.
     """
-    with connect(scheduler) as client:
-        futures = {client.submit(_train_here, train, task, spec, retries=ATTEMPTS, pure=False): spec for spec in specs}
-        try:
-            for future in importlib.import_module("distributed").as_completed(list(futures)):
-                spec = futures[future]
-                if future.status != "finished":
-                    raise ProjectError(f"seed {spec.seed} failed on the cluster: {future.exception()}; see its log")
-                yield spec, future.result()
-        finally:
-            client.cancel(list(futures))
+    work = functools.partial(_train_here, train, task)
+    return done_on_cluster(work, specs, scheduler, lambda spec: f"seed {spec.seed}")
 
 
 def _train_here(train: Train, task: Task, spec: PolicySpec) -> dict[str, bytes]:

@@ -329,8 +329,8 @@ def _open_study(journal: Path, task: Task, parts: tuple[str, ...]) -> optuna.Stu
 def _executor(workers: int | None, scheduler: str | None) -> Iterator[tuple[Executor, int]]:
     """Where trials run, and how many at once."""
     if scheduler:
-        with _cluster(scheduler) as (executor, count):
-            yield executor, workers or count
+        with connect(scheduler) as client:
+            yield client.get_executor(pure=False), workers or sum(client.nthreads().values())
         return
     count = workers or os.cpu_count() or 1
     with worker_pool(count, _prepare) as pool:
@@ -338,15 +338,6 @@ def _executor(workers: int | None, scheduler: str | None) -> Iterator[tuple[Exec
             yield pool, count
         finally:
             end_workers()  # what is still running is out of time, or nobody waits for it any more
-
-
-@contextlib.contextmanager
-def _cluster(scheduler: str) -> Iterator[tuple[Executor, int]]:
-    with connect(scheduler) as client:
-        count = sum(client.nthreads().values())
-        if not count:
-            raise ProjectError(f"the Dask scheduler at '{scheduler}' has no workers; start one with: dask worker")
-        yield client.get_executor(pure=False), count
 
 
 def _prepare() -> None:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import os
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
-from typing import Any
 
-from hls4rl.cluster import connect
+from hls4rl.cluster import ATTEMPTS, done_on_cluster
 from hls4rl.errors import ProjectError
 from hls4rl.processes import end_workers, new_pool
 from hls4rl.studies.paper.jobs import Job, Outcome, run_job
-
-ATTEMPTS = 4
-"""A job whose worker dies this often is the cause itself."""
 
 
 def run_locally(jobs: list[Job], workers: int | None = None, place: Path | None = None) -> Iterator[Outcome]:
@@ -57,18 +51,8 @@ def run_on_cluster(jobs: list[Job], scheduler: str) -> Iterator[Outcome]:
     Raises:
         ProjectError: dask.distributed isn't installed, nothing answers there, or a job failed.
     """
-    with connect(scheduler) as client:
-        as_completed: Any = importlib.import_module("distributed").as_completed
-        futures = client.map(run_job, jobs, retries=ATTEMPTS, pure=False, batch_size=64)
-        try:
-            for future in as_completed(futures):
-                if future.status != "finished":
-                    raise ProjectError(f"a job failed on the cluster: {future.exception()!r}; see the worker's log")
-                yield future.result()
-                future.release()
-        finally:
-            with contextlib.suppress(Exception):
-                client.cancel(futures)
+    for _, outcome in done_on_cluster(run_job, jobs, scheduler, repr):
+        yield outcome
 
 
 def _serve(

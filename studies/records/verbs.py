@@ -22,7 +22,7 @@ import typer
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from hls4rl.artefact import write_json
+from hls4rl.checked import write_checked
 from hls4rl.cli import print_result
 from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.build import synthesise
@@ -171,7 +171,7 @@ def records(
         lines = [line_of(name, seed, root) for name in names for seed in range(seeds)]
     root.mkdir(parents=True, exist_ok=True)
     peers = _peers(lines)
-    write_json(root / "records.json", {"lines": [asdict(line) for line in lines], "peers": peers})
+    write_checked(root / "records.json", {"lines": [asdict(line) for line in lines], "peers": peers})
     text = table_of(lines)
     (root / "records.md").write_text(text, encoding="utf-8")
     print(text)

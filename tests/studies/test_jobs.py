@@ -125,6 +125,14 @@ def test_no_cluster_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None
         list(run_on_cluster(JOBS, "tcp://127.0.0.1:9"))
 
 
+def test_a_cluster_without_workers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50) as empty:
+        monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
+        with pytest.raises(ProjectError, match=f"no workers; start one with: dask worker {empty.scheduler_address}"):
+            list(run_on_cluster(JOBS, empty.scheduler_address))
+
+
 def test_rows_are_kept_and_not_made_again(tmp_path: Path, expected: dict[Job, Outcome]) -> None:
     path = tmp_path / "rows.jsonl"
     assert rows.missing(path, JOBS) == JOBS

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hls4rl.checked import write_checked
 from hls4rl.errors import ProjectError
 from hls4rl.report import write_reports
 from hls4rl.studies.records.verbs import PEERS, PUBLISHED, RECORDS, TASKS, Line, draw, records, table_of
@@ -63,8 +64,13 @@ def test_the_kept_lines_are_shown_without_training(tmp_path: Path) -> None:
 
 
 def test_damaged_records_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "records.json").write_text('{"lines": [3]}', encoding="utf-8")
+    file = tmp_path / "records.json"
+    write_checked(file, {"lines": [3], "peers": {"Hopper-v5": []}})
     with pytest.raises(ProjectError, match="no records of this version; run `make records` again, or remove it"):
+        write_reports(tmp_path)
+    records(task="hopper", published=True, root=tmp_path)
+    file.write_text(file.read_text(encoding="utf-8").replace("3499", "3999"), encoding="utf-8")
+    with pytest.raises(ProjectError, match="not the file that was written here"):
         write_reports(tmp_path)
 
 
