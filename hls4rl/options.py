@@ -151,8 +151,10 @@ class PolicyOptions:
         """As a change of the task's settings."""
         if self.trainer in ("", "auto"):
             return ""
-        if self.policy or self.teacher:
-            raise ProjectError("TRAINER trains a policy of our own; with POLICY or TEACHER leave it out")
+        if (self.policy or self.teacher) and self.trainer != "search":
+            raise ProjectError(
+                "with POLICY or TEACHER no TRAINER is to be chosen but search, which goes on from that; leave it out"
+            )
         return f"training.trainer={json.dumps(self.trainer)}"
 
     def source(self) -> Source | None:

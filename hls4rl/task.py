@@ -328,6 +328,11 @@ class Task:
     """What the user calls it by: its name, or the path of its file."""
 
     @property
+    def is_rounded(self) -> bool:
+        """Whether the policy is the source's, rounded, and nothing is trained."""
+        return self.source is not None and not self.source.distil and self.training.trainer != "search"
+
+    @property
     def midpoint(self) -> float:
         """When compression and pruning switch, as a share of the training episodes."""
         return self.pixels.midpoint if self.pixels else 0.5
@@ -507,7 +512,8 @@ def change(task: Task, text: str | None) -> tuple[Task, str]:
 
     Args:
         task: as its file says.
-        text: ``section.key=value`` pairs, values as in TOML, with spaces between; None or empty for no change.
+        text: ``section.key=value`` pairs, values as in TOML, with spaces between; None or empty for no change. A key of
+            ``search`` or ``ppo`` adds that section where the file has none.
 
     Returns:
         The changed task, and eight hexadecimal digits that stand for the changes which reach the policy
@@ -519,20 +525,28 @@ def change(task: Task, text: str | None) -> tuple[Task, str]:
     new, where = task, f"SET '{text}'"
     for section, key, value in _pairs(text or "", where):
         settings = getattr(new, section, None)
+        if settings is None and section in _TRAINERS:
+            settings = _TRAINERS[section]()
         if not dataclasses.is_dataclass(settings) or isinstance(settings, type):
-            raise ProjectError(f"{where}: no section '{section}'; sections are {', '.join(_SECTIONS)}")
+            raise ProjectError(f"{where}: no section '{section}'; sections are {', '.join(_sections(task))}")
         changed = build(type(settings), {**_plain(settings), key: value}, where, f"{section}.")
         new = dataclasses.replace(new, **{section: changed})
     _check(new, where)
     differing = {
         f"{section}.{key}": value for section in _SECTIONS if section != "hardware"
-        for key, value in _plain(getattr(new, section)).items() if value != _plain(getattr(task, section))[key]
+        for key, value in _plain(getattr(new, section)).items() if value != _plain(getattr(task, section)).get(key)
     }
     digits = hashlib.sha256(json.dumps(differing, sort_keys=True).encode()).hexdigest()[:8]
     return new, digits if differing else ""
 
 
 _SECTIONS = ("observation", "action", "network", "training", "pixels", "search", "ppo", "distillation", "hardware")
+_TRAINERS = {"search": Search, "ppo": PPO}
+"""Sections that a change adds where the task's file has none."""
+
+
+def _sections(task: Task) -> list[str]:
+    return [name for name in _SECTIONS if name in _TRAINERS or getattr(task, name) is not None]
 
 
 def _plain(section: Any) -> dict[str, Any]:

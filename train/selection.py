@@ -98,7 +98,7 @@ def train_seed(
         ProjectError: the task's environment cannot be made or is of another kind.
     """
     artefact = policy_artefact(task, spec, root)
-    if not artefact.is_current and (task.source is None or task.source.distil):
+    if not artefact.is_current and not task.is_rounded:
         load_trainer(task, spec)
     run = artefact.directory.parent
     with exclusive(run):
@@ -117,8 +117,9 @@ def _trained(
     logged = _logged(run, progress)
     result = train_policy(task, spec, logged, run)
     report = _report(task, result)
-    if not (task.source and task.distillation.rounds) or task.source.distil or report["source"]["keeps_return"]:
+    if not task.is_rounded or not task.distillation.rounds or report["source"]["keeps_return"]:
         return result, report
+    assert task.source is not None
     rounded = report["source"]
     means = [with_interval(rounded[f"{kind}_return"], rounded[f"{kind}_interval"]) for kind in ("integer", "float")]
     text = f"{spec.bits} bits lose return ({means[0]}, the float policy has {means[1]}): a policy is trained after it"

@@ -81,7 +81,7 @@ def train_policy(
             f"task '{task.name}': training.raw_observations is true, and what is trained on the environment's floats "
             "cannot be deployed behind the host's converter; leave it out (`make paper` measures such policies)"
         )
-    if task.source is not None and not task.source.distil:
+    if task.is_rounded:
         return _imported(task, spec)
     state = train_state(task, spec, progress, directory)
     policy, saturated = state.deployed or deployed(task, spec, state.parameters)
@@ -103,7 +103,8 @@ def train_state(
     for state in load_trainer(task, spec)(task, spec, directory):
         if progress is not None and state.returns:
             mean = float(np.mean(state.returns[-WINDOW:]))
-            episodes = 0 if task.source is not None else task.training.episodes
+            taught = task.source is not None and task.training.trainer != "search"
+            episodes = 0 if taught else task.training.episodes
             progress(Standing(
                 len(state.returns), episodes, mean, state.steps_per_second, state.steps, state.total_steps
             ))

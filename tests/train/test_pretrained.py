@@ -24,7 +24,7 @@ from hls4rl.options import PolicyOptions
 from hls4rl.policy import Policy, PolicySpec
 from hls4rl.ranges import visited
 from hls4rl.run import Run
-from hls4rl.task import PPO, Distillation, Pixels, Search, Source, Task
+from hls4rl.task import PPO, Distillation, Pixels, Search, Source, Task, Training
 from hls4rl.train.pretrained.comparison import compare
 from hls4rl.train.pretrained.float_policy import Fitted, FloatPolicy, Normaliser
 from hls4rl.train.pretrained.imported import METHOD, prepare
@@ -194,7 +194,33 @@ def test_a_teacher_goes_before_what_the_tasks_file_asks_for(section: dict[str, A
     assert resolve_trainer(task, PolicySpec("world", "fp", (), 0, 8)) == "distil"
 
 
+@pytest.mark.parametrize("hidden", [(), (5,)])
+def test_a_search_goes_on_from_an_imported_policy(hidden: tuple[int, ...], tmp_path: Path) -> None:
+    """With a step of nothing it is the rounded policy; with one it is a run like any other."""
+    task = dataclasses.replace(
+        Task(name="world", environment="Worlds/box-v0"),
+        training=Training(episodes=16), search=Search(directions=4, top=2, trial_episodes=2, validation_episodes=4),
+    )
+    path = written(tmp_path, [FEATURES, *hidden, WORLD_OUTPUTS["box"]], "clip", nn.ReLU)
+    task, spec = prepare(task, PolicySpec(task.name, "fp", (), 0, 4), Source(str(path)), (), (None, None))
+    plain = train_policy(task, spec).policy
+    searching = dataclasses.replace(task, training=dataclasses.replace(task.training, trainer="search"))
+    assert plain.spec.hidden == hidden
+    assert (task.is_rounded, searching.is_rounded) == (True, False)
+    assert task.search is not None
+    still = train_policy(dataclasses.replace(searching, search=dataclasses.replace(task.search, step=1e-9)), spec)
+    assert still.policy.contract == plain.contract
+    assert len(still.returns) == 16
+    for ours, theirs in zip(still.policy.network.layers, plain.network.layers, strict=True):
+        assert np.array_equal(ours.weight, np.maximum(theirs.weight, -7))  # as many steps below zero as above it
+    made = train_seed(searching, spec, tmp_path)
+    report = json.loads(made.read_text(encoding="utf-8"))
+    assert report["source"]["file"] == path.name
+    assert len(report["training_returns"]) == 16
+
+
 @pytest.mark.parametrize(("options", "said"), [
+    ({"policy": "a.zip", "trainer": "ppo"}, "no TRAINER is to be chosen but search"),
     ({"policy": "a.zip", "teacher": "b.zip"}, "both given"), ({"normaliser": "n.pkl"}, "POLICY or TEACHER"),
     ({"policy": "nowhere.zip"}, "no such file"),
 ])

@@ -197,8 +197,3 @@ def test_a_trainer_is_asked_for_on_the_command_line_and_its_run_is_one_of_its_ow
     usual = PolicyOptions(env="cartpole", method="fp", hidden="0")
     assert spec.directory_name != usual.read()[1].directory_name
     assert replace(usual, settings='training.trainer="search"').read()[1] == spec
-
-
-def test_a_trainer_for_what_is_imported_is_refused() -> None:
-    with pytest.raises(ProjectError, match="with POLICY or TEACHER leave it out"):
-        PolicyOptions(env="cartpole", trainer="ppo", policy="agent.zip").read()

@@ -5,8 +5,9 @@ A generation draws directions, plays an episode a step ahead and a step back alo
 the next: noise and step shrink in a straight line, the latents' running mean is tried beside them, and what is kept is
 the candidate that did best in many fresh validation episodes, never the last one.
 
-With ``search.warm_start`` PPO trains the policy first, which takes it far in few episodes; the search then plays what
-is deployed, without noise in its actions, and mends what rounding and drawing had hidden.
+It may go on from a policy: an imported one, rounded (``POLICY``); one that was trained after a teacher (``TEACHER``);
+or, with ``search.warm_start``, one that PPO trains first, which takes it far in few episodes. The search then plays
+what is deployed, without noise in its actions, and mends what rounding and drawing had hidden.
 
 A run keeps its state in ``checkpoint.safetensors``; a killed run goes on from there and ends in the same bytes.
 """
@@ -24,12 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hls4rl.contract import Contract, FloatArray, IntArray
-from hls4rl.policy import PolicySpec
+from hls4rl.policy import Policy, PolicySpec
 from hls4rl.task import PPO, Search, Task
 from hls4rl.train.calibration import calibrated, is_calibrated
 from hls4rl.train.checkpoint import below
 from hls4rl.train.keeper import Keeper
 from hls4rl.train.methods import method as create_method
+from hls4rl.train.parameters import Parameters
 from hls4rl.train.ppo import trainer as ppo
 from hls4rl.train.search.algorithms import ALGORITHMS, Generation, Memory, arrays, restored
 from hls4rl.train.search.latents import Latents, digits
@@ -55,9 +57,8 @@ def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Iterator
     """
     keeper = None if directory is None else Keeper(directory, _inputs(task, spec))
     first = None
-    if task.search is not None and task.search.warm_start:
-        for first in ppo.run(task, spec, None if directory is None else directory / "ppo"):
-            yield first
+    for first in _before(task, spec, directory):
+        yield first
     search = _Search(task, spec, first)
     with contextlib.closing(search.player):
         if keeper is not None:
@@ -72,15 +73,38 @@ def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Iterator
         yield search.state
 
 
+def _before(task: Task, spec: PolicySpec, directory: Path | None) -> Iterator[TrainingState]:
+    """Train what the search goes on from, if it does not begin with nothing."""
+    if task.source is not None and task.source.distil:
+        from hls4rl.train import distillation  # here, because torch takes seconds to load
+
+        yield from distillation.run(task, spec)
+    elif task.source is not None:
+        from hls4rl.train.pretrained.imported import import_policy
+
+        policy, saturated = import_policy(task, spec)
+        yield TrainingState(_parameters_of(policy), [], deployed=(policy, saturated))
+    elif task.search is not None and task.search.warm_start:
+        yield from ppo.run(task, spec, None if directory is None else directory / "ppo")
+
+
 def _inputs(task: Task, spec: PolicySpec) -> dict[str, Any]:
-    warm = task.search is not None and task.search.warm_start
+    warm = task.search is not None and task.search.warm_start and task.source is None
     return {
         "environment": [task.environment, task.environment_options, list(task.wrappers)],
         "observation": asdict(task.resolved.observation), "action": asdict(task.action),
         "network": asdict(task.network), "search": asdict(task.search or Search()),
         "episodes": task.training.episodes, "spec": spec.to_json(),
         **({"training": asdict(task.training), "ppo": asdict(task.ppo or PPO())} if warm else {}),
+        **({} if task.source is None else {"source": task.source.digest, "distil": task.source.distil}),
     }
+
+
+def _parameters_of(policy: Policy) -> Parameters:
+    return Parameters.of([
+        np.asarray(array, dtype=np.float64)
+        for pair in zip(policy.weights, policy.biases, strict=True) for array in pair
+    ])
 
 
 @dataclass
@@ -105,8 +129,8 @@ class _Search:
         self.latents = Latents(task, self.contract, (features, *spec.hidden, outputs))
         self.player = Player(task, self.contract, spec.hidden)
         self.memory = Memory.of(self.latents.length)
-        self.generations, self.halfway = 0, False
-        self.mean = self._drawn() if first is None else self._clipped(self.latents.flat(first.parameters))
+        self.generations, self.halfway, self.starts_warm = 0, False, first is not None
+        self.mean = self._drawn() if first is None else self._clipped(self.latents.flat(self._learnt(first)))
         self.average = self.mean.copy()
         self.best = _Best(self.latents.integers(self.mean))
         self.state = TrainingState(self.latents.parameters(self.best.integers), [])
@@ -117,9 +141,14 @@ class _Search:
     def _formats(self, first: TrainingState | None) -> tuple[Contract, list[dict[str, Any]] | None]:
         """Of what is searched and deployed; where the task leaves them open, those that ``first``'s numbers ask for,
         and what these cut off."""
+        if first is not None and first.deployed is not None:
+            return first.deployed[0].contract, first.deployed[1]
         if first is None or not is_calibrated(self.task, self.spec):
             return self.method.deployed_contract(self.task), None
         return calibrated(self.task, self.spec, first.parameters)
+
+    def _learnt(self, first: TrainingState) -> Parameters:
+        return first.parameters if first.deployed is None else _parameters_of(first.deployed[0])
 
     def _drawn(self) -> FloatArray:
         rng = np.random.default_rng([self.spec.seed, 0])
@@ -143,7 +172,7 @@ class _Search:
     def generation(self) -> None:
         """Play one generation, learn from it, and now and then compare candidates."""
         self._switch()
-        if self.settings.warm_start and not self.generations:
+        if self.starts_warm and not self.generations:
             self._validate()
         settings, rng = self.settings, np.random.default_rng([self.spec.seed, 1, self.generations])
         warmth = 1.0 - (1.0 - settings.annealing) * len(self.state.returns) / self.task.training.episodes
