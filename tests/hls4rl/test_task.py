@@ -34,5 +34,5 @@ def test_a_change_adds_the_section_of_a_trainer_that_the_file_does_not_have() ->
     task, variant = change(load_task("cartpole"), "search.noise=0.3")
     assert task.search == Search(noise=0.3)
     assert variant not in ("", change(load_task("cartpole"), "ppo.num_envs=4")[1])
-    with pytest.raises(ProjectError, match="no section 'pixels'; sections are observation, action, network, training, se"):
+    with pytest.raises(ProjectError, match="no section 'pixels'; sections are observation, action, network, tr"):
         change(load_task("cartpole"), "pixels.num_envs=2")
