@@ -419,8 +419,11 @@ def bias_type(product_lsb: float, integer_bits: int) -> FixedPoint:
     """The type of a bias whose unit is that of the products it is added to: a free alignment.
 
     Products finer than :data:`BIAS_BITS` reach get a bias with a coarser unit: a latent has no more digits than that.
+    There are two bits at least, for biases that are all zero too: QONNX takes a single one for a sign.
     """
-    return FixedPoint(min(BIAS_BITS, integer_bits - round(math.log2(product_lsb))), integer_bits)
+    exponent = round(math.log2(product_lsb))
+    integer_bits = max(integer_bits, 2 + exponent)
+    return FixedPoint(min(BIAS_BITS, integer_bits - exponent), integer_bits)
 
 
 def is_power_of_two(value: float) -> bool:

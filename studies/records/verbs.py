@@ -13,7 +13,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,11 +28,11 @@ from hls4rl.errors import ProjectError
 from hls4rl.hls_projects.build import synthesise
 from hls4rl.hls_projects.fpga import synthesis
 from hls4rl.hls_projects.fpga.parts import load_part
-from hls4rl.options import Root, Scheduler, option
+from hls4rl.options import PolicyOptions, Root, Scheduler, option
 from hls4rl.plain import read_json
-from hls4rl.policy import PolicySpec, read_hidden
+from hls4rl.policy import PolicySpec
 from hls4rl.run import RUNS, Run
-from hls4rl.task import Task, load_task
+from hls4rl.task import Task
 from hls4rl.train.progress import TrainingProgress
 from hls4rl.train.selection import train_missing
 from hls4rl.verdict import interval
@@ -40,6 +40,9 @@ from hls4rl.verdict import interval
 CONSOLE = Console(highlight=False, width=None if sys.stdout.isatty() else 132)
 TASKS = Path(__file__).resolve().parent / "tasks"
 PEERS, PUBLISHED = TASKS.with_name("peers.toml"), TASKS.with_name("results.json")
+POLICIES = TASKS.with_name("policies")
+IMPORTED = "observation.bits=7 action.bits=7 hardware.fold=0"
+"""Settings of the records that go on from a policy of :data:`POLICIES`."""
 EPISODES = 100
 
 
@@ -52,6 +55,8 @@ class Record:
     bits: int
     activation_bits: int = 0
     """Of hidden units; 0: as ``bits``."""
+    policy: str = ""
+    """Name of a file in :data:`POLICIES` that the search goes on from, with :data:`IMPORTED`."""
 
 
 RECORDS = {
@@ -64,6 +69,9 @@ RECORDS = {
     "walker2d": Record("fp", "0", 5),
     "ant": Record("fp", "12", 4, 6),
     "bipedalwalker": Record("fp", "0", 5),
+    "halfcheetah-ars": Record("fp", "0", 5, policy="halfcheetah-ars.safetensors"),
+    "walker2d-ars": Record("fp", "0", 6, policy="walker2d-ars.safetensors"),
+    "ant-ars": Record("fp", "0", 6, policy="ant-ars.safetensors"),
 }
 """By the name of the task's file; several may be of one environment, and are one front then."""
 
@@ -96,10 +104,28 @@ class Line:
 
 
 def _policy(name: str, seed: int) -> tuple[Task, PolicySpec]:
-    record, task = RECORDS[name], load_task(str(TASKS / f"{name}.toml"))
-    return task, PolicySpec(
-        task.name, record.method, read_hidden(record.hidden), seed, record.bits, activation_bits=record.activation_bits,
+    record = RECORDS[name]
+    options = PolicyOptions(
+        env=str(TASKS / f"{name}.toml"), method=record.method, hidden=record.hidden, bits=record.bits,
+        activation_bits=record.activation_bits, seed=seed,
     )
+    if record.policy:
+        options = replace(options, policy=str(POLICIES / record.policy), trainer="search", settings=IMPORTED)
+    return options.read()
+
+
+def _command(name: str, seed: int) -> str:
+    """What builds one seed of the record ``name``, from the repository's root."""
+    record, root = RECORDS[name], TASKS.parents[2]
+    words = {
+        "ENV": (TASKS / f"{name}.toml").relative_to(root), "METHOD": record.method, "HIDDEN": record.hidden,
+        "BITS": record.bits,
+        **({"ACTIVATION_BITS": record.activation_bits} if record.activation_bits else {}),
+        **({"POLICY": (POLICIES / record.policy).relative_to(root), "TRAINER": "search", "SET": f"'{IMPORTED}'"}
+           if record.policy else {}),
+        "SEED": seed, "EPISODES": EPISODES,
+    }
+    return " ".join(["make synth", *(f"{key}={value}" for key, value in words.items())])
 
 
 def _train(name: str, seeds: int, root: Path, scheduler: str | None) -> None:
@@ -115,26 +141,24 @@ def line_of(name: str, seed: int, root: Path) -> Line:
     Raises:
         ProjectError: a tool failed, or an executor differs.
     """
-    record, file = RECORDS[name], TASKS / f"{name}.toml"
     task, spec = _policy(name, seed)
     summary = synthesise(task, spec, root=root, episodes=EPISODES, console=CONSOLE).summary
     run = Run(spec, root)
     training = read_json(run.policy.parent / "training.json", "run `make records` again")
     driven = json.loads((run.report / "verification.json").read_text(encoding="utf-8"))
-    activations = f"ACTIVATION_BITS={record.activation_bits} " if record.activation_bits else ""
     returns = np.array(next(item["returns"] for item in driven if item["backend"] == "netlist"))
     return Line(
         name, task.environment, _network(task, spec), seed, summary["return_netlist"], interval(returns) or 0.0,
         summary["steps_compared"], summary["mismatches"], summary["lut"], _lut6(run.part(task.hardware.part)),
         summary["latency_ns"], len(training["training_returns"]), training["steps"],
-        f"make synth ENV={file.relative_to(TASKS.parents[2])} METHOD={record.method} HIDDEN={record.hidden} "
-        f"BITS={record.bits} {activations}SEED={seed} EPISODES={EPISODES}",
+        _command(name, seed),
     )
 
 
 def _network(task: Task, spec: PolicySpec) -> str:
     features, outputs = task.spaces
-    return f"{'-'.join(map(str, (features, *spec.hidden, outputs)))}, {spec.bits} bits"
+    source = "" if task.source is None else f", from {Path(task.source.policy).stem}"
+    return f"{'-'.join(map(str, (features, *spec.hidden, outputs)))}, {spec.bits} bits{source}"
 
 
 def _lut6(part: Path) -> int:

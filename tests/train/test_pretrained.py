@@ -17,8 +17,9 @@ from typer.testing import CliRunner
 
 import hls4rl
 from hls4rl.__main__ import app
-from hls4rl.contract import FloatArray
+from hls4rl.contract import Argmax, Contract, FixedPoint, FloatArray, LayerType, bias_type
 from hls4rl.errors import ProjectError
+from hls4rl.export.writer import export_policy
 from hls4rl.hls_projects.summary import source_rows
 from hls4rl.options import PolicyOptions
 from hls4rl.policy import Policy, PolicySpec
@@ -227,6 +228,20 @@ def test_a_search_goes_on_from_an_imported_policy(hidden: tuple[int, ...], tmp_p
 def test_wrong_options_are_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(ProjectError, match=said):
         PolicyOptions(**options).read()
+
+
+def test_a_policy_without_biases_is_exported(tmp_path: Path) -> None:
+    """QONNX and ONNX are executed as they stand, and held against the policy; a bias of one bit is a sign there."""
+    kind, weights = FixedPoint(4, 1), np.random.default_rng(0).integers(-7, 8, (2, 4)) / 8
+    for whole in (-64, -5, -4):
+        bias = bias_type(kind.lsb * kind.lsb, whole)
+        assert bias.bits >= 2
+        assert bias.lsb == kind.lsb * kind.lsb
+        contract = Contract(kind, (LayerType(kind, bias, None),), Argmax())
+        policy = Policy(
+            PolicySpec("cartpole", "fp", (), 0, 4), contract, (weights.astype(np.float32),), (np.zeros(2, np.float32),)
+        )
+        export_policy(policy, tmp_path)
 
 
 def test_quantising_is_exact_where_the_numbers_are(tmp_path: Path) -> None:
