@@ -71,7 +71,6 @@ RECORDS = {
     "bipedalwalker": Record("fp", "0", 5),
     "halfcheetah-ars": Record("fp", "0", 5, policy="halfcheetah-ars.safetensors"),
     "walker2d-ars": Record("fp", "0", 6, policy="walker2d-ars.safetensors"),
-    "ant-ars": Record("fp", "0", 6, policy="ant-ars.safetensors"),
 }
 """By the name of the task's file; several may be of one environment, and are one front then."""
 

@@ -12,7 +12,7 @@ import pytest
 from hls4rl.checked import write_checked
 from hls4rl.errors import ProjectError
 from hls4rl.report import write_reports
-from hls4rl.studies.records.verbs import PEERS, PUBLISHED, RECORDS, TASKS, Line, draw, records, table_of
+from hls4rl.studies.records.verbs import PEERS, POLICIES, PUBLISHED, RECORDS, TASKS, Line, draw, records, table_of
 from hls4rl.task import load_task
 
 CHEETAH = ("halfcheetah", "HalfCheetah-v5", "17-6, 4 bits")
@@ -28,6 +28,7 @@ def test_every_record_has_its_task_s_file_and_no_other_lies_there() -> None:
         task = load_task(str(TASKS / f"{name}.toml"))
         assert task.name == name
         assert (task.search or task.ppo) is not None
+    assert {path.name for path in POLICIES.glob("*.safetensors")} == {item.policy for item in RECORDS.values()} - {""}
 
 
 def test_the_table_has_each_seed_their_mean_and_the_peers() -> None:
