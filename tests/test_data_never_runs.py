@@ -71,9 +71,10 @@ def test_a_page_shows_html_and_markdown_and_runs_neither() -> None:
              "command": "make synth SET='a`b|c`'"}
     model = {"model": bad, "environment": bad, "part": "xc7", "greedy_return": None, "observations": 1, "mismatches": 0,
              "lut": 1, "ff": 1, "dsp": 0, "bram": 0, "fmax_mhz": None, "cycles": 1, "latency_ns": None}
-    line = {"seed": bad, "return_netlist": 1.0, "interval": 1.0, "lut6": 1, "lut4": 1, "latency_ns": bad,
-            "mismatches": 0, "steps_compared": 1, "command": "make records SET='a`b|c`'"}
-    record = {"task": bad, "seeds": 1, "mean": 1.0, "median": 1.0, "lines": [line],
+    line = {"network": bad, "seed": bad, "return_netlist": 1.0, "interval": 1.0, "lut6": 1, "lut4": 1,
+            "latency_ns": bad, "mismatches": 0, "steps_compared": 1, "command": "make records SET='a`b|c`'"}
+    network = {"network": bad, "seeds": 1, "mean": 1.0, "median": 1.0}
+    record = {"environment": bad, "networks": [network], "lines": [line],
               "peers": [{"name": bad, "return": 1, "lut6": bad, "note": bad}]}
     content: dict[str, Any] = {"rows": [], "imported": [model], "records": [record], "tasks": [{
         "task": "mine", "environment": bad, "policies": 1, "trials": 1, "smallest": None, "fastest": None,
