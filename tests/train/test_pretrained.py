@@ -193,6 +193,9 @@ def test_a_student_learns_what_its_teacher_does(actions: str, hidden: tuple[int,
 def test_a_teacher_goes_before_what_the_tasks_file_asks_for(section: dict[str, Any]) -> None:
     task = Task("world", "Worlds/box-v0", source=Source("teacher.zip", distil=True), **section)
     assert resolve_trainer(task, PolicySpec("world", "fp", (), 0, 8)) == "distil"
+    deaf = dataclasses.replace(task, training=Training(trainer="ppo"))
+    with pytest.raises(ProjectError, match="TRAINER=ppo listens to no teacher; leave it out, or take search"):
+        resolve_trainer(deaf, PolicySpec("world", "fp", (), 0, 8))
 
 
 @pytest.mark.parametrize("hidden", [(), (5,)])

@@ -31,6 +31,8 @@ class Trainer:
     """Why it cannot train a policy on a task, as the end of a sentence with the remedy; None where it can."""
     wanted: Callable[[Task], bool] = lambda task: False
     """Whether the task's file asks for it, so that ``auto`` takes no other."""
+    takes_source: bool = False
+    """Whether it listens to a teacher."""
 
 
 TRAINERS: dict[str, Trainer] = registry.load("hls4rl.train.trainers", "TRAINER")
@@ -51,6 +53,8 @@ def resolve_trainer(task: Task, spec: PolicySpec) -> str:
         wanted = [name for name, kind in TRAINERS.items() if kind.wanted(task)]
         able = [name for name, kind in TRAINERS.items() if kind.refusal(task, spec) is None]
         trainer = (wanted or able)[0]
+    if task.source is not None and task.source.distil and not TRAINERS[trainer].takes_source:
+        raise ProjectError(f"task '{task.name}': TRAINER={trainer} listens to no teacher; leave it out, or take search")
     if reason := TRAINERS[trainer].refusal(task, spec):
         raise ProjectError(f"task '{task.name}': {reason}")
     return trainer

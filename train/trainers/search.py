@@ -17,4 +17,4 @@ def _refusal(task: Task, spec: PolicySpec) -> str | None:
     return None
 
 
-TRAINER = Trainer(4, "search.trainer", _refusal, wanted=lambda task: task.search is not None)
+TRAINER = Trainer(4, "search.trainer", _refusal, wanted=lambda task: task.search is not None, takes_source=True)
