@@ -173,9 +173,7 @@ class _Rounded(_Student):
     def __init__(self, task: Task, spec: PolicySpec) -> None:
         super().__init__(task, spec)
         policy, self._saturated = import_policy(task, spec)
-        arrays = [np.asarray(array, dtype=np.float64) for pair in zip(policy.weights, policy.biases, strict=True)
-                  for array in pair]
-        self._load(policy.contract, Parameters.of(arrays))
+        self._load(policy.contract, Parameters.of_policy(policy))
 
     def deployed(self) -> tuple[Policy, list[dict[str, Any]] | None]:
         """See :class:`_Student`."""

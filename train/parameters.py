@@ -40,6 +40,12 @@ class Parameters:
         arrays = tuple(arrays)
         return cls(arrays[::2], arrays[1::2])
 
+    @classmethod
+    def of_policy(cls, policy: Policy) -> Parameters:
+        """The values that ``policy`` was made of; the inverse of :meth:`policy`."""
+        pairs = zip(policy.weights, policy.biases, strict=True)
+        return cls.of(array.astype(np.float64) for pair in pairs for array in pair)
+
     def __iter__(self) -> Iterator[FloatArray]:
         return itertools.chain.from_iterable(zip(self.weights, self.biases, strict=True))
 

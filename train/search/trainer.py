@@ -25,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hls4rl.contract import Contract, FloatArray, IntArray
-from hls4rl.policy import Policy, PolicySpec
+from hls4rl.policy import PolicySpec
 from hls4rl.task import PPO, Search, Task
-from hls4rl.train.calibration import calibrated, is_calibrated
+from hls4rl.train.calibration import deployed
 from hls4rl.train.checkpoint import below
 from hls4rl.train.keeper import Keeper
 from hls4rl.train.methods import method as create_method
@@ -83,7 +83,7 @@ def _before(task: Task, spec: PolicySpec, directory: Path | None) -> Iterator[Tr
         from hls4rl.train.pretrained.imported import import_policy
 
         policy, saturated = import_policy(task, spec)
-        yield TrainingState(_parameters_of(policy), [], deployed=(policy, saturated))
+        yield TrainingState(Parameters.of_policy(policy), [], deployed=(policy, saturated))
     elif task.search is not None and task.search.warm_start:
         yield from ppo.run(task, spec, None if directory is None else directory / "ppo")
 
@@ -98,13 +98,6 @@ def _inputs(task: Task, spec: PolicySpec) -> dict[str, Any]:
         **({"training": asdict(task.training), "ppo": asdict(task.ppo or PPO())} if warm else {}),
         **({} if task.source is None else {"source": task.source.digest, "distil": task.source.distil}),
     }
-
-
-def _parameters_of(policy: Policy) -> Parameters:
-    return Parameters.of([
-        np.asarray(array, dtype=np.float64)
-        for pair in zip(policy.weights, policy.biases, strict=True) for array in pair
-    ])
 
 
 @dataclass
@@ -141,14 +134,13 @@ class _Search:
     def _formats(self, first: TrainingState | None) -> tuple[Contract, list[dict[str, Any]] | None]:
         """Of what is searched and deployed; where the task leaves them open, those that ``first``'s numbers ask for,
         and what these cut off."""
-        if first is not None and first.deployed is not None:
-            return first.deployed[0].contract, first.deployed[1]
-        if first is None or not is_calibrated(self.task, self.spec):
+        if first is None:
             return self.method.deployed_contract(self.task), None
-        return calibrated(self.task, self.spec, first.parameters)
+        policy, saturated = first.deployed or deployed(self.task, self.spec, first.parameters)
+        return policy.contract, saturated
 
     def _learnt(self, first: TrainingState) -> Parameters:
-        return first.parameters if first.deployed is None else _parameters_of(first.deployed[0])
+        return first.parameters if first.deployed is None else Parameters.of_policy(first.deployed[0])
 
     def _drawn(self) -> FloatArray:
         rng = np.random.default_rng([self.spec.seed, 0])
