@@ -205,6 +205,36 @@ class Search:
 
 
 @dataclass(frozen=True)
+class LQR:
+    """A linear-quadratic regulator of MuJoCo's own model, in the deployed integers (:mod:`hls4rl.train.lqr.trainer`).
+
+    Costs are quadratic: of positions (rad, m) 1, of velocities and actions as given.
+    """
+
+    posture: dict[str, float] = field(default_factory=dict)
+    """Angles of joints by name, in radians, near which the body is to be held; the others as the environment resets
+    them."""
+    velocity_cost: float = 0.05
+    """Of each velocity (rad/s, m/s)."""
+    action_cost: tuple[float, ...] = (1.0,)
+    """Of the actions, in the environment's units: one number, or one for each."""
+    sparsity: float = 3e-3
+    """Price of a weight's magnitude, in units of its last bit, beside the logarithm of the cost: most become zero."""
+    likeness: float = 30.0
+    """Weight of the squared difference from the real gains in the first steps of episodes."""
+    learning_rate: float = 0.03
+    """Of Adam, in units of a weight's last bit; it falls in a straight line to a tenth."""
+    updates: int = 5000
+    """Steps of the optimiser."""
+    price: float = 1.0
+    """Return that one non-zero digit of a weight has to bring when candidates are compared."""
+    validate_every: int = 10
+    """Updates between two comparisons of candidates, in the last three fifths of them."""
+    validation_episodes: int = 20
+    """Episodes that a candidate is judged by; the best one is kept, and gone on from."""
+
+
+@dataclass(frozen=True)
 class Distillation:
     """Training after a policy that exists (:mod:`hls4rl.train.distillation`): the student plays, the teacher says what
     it would have done, and the student learns that."""
@@ -315,6 +345,8 @@ class Task:
     """Settings of a random search on integers; None for the tasks that are trained by policy gradient."""
     ppo: PPO | None = None
     """Settings of proximal policy optimisation; None for the tasks that are trained otherwise."""
+    lqr: LQR | None = None
+    """Settings of a regulator; None for the tasks whose model isn't used."""
     distillation: Distillation = field(default_factory=Distillation)
     source: Source | None = None
     """Where the policy comes from, or whom it is trained after; None for those that learn from rewards."""
@@ -513,7 +545,7 @@ def change(task: Task, text: str | None) -> tuple[Task, str]:
     Args:
         task: as its file says.
         text: ``section.key=value`` pairs, values as in TOML, with spaces between; None or empty for no change. A key of
-            ``search`` or ``ppo`` adds that section where the file has none.
+            ``search``, ``ppo`` or ``lqr`` adds that section where the file has none.
 
     Returns:
         The changed task, and eight hexadecimal digits that stand for the changes which reach the policy
@@ -540,8 +572,9 @@ def change(task: Task, text: str | None) -> tuple[Task, str]:
     return new, digits if differing else ""
 
 
-_SECTIONS = ("observation", "action", "network", "training", "pixels", "search", "ppo", "distillation", "hardware")
-_TRAINERS = {"search": Search, "ppo": PPO}
+_SECTIONS = ("observation", "action", "network", "training", "pixels", "search", "ppo", "lqr", "distillation",
+             "hardware")
+_TRAINERS = {"search": Search, "ppo": PPO, "lqr": LQR}
 """Sections that a change adds where the task's file has none."""
 
 
@@ -632,6 +665,14 @@ _RANGES: dict[str, tuple[float, float]] = {
     "search.validate_every": (1, 10**6),
     "search.trial_episodes": (1, 10**4),
     "search.validation_episodes": (1, 10**4),
+    "lqr.velocity_cost": (0.0, 1e6),
+    "lqr.sparsity": (0.0, 1e3),
+    "lqr.likeness": (0.0, 1e6),
+    "lqr.learning_rate": (1e-9, 10.0),
+    "lqr.updates": (1, 10**7),
+    "lqr.price": (0.0, 1e6),
+    "lqr.validate_every": (1, 10**6),
+    "lqr.validation_episodes": (1, 10**4),
     "distillation.rounds": (0, 10**4),
     "distillation.steps": (1, 10**7),
     "distillation.updates": (1, 10**6),
@@ -685,6 +726,8 @@ def _check(task: Task, where: str) -> None:
         if not re.fullmatch(pattern, value := _setting(task, key)):
             raise ProjectError(f"{where}: {key} is {value[:200]!r}; give {meaning}")
     _check_ppo(task.ppo, where)
+    if task.lqr is not None and not all(1e-9 <= cost <= 1e9 for cost in task.lqr.action_cost or (0.0,)):
+        raise ProjectError(f"{where}: lqr.action_cost is {list(task.lqr.action_cost)}; give positive numbers")
     if task.pixels is not None and task.pixels.midpoint + task.pixels.annealing > 1:
         raise ProjectError(
             f"{where}: pixels.midpoint is {task.pixels.midpoint} and pixels.annealing {task.pixels.annealing}; "

@@ -71,6 +71,7 @@ def policy_inputs(task: Task, spec: PolicySpec) -> dict[str, Any]:
         **({} if task.pixels is None else {"pixels": asdict(task.pixels)}),
         **({"search": asdict(task.search or Search())} if trainer == "search" else {}),
         **({"ppo": asdict(task.ppo or PPO())} if trainer == "ppo" else {}),
+        **({"lqr": asdict(task.lqr)} if trainer == "lqr" and task.lqr is not None else {}),
         **({} if task.source is None else _source_inputs(task)),
     }
 

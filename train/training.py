@@ -15,7 +15,7 @@ from hls4rl.policy import Policy, PolicySpec
 from hls4rl.task import Task
 from hls4rl.train.calibration import deployed
 from hls4rl.train.state import TrainingState
-from hls4rl.train.trainers import load_trainer
+from hls4rl.train.trainers import load_trainer, resolve_trainer
 
 WINDOW = 100
 """Episodes of the running mean that progress shows."""
@@ -103,8 +103,7 @@ def train_state(
     for state in load_trainer(task, spec)(task, spec, directory):
         if progress is not None and state.returns:
             mean = float(np.mean(state.returns[-WINDOW:]))
-            taught = task.source is not None and task.training.trainer != "search"
-            episodes = 0 if taught else task.training.episodes
+            episodes = 0 if resolve_trainer(task, spec) in ("distil", "lqr") else task.training.episodes
             progress(Standing(
                 len(state.returns), episodes, mean, state.steps_per_second, state.steps, state.total_steps
             ))

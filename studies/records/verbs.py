@@ -68,6 +68,7 @@ RECORDS = {
     "hopper": Record("fp", "0", 5),
     "walker2d": Record("fp", "0", 5),
     "ant": Record("fp", "12", 4, 6),
+    "humanoid": Record("fp", "0", 6),
     "bipedalwalker": Record("fp", "0", 5),
     "halfcheetah-ars": Record("fp", "0", 5, policy="halfcheetah-ars.safetensors"),
     "walker2d-ars": Record("fp", "0", 6, policy="walker2d-ars.safetensors"),
