@@ -702,6 +702,8 @@ _WORDS = {
 """Texts: what they may be, and how to say so. They end in names of files, and in the input of tools."""
 _SMALLEST_SCALE, _LARGEST_SCALE = 2.0**-64, 2.0**64
 _LARGEST_OFFSET = 1e12
+_LARGEST_ANGLE = 100.0
+"""Of a posture, rad."""
 _LARGEST_BOUND = 1e12
 """Of what an action may be."""
 
@@ -726,8 +728,7 @@ def _check(task: Task, where: str) -> None:
         if not re.fullmatch(pattern, value := _setting(task, key)):
             raise ProjectError(f"{where}: {key} is {value[:200]!r}; give {meaning}")
     _check_ppo(task.ppo, where)
-    if task.lqr is not None and not all(1e-9 <= cost <= 1e9 for cost in task.lqr.action_cost or (0.0,)):
-        raise ProjectError(f"{where}: lqr.action_cost is {list(task.lqr.action_cost)}; give positive numbers")
+    _check_lqr(task.lqr, where)
     if task.pixels is not None and task.pixels.midpoint + task.pixels.annealing > 1:
         raise ProjectError(
             f"{where}: pixels.midpoint is {task.pixels.midpoint} and pixels.annealing {task.pixels.annealing}; "
@@ -747,6 +748,16 @@ def _check_ppo(ppo: PPO | None, where: str) -> None:
             f"{where}: ppo.num_minibatches is {ppo.num_minibatches}, and a batch has {ppo.num_envs * ppo.num_steps} "
             "steps (num_envs × num_steps); give no more than that"
         )
+
+
+def _check_lqr(lqr: LQR | None, where: str) -> None:
+    if lqr is None:
+        return
+    if not all(1e-9 <= cost <= 1e9 for cost in lqr.action_cost or (0.0,)):
+        raise ProjectError(f"{where}: lqr.action_cost is {list(lqr.action_cost)}; give positive numbers")
+    for joint, angle in lqr.posture.items():
+        if not abs(angle) <= _LARGEST_ANGLE:
+            raise ProjectError(f"{where}: lqr.posture has {angle} for '{joint}'; give radians")
 
 
 def _setting(task: Task, key: str) -> Any:

@@ -87,8 +87,12 @@ def test_what_cannot_be_regulated_is_refused_by_name() -> None:
         train_policy(_pole(action_cost=[1.0, 2.0, 3.0]), SPEC)
     with pytest.raises(ProjectError, match=r"lqr\.action_cost is .*; give positive numbers"):
         _pole(action_cost=[0.0])
+    with pytest.raises(ProjectError, match=r"lqr\.posture has 1000.0 for 'hinge'; give radians"):
+        _pole(posture={"hinge": 1e3})
+    with pytest.raises(ProjectError, match="leave wrappers out"):
+        linear_model(dataclasses.replace(_pole(), wrappers=("FlattenObservation",)))
     cartpole = dataclasses.replace(load_task("cartpole"), lqr=LQR())
-    with pytest.raises(ProjectError, match="CartPole-v0 isn't simulated by it"):
+    with pytest.raises(ProjectError, match="CartPole-v0 is none of them"):
         linear_model(cartpole)
     with pytest.raises(ProjectError, match="take METHOD=fp HIDDEN=0"):
         resolve_trainer(_pole(), PolicySpec("pole", "fp", (4,), 0, 6))

@@ -81,12 +81,17 @@ class _Simulator:
         """With a solver that converges, for as long as the context lasts."""
         try:
             import mujoco  # heavy, and only there with hls4rl[mujoco]
+            from gymnasium.envs.mujoco import MujocoEnv
         except ImportError as error:
             raise ProjectError("TRAINER=lqr needs MuJoCo; pip install 'hls4rl[mujoco]'") from error
-        if not isinstance(getattr(env, "model", None), mujoco.MjModel):
+        if not isinstance(env, MujocoEnv):
             raise ProjectError(
-                f"task '{task.name}': TRAINER=lqr takes the model from MuJoCo, and {task.environment} isn't simulated "
-                "by it; use another trainer"
+                f"task '{task.name}': TRAINER=lqr takes the model from Gymnasium's MuJoCo environments, and "
+                f"{task.environment} is none of them; use another trainer"
+            )
+        if task.wrappers:
+            raise ProjectError(
+                f"task '{task.name}': TRAINER=lqr sees what the environment itself shows; leave wrappers out"
             )
         options = env.model.opt
         before = options.solver, options.iterations, options.tolerance
