@@ -25,6 +25,7 @@ BAD: dict[type, tuple[str, ...]] = {
 """TOML values that no key of this type may have."""
 GOOD = {
     "observation.offset": {"[0.3]", "[-1]", "[0]"}, "action.range": {"[]"}, "wrappers": {"[]"},
+    "lqr.action_cost": {"[0.3]"},
 }
 """Those that some key may have all the same."""
 
