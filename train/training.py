@@ -15,7 +15,7 @@ from hls4rl.policy import Policy, PolicySpec
 from hls4rl.task import Task
 from hls4rl.train.calibration import deployed
 from hls4rl.train.state import TrainingState
-from hls4rl.train.trainers import load_trainer, resolve_trainer
+from hls4rl.train.trainers import TRAINERS, load_trainer, resolve_trainer
 
 WINDOW = 100
 """Episodes of the running mean that progress shows."""
@@ -100,10 +100,10 @@ def train_state(
     task: Task, spec: PolicySpec, progress: Callable[[Standing], None] | None = None, directory: Path | None = None,
 ) -> TrainingState:
     """As :func:`train_policy`, up to the last episode: latent parameters, in the formats of training."""
+    episodes = task.training.episodes if TRAINERS[resolve_trainer(task, spec)].by_episodes else 0
     for state in load_trainer(task, spec)(task, spec, directory):
         if progress is not None and state.returns:
             mean = float(np.mean(state.returns[-WINDOW:]))
-            episodes = 0 if resolve_trainer(task, spec) in ("distil", "lqr") else task.training.episodes
             progress(Standing(
                 len(state.returns), episodes, mean, state.steps_per_second, state.steps, state.total_steps
             ))

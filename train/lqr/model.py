@@ -84,7 +84,7 @@ class _Simulator:
             from gymnasium.envs.mujoco import MujocoEnv
         except ImportError as error:
             raise ProjectError("TRAINER=lqr needs MuJoCo; pip install 'hls4rl[mujoco]'") from error
-        if not isinstance(env, MujocoEnv):
+        if not isinstance(env, MujocoEnv) or not hasattr(env, "_get_obs"):  # Gymnasium's own all have it
             raise ProjectError(
                 f"task '{task.name}': TRAINER=lqr takes the model from Gymnasium's MuJoCo environments, and "
                 f"{task.environment} is none of them; use another trainer"

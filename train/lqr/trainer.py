@@ -32,12 +32,9 @@ from hls4rl.train.lqr.regulator import Cost
 from hls4rl.train.methods import method as create_method
 from hls4rl.train.parameters import Parameters
 from hls4rl.train.search.latents import Latents, digits
-from hls4rl.train.search.player import Player
+from hls4rl.train.search.player import EPISODES_A_SEED, VALIDATION_SEED, Player
 from hls4rl.train.state import Streams, TrainingState
 
-_VALIDATION_SEED = 20_000_000
-"""First environment seed of the episodes that candidates are compared by; no other episodes have them."""
-_EPISODES_A_SEED = 100_000
 _MODEL_EPISODES, _MODEL_STEPS = 10, 300
 """What the model misses is seen in so many episodes, in their first steps."""
 _FIRST_EPISODES, _FIRST_STEPS, _FIRST_NOISE = 16, 40, 0.05
@@ -235,7 +232,7 @@ class _Regulator:
     def _fitness(self, integers: IntArray) -> float:
         """Mean return less the price of digits; no more episodes are played than show that it isn't the best."""
         count, price, total = self.settings.validation_episodes, self.settings.price * digits(integers), 0.0
-        start = _VALIDATION_SEED + self.spec.seed * _EPISODES_A_SEED
+        start = VALIDATION_SEED + self.spec.seed * EPISODES_A_SEED
         for episode in range(count):
             value, steps = self.player.play(integers, start + episode)
             self.state.returns.append(value)

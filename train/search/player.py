@@ -16,6 +16,11 @@ from hls4rl.errors import ProjectError
 from hls4rl.task import Task
 from hls4rl.train.compiled import compiled
 
+TRIAL_SEED, VALIDATION_SEED = 10_000_000, 20_000_000
+"""First environment seeds of the episodes that candidates are compared by, first by a few, then by many; no other
+episodes have them."""
+EPISODES_A_SEED = 100_000
+"""Of them, for each seed of a policy."""
 NONE, CUT, SIGN, TABLE = range(4)
 _LARGEST_TABLE = 1 << 16
 """Decoded actions that are kept, over all dimensions."""

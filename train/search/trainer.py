@@ -35,13 +35,10 @@ from hls4rl.train.parameters import Parameters
 from hls4rl.train.ppo import trainer as ppo
 from hls4rl.train.search.algorithms import ALGORITHMS, Generation, Memory, arrays, restored
 from hls4rl.train.search.latents import Latents, digits
-from hls4rl.train.search.player import Player
+from hls4rl.train.search.player import EPISODES_A_SEED, TRIAL_SEED, VALIDATION_SEED, Player
 from hls4rl.train.state import TrainingState
 
 CHECKPOINT_SECONDS = 20.0
-_TRIAL_SEED, _CONFIRMATION_SEED = 10_000_000, 20_000_000
-"""First environment seeds of the episodes that candidates are compared by; no other episodes have them."""
-_EPISODES_A_SEED = 100_000
 
 
 def run(task: Task, spec: PolicySpec, directory: Path | None = None) -> Iterator[TrainingState]:
@@ -201,9 +198,9 @@ class _Search:
             integers = self.latents.integers(latents)
             if np.array_equal(integers, self.best.integers) and np.isfinite(self.best.fitness):
                 continue
-            if self._fitness(integers, few, _TRIAL_SEED) <= self.best.fitness:
+            if self._fitness(integers, few, TRIAL_SEED) <= self.best.fitness:
                 continue
-            fitness = self._fitness(integers, many, _CONFIRMATION_SEED)
+            fitness = self._fitness(integers, many, VALIDATION_SEED)
             if fitness > self.best.fitness:
                 self.best.integers, self.best.fitness = integers, fitness
                 mean = fitness + self._price(integers)
@@ -214,7 +211,7 @@ class _Search:
 
     def _fitness(self, integers: IntArray, episodes: int, first_seed: int) -> float:
         """Mean return of fresh episodes, less the price of the digits."""
-        start = first_seed + self.spec.seed * _EPISODES_A_SEED
+        start = first_seed + self.spec.seed * EPISODES_A_SEED
         returns = [self.player.play(integers, start + episode)[0] for episode in range(episodes)]
         return float(np.mean(returns)) - self._price(integers)
 

@@ -33,6 +33,8 @@ class Trainer:
     """Whether the task's file asks for it, so that ``auto`` takes no other."""
     takes_source: bool = False
     """Whether it listens to a teacher."""
+    by_episodes: bool = True
+    """Whether it is for ``training.episodes`` to say how long it takes."""
 
 
 TRAINERS: dict[str, Trainer] = registry.load("hls4rl.train.trainers", "TRAINER")

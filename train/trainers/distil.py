@@ -18,4 +18,4 @@ def _refusal(task: Task, spec: PolicySpec) -> str | None:
     return None if task.distillation.rounds else "distillation.rounds is 0, which trains nothing; leave it out"
 
 
-TRAINER = Trainer(0, "distillation", _refusal, wanted=is_taught, takes_source=True)
+TRAINER = Trainer(0, "distillation", _refusal, wanted=is_taught, takes_source=True, by_episodes=False)

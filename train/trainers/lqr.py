@@ -17,4 +17,4 @@ def _refusal(task: Task, spec: PolicySpec) -> str | None:
     return None
 
 
-TRAINER = Trainer(6, "lqr.trainer", _refusal, wanted=lambda task: task.lqr is not None)
+TRAINER = Trainer(6, "lqr.trainer", _refusal, wanted=lambda task: task.lqr is not None, by_episodes=False)
